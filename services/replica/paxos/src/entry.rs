@@ -1,0 +1,162 @@
+//! One row of the log: what a slot holds, under which ballot, with its checks.
+//!
+//! `crc` protects one row on the wire and on disk. `chain` ties the row to the whole prefix
+//! below it: the leader of a ballot knows that prefix when it proposes, every replica verifies
+//! it when the slot is decided, and a difference is a divergence: the replica halts.
+
+use bytes::Bytes;
+use core::fmt;
+use sha2::{Digest, Sha256};
+
+use crate::ids::{Ballot, Slot, Timestamp};
+
+/// What an entry is for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u8)]
+pub enum EntryKind {
+    /// Nothing; fills a slot.
+    Noop = 0,
+    /// Commands of clients, one vote for all of them.
+    Batch = 1,
+    /// The end of an epoch; the payload is the next configuration.
+    Seal = 2,
+    /// The first entry of an epoch: a quorum of its voters holds the prefix.
+    Ready = 3,
+    /// A node gets an id: this slot.
+    RegisterNode = 4,
+    /// A client session gets an id: this slot.
+    RegisterSession = 5,
+}
+
+impl EntryKind {
+    /// The kind with this number, if there is one.
+    #[must_use]
+    pub const fn from_u8(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Noop,
+            1 => Self::Batch,
+            2 => Self::Seal,
+            3 => Self::Ready,
+            4 => Self::RegisterNode,
+            5 => Self::RegisterSession,
+            _ => return None,
+        })
+    }
+}
+
+/// SHA-256 over the decided prefix up to and including a slot.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Chain(pub [u8; 32]);
+
+impl Chain {
+    /// The chain of the empty prefix.
+    pub const GENESIS: Self = Self([0; 32]);
+
+    /// The chain after an entry with these values. The ballot is not part of it: replicas may
+    /// hold the same chosen value under different ballots.
+    #[must_use]
+    pub fn extend(
+        self,
+        slot: Slot,
+        kind: EntryKind,
+        timestamp: Timestamp,
+        payload: &[u8],
+    ) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(self.0);
+        hash.update(slot.0.to_le_bytes());
+        hash.update([kind as u8]);
+        hash.update(timestamp.0.to_le_bytes());
+        hash.update((payload.len() as u64).to_le_bytes());
+        hash.update(payload);
+        Self(hash.finalize().into())
+    }
+}
+
+impl fmt::Display for Chain {
+    /// The first 8 bytes in hexadecimal: enough to compare by eye.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().take(8).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// One row of the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// Its position.
+    pub slot: Slot,
+    /// The ballot under which it was accepted.
+    pub ballot: Ballot,
+    /// What it is for.
+    pub kind: EntryKind,
+    /// The proposing leader's clock.
+    pub timestamp: Timestamp,
+    /// Opaque to the protocol.
+    pub payload: Bytes,
+    /// The prefix up to and including this entry.
+    pub chain: Chain,
+    /// CRC-32 over all fields above, made by the proposing leader.
+    pub crc: u32,
+}
+
+impl Entry {
+    /// Makes an entry that follows the prefix `previous`.
+    #[must_use]
+    pub fn new(
+        previous: Chain,
+        slot: Slot,
+        ballot: Ballot,
+        kind: EntryKind,
+        timestamp: Timestamp,
+        payload: Bytes,
+    ) -> Self {
+        let chain = previous.extend(slot, kind, timestamp, &payload);
+        let mut entry = Self { slot, ballot, kind, timestamp, payload, chain, crc: 0 };
+        entry.crc = entry.computed_crc();
+        entry
+    }
+
+    /// The same value under another ballot and after `previous`: what a new leader re-proposes.
+    #[must_use]
+    pub fn reproposed(&self, previous: Chain, ballot: Ballot) -> Self {
+        Self::new(previous, self.slot, ballot, self.kind, self.timestamp, self.payload.clone())
+    }
+
+    /// Whether the row is as its leader made it.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        self.crc == self.computed_crc()
+    }
+
+    /// Whether this entry follows the prefix `previous`.
+    #[must_use]
+    pub fn follows(&self, previous: Chain) -> bool {
+        self.chain == previous.extend(self.slot, self.kind, self.timestamp, &self.payload)
+    }
+
+    /// The space that this row takes in a window or a message, in bytes, with a bound for its
+    /// fixed fields.
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
+        self.payload.len().saturating_add(crate::limits::ENTRY_OVERHEAD_BYTES)
+    }
+
+    fn computed_crc(&self) -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&self.slot.0.to_le_bytes());
+        hasher.update(&self.ballot.epoch.0.to_le_bytes());
+        hasher.update(&self.ballot.round.0.to_le_bytes());
+        hasher.update(&self.ballot.node.0.to_le_bytes());
+        hasher.update(&[self.kind as u8]);
+        hasher.update(&self.timestamp.0.to_le_bytes());
+        hasher.update(&self.chain.0);
+        hasher.update(&self.payload);
+        hasher.finalize()
+    }
+}

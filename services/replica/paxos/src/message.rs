@@ -1,0 +1,160 @@
+//! Every message between replicas: who sends it, when, and what each field means.
+//!
+//! A receiver that is not in the epoch of a message does not act on it (D7).
+
+use alloc::vec::Vec;
+
+use crate::entry::{Chain, Entry};
+use crate::ids::{Ballot, Epoch, NodeId, Slot};
+
+/// A message between two replicas of one shard.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Message {
+    /// Every node to every other, at the start of each heartbeat round.
+    Ping(Ping),
+    /// The answer to a `Ping`; the evidence on which elections rest.
+    Pong(Pong),
+    /// A candidate to all: phase 1a. Sent only when its own promise is durable (D1).
+    Prepare(Prepare),
+    /// An acceptor to the candidate: phase 1b, in pages. Sent only when durable (D1).
+    Promise(Promise),
+    /// The leader to each acceptor: phase 2a, and with no entries the news of its commit index.
+    Accept(Accept),
+    /// An acceptor to the leader: phase 2b, cumulative. Sent only when durable (D2).
+    Accepted(Accepted),
+    /// An acceptor that has promised a higher ballot refuses a `Prepare` or `Accept`.
+    Nack(Nack),
+    /// An acceptor tells the leader from which slot on it needs entries.
+    Gap(Gap),
+    /// A replica that lacks decided entries asks any other for them.
+    CatchUp(CatchUp),
+    /// The answer to `CatchUp`: decided entries, contiguous from the slot asked for.
+    Rows(Rows),
+}
+
+/// Starts a heartbeat round (section 2.4 of the design; Ng et al., *Omni-Paxos*, section 5.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ping {
+    /// The sender's active epoch.
+    pub epoch: Epoch,
+    /// The sender's count of its rounds; only an answer to its present round counts.
+    pub round: u64,
+}
+
+/// What a node says of itself in answer to a `Ping`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pong {
+    /// The sender's active epoch.
+    pub epoch: Epoch,
+    /// Copied from the `Ping`.
+    pub round: u64,
+    /// The highest ballot that the sender has promised, durably or not yet.
+    pub ballot: Ballot,
+    /// The node that the sender follows, if any.
+    pub following: Option<NodeId>,
+    /// The ballot at which the sender leads (phase 1 complete), if it does.
+    pub leading: Option<Ballot>,
+    /// The ballot for which the sender is a live candidate, if it is.
+    pub candidate: Option<Ballot>,
+    /// Whether the sender is happy with its leader, or with itself as one.
+    pub happy: bool,
+    /// Whether the sender heard a majority in its last complete round.
+    pub quorum_connected: bool,
+    /// The sender's commit index. A hint to catch up, never proof.
+    pub decided: Slot,
+    /// The chain at `decided`, to notice a divergence.
+    pub chain: Chain,
+    /// The sender's recent commit latency of its disk, in milliseconds.
+    pub commit_latency_ms: u64,
+}
+
+/// Phase 1a.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Prepare {
+    /// The candidate's ballot.
+    pub ballot: Ballot,
+    /// The slot after the candidate's commit index.
+    pub from: Slot,
+}
+
+/// Phase 1b: one page of what an acceptor holds, frozen when it promised.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Promise {
+    /// The ballot promised.
+    pub ballot: Ballot,
+    /// The acceptor's commit index. The candidate fetches everything up to the highest one
+    /// among its promises as decided rows (`CatchUp`) before it selects, so that decided slots
+    /// never are selected anew.
+    pub decided: Slot,
+    /// The acceptor's log no longer holds slots up to this one.
+    pub compacted_to: Slot,
+    /// The number of this page, from 0.
+    pub page: u32,
+    /// How many pages there are, at least 1. The promise counts when all have arrived.
+    pub pages: u32,
+    /// Accepted, undecided rows above `decided`, contiguous over the pages.
+    pub entries: Vec<Entry>,
+}
+
+/// Phase 2a.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Accept {
+    /// The leader's ballot.
+    pub ballot: Ballot,
+    /// The first slot that the leader proposed at this ballot: its commit index after phase 1,
+    /// plus one.
+    pub base: Slot,
+    /// The slot of the first entry, or the next one to be sent if there is none.
+    pub first: Slot,
+    /// Contiguous entries from `first`.
+    pub entries: Vec<Entry>,
+    /// The leader's own count at this ballot; `base - 1` before anything was chosen.
+    pub decided: Slot,
+}
+
+/// Phase 2b, cumulative.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Accepted {
+    /// The ballot at which the rows were accepted.
+    pub ballot: Ballot,
+    /// All rows from the ballot's base up to here are durable at this acceptor.
+    pub upto: Slot,
+}
+
+/// Refusal: a higher ballot was promised.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Nack {
+    /// The ballot that was refused.
+    pub ballot: Ballot,
+    /// The ballot that stands in the way.
+    pub promised: Ballot,
+}
+
+/// The acceptor needs earlier entries first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Gap {
+    /// The ballot of the `Accept` that did not fit.
+    pub ballot: Ballot,
+    /// The slot from which the acceptor can accept in order.
+    pub expect: Slot,
+}
+
+/// A request for decided rows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CatchUp {
+    /// The asker's active epoch.
+    pub epoch: Epoch,
+    /// The first slot wanted.
+    pub from: Slot,
+}
+
+/// Decided rows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rows {
+    /// The sender's active epoch.
+    pub epoch: Epoch,
+    /// Contiguous decided entries from the slot asked for; empty when the sender has none.
+    pub entries: Vec<Entry>,
+    /// The sender's commit index when it read them.
+    pub decided: Slot,
+}

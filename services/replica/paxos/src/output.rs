@@ -1,0 +1,147 @@
+//! What the core may ask for.
+//!
+//! The driver executes outputs in order. It may drop a `Send` (the network may, too), never
+//! anything else.
+
+use alloc::vec::Vec;
+
+use crate::entry::{Chain, Entry};
+use crate::ids::{Ballot, NodeId, PersistSeq, ProposalToken, Slot};
+use crate::message::Message;
+
+/// One thing to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Output {
+    /// Make `ops` durable in one transaction, after all requests with a lower `seq`, then
+    /// answer `Input::Persisted`. Several requests may share a transaction (group commit).
+    Persist {
+        /// Monotone in this process.
+        seq: PersistSeq,
+        /// What to write, in order.
+        ops: Vec<PersistOp>,
+    },
+    /// Send a message to a replica, best effort.
+    Send {
+        /// The receiver.
+        to: NodeId,
+        /// The message.
+        message: Message,
+    },
+    /// Apply these decided entries, contiguous with what was handed out before. They are
+    /// durable in this replica's log.
+    Apply {
+        /// In slot order.
+        entries: Vec<Entry>,
+    },
+    /// Read the decided rows from `from` to `upto` out of the log and send them as `Rows`
+    /// (at most [`crate::limits::PAGE_BYTES`] of them).
+    ServeRows {
+        /// The replica that asked.
+        to: NodeId,
+        /// The first slot wanted.
+        from: Slot,
+        /// This replica's commit index.
+        upto: Slot,
+    },
+    /// A proposal got a slot; its fate is known when that slot is applied.
+    Proposed {
+        /// Which one.
+        token: ProposalToken,
+        /// Where it was put.
+        slot: Slot,
+        /// Under which ballot.
+        ballot: Ballot,
+    },
+    /// A proposal got no slot and never will under this token.
+    Rejected {
+        /// Which one.
+        token: ProposalToken,
+        /// Why.
+        reason: RejectReason,
+    },
+    /// Something that people and metrics want to know.
+    Trace(Event),
+    /// Stop this replica at once and keep its files: continuing could lose or change a decided
+    /// entry.
+    Halt {
+        /// What was found.
+        reason: HaltReason,
+    },
+}
+
+/// One change of the durable state.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PersistOp {
+    /// `promised` becomes this ballot. Never lower than before.
+    Promise(Ballot),
+    /// Write these rows, replacing what their slots held. `promised` is at least their ballot
+    /// once the transaction commits.
+    Accept(Vec<Entry>),
+    /// The commit index is at least this slot, whose chain is this. May be lost: it is a hint
+    /// that saves work at boot.
+    Decided {
+        /// The commit index.
+        slot: Slot,
+        /// The chain at it.
+        chain: Chain,
+    },
+}
+
+/// Why a proposal was refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RejectReason {
+    /// Another node leads, or may.
+    NotLeader {
+        /// The node to try.
+        leader: Option<NodeId>,
+    },
+    /// This node leads but cannot reach a majority.
+    NoQuorum,
+    /// The window of undecided or unapplied slots is full. Try again shortly.
+    WindowFull,
+    /// Larger than [`crate::limits::BATCH_BYTES_MAX`].
+    TooLarge,
+}
+
+/// What changed, for logs, metrics, the cluster panel and tests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// This node started phase 1 at a ballot.
+    Campaigning(Ballot),
+    /// This node leads at a ballot.
+    Leading(Ballot),
+    /// This node stopped leading or campaigning. Proposals in flight may or may not be chosen.
+    SteppedDown(Ballot),
+    /// This node follows another at a ballot.
+    Following(Ballot),
+    /// This node's leader is gone or not believed any more.
+    Leaderless,
+    /// The number of peers heard crossed the quorum, upwards or downwards.
+    QuorumConnected(bool),
+    /// The commit index rose.
+    Decided(Slot),
+    /// Missing decided rows are being fetched.
+    CatchingUp {
+        /// From this slot.
+        from: Slot,
+        /// To a commit index that was heard of.
+        upto: Slot,
+    },
+}
+
+/// Why the replica must stop.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HaltReason {
+    /// The decided prefix here differs from another replica's, or an entry does not follow it.
+    Diverged {
+        /// Where it was noticed.
+        slot: Slot,
+        /// The replica that holds the other history, if it was another's.
+        peer: Option<NodeId>,
+    },
+    /// This node's ballot came from elsewhere: two processes run under one identity.
+    DuplicateIdentity {
+        /// The ballot seen.
+        ballot: Ballot,
+    },
+}
