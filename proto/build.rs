@@ -4,12 +4,13 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "chatterbox/v1/command.proto",
     "chatterbox/v1/client.proto",
     "chatterbox/v1/peer.proto",
     "chatterbox/v1/membership.proto",
     "chatterbox/v1/admin.proto",
+    "chatterbox/v1/failpoints.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
