@@ -1,0 +1,437 @@
+//! A chat client that keeps the rules of docs/protocol.md: one `cid` per message until its
+//! `ack`, retried for ever, and a history without holes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use uuid::Uuid;
+
+/// The first room of every cluster.
+pub const GENERAL: u64 = 1;
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// What a gateway said to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Committed on a quorum and applied.
+    Ack {
+        /// Its number in the room.
+        seq: u64,
+        /// Where it stands in the log.
+        slot: u64,
+        /// Whether it had been committed before.
+        dup: bool,
+    },
+    /// Not, or not known to be.
+    Err {
+        /// The word.
+        code: String,
+        /// Whether the same request may succeed later.
+        temporary: bool,
+    },
+}
+
+/// A person with a session, and perhaps an open socket.
+#[derive(Debug)]
+pub struct Client {
+    base: String,
+    token: String,
+    /// The account.
+    pub user: u64,
+    socket: Option<Socket>,
+    /// All events seen, by room and `seq`.
+    pub events: BTreeMap<u64, BTreeMap<u64, Value>>,
+    /// The newest `cluster` frame.
+    pub cluster: Value,
+}
+
+impl Client {
+    /// Makes an account at the gateway `base` (`http://host:port`), retrying while the cluster
+    /// cannot commit.
+    ///
+    /// # Errors
+    /// When the name is refused, or nothing was committed for 20 s.
+    pub async fn sign_up(base: &str, name: &str) -> Result<Self> {
+        let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+        let body = json!({"cid": Uuid::now_v7(), "name": name, "secret": secret});
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let request = reqwest::Client::new()
+                .post(format!("{base}/api/v1/sign-up"))
+                .header("origin", base)
+                .header("content-type", "application/json")
+                .body(body.to_string());
+            match request.send().await {
+                Ok(response) if response.status() == 201 => {
+                    return Self::from_sign_up(base, response).await;
+                }
+                Ok(response) if !response.status().is_server_error() => {
+                    bail!(
+                        "sign-up as {name}: {} {}",
+                        response.status(),
+                        response.text().await?
+                    );
+                }
+                result => {
+                    ensure!(Instant::now() < deadline, "sign-up as {name}: {result:?}");
+                    sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+
+    async fn from_sign_up(base: &str, response: reqwest::Response) -> Result<Self> {
+        let cookie = response
+            .headers()
+            .get("set-cookie")
+            .context("sign-up sets a cookie")?;
+        let token = cookie
+            .to_str()?
+            .split(';')
+            .next()
+            .and_then(|pair| pair.strip_prefix("chatterbox_session="))
+            .context("the cookie is chatterbox_session")?
+            .to_owned();
+        let user: Value = serde_json::from_slice(&response.bytes().await?)?;
+        Ok(Self {
+            base: base.to_owned(),
+            token,
+            user: user["user"]["id"].as_u64().context("user.id")?,
+            socket: None,
+            events: BTreeMap::new(),
+            cluster: Value::Null,
+        })
+    }
+
+    /// Uses another gateway from the next connection on.
+    pub fn move_to(&mut self, base: &str) {
+        base.clone_into(&mut self.base);
+        self.socket = None;
+    }
+
+    /// Opens a socket and resumes from what was seen.
+    ///
+    /// # Errors
+    /// When no gateway answers, or it does not keep the protocol.
+    pub async fn connect(&mut self) -> Result<()> {
+        let url = format!("{}/ws", self.base.replacen("http", "ws", 1));
+        let mut request = url.into_client_request()?;
+        let headers = request.headers_mut();
+        let bearer = format!("Bearer {}", self.token);
+        headers.insert("authorization", HeaderValue::from_str(&bearer)?);
+        headers.insert(
+            "sec-websocket-protocol",
+            HeaderValue::from_static("chatterbox.v1.json"),
+        );
+        let (mut socket, _) = tokio_tungstenite::connect_async(request).await?;
+        let rooms: BTreeMap<String, u64> = self
+            .events
+            .iter()
+            .filter_map(|(room, events)| Some((room.to_string(), *events.keys().next_back()?)))
+            .collect();
+        let start = json!({"t": "start", "useq": 0, "min_slot": 0, "rooms": rooms});
+        socket.send(Message::text(start.to_string())).await?;
+        self.socket = Some(socket);
+        self.wait_for(Duration::from_secs(10), |frame| frame["t"] == "ready")
+            .await?;
+        Ok(())
+    }
+
+    /// Sends a message once and waits for its answer.
+    ///
+    /// # Errors
+    /// When the socket breaks or nothing is said within the time.
+    pub async fn send(
+        &mut self,
+        room: u64,
+        cid: Uuid,
+        body: &str,
+        within: Duration,
+    ) -> Result<Reply> {
+        let frame = json!({"t": "send", "cid": cid, "room": room, "body": body});
+        self.request(frame, cid, within).await
+    }
+
+    /// Sends a message with the same `cid`, over new sockets if need be, until it is
+    /// acknowledged.
+    ///
+    /// # Errors
+    /// When it is refused for good, or not acknowledged within the time.
+    pub async fn send_until_acked(
+        &mut self,
+        room: u64,
+        body: &str,
+        within: Duration,
+    ) -> Result<Reply> {
+        let (cid, deadline) = (Uuid::now_v7(), Instant::now() + within);
+        loop {
+            match self.try_send(room, cid, body).await {
+                Ok(reply @ Reply::Ack { .. }) => return Ok(reply),
+                Ok(Reply::Err {
+                    code,
+                    temporary: false,
+                }) => bail!("{body:?} refused: {code}"),
+                Ok(Reply::Err { .. }) => sleep(Duration::from_millis(20)).await,
+                Err(_) => {
+                    self.socket = None;
+                    sleep(Duration::from_millis(20)).await;
+                }
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "{body:?} was not acknowledged in {within:?}"
+            );
+        }
+    }
+
+    async fn try_send(&mut self, room: u64, cid: Uuid, body: &str) -> Result<Reply> {
+        if self.socket.is_none() {
+            self.connect().await?;
+        }
+        self.send(room, cid, body, Duration::from_secs(8)).await
+    }
+
+    /// Creates a room and returns its id.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn create_room(&mut self, name: &str) -> Result<u64> {
+        let cid = Uuid::now_v7();
+        let frame = json!({"t": "create", "cid": cid, "name": name});
+        self.write(&frame).await?;
+        let done = self.answer(cid, Duration::from_secs(10)).await?;
+        done["room"]
+            .as_u64()
+            .with_context(|| format!("create {name}: {done}"))
+    }
+
+    /// Joins a room.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn join(&mut self, room: u64) -> Result<()> {
+        let cid = Uuid::now_v7();
+        self.write(&json!({"t": "join", "cid": cid, "room": room}))
+            .await?;
+        let done = self.answer(cid, Duration::from_secs(10)).await?;
+        ensure!(done["t"] == "done", "join {room}: {done}");
+        Ok(())
+    }
+
+    /// Writes a frame of any kind and returns the next answer to `cid`.
+    ///
+    /// # Errors
+    /// When the socket breaks or nothing is said within the time.
+    pub async fn request(&mut self, frame: Value, cid: Uuid, within: Duration) -> Result<Reply> {
+        self.write(&frame).await?;
+        let answer = self.answer(cid, within).await?;
+        let number = |key: &str| {
+            answer[key]
+                .as_u64()
+                .with_context(|| format!("{key}: {answer}"))
+        };
+        Ok(if answer["t"] == "err" {
+            Reply::Err {
+                code: answer["code"].as_str().unwrap_or_default().to_owned(),
+                temporary: answer["temporary"] == true,
+            }
+        } else {
+            Reply::Ack {
+                seq: number("seq")?,
+                slot: number("slot")?,
+                dup: answer["dup"] == true,
+            }
+        })
+    }
+
+    async fn answer(&mut self, cid: Uuid, within: Duration) -> Result<Value> {
+        let cid = cid.to_string();
+        self.wait_for(within, |frame| match frame["t"].as_str() {
+            Some("ack" | "done") => frame["cid"] == *cid,
+            Some("err") => frame["ref"] == *cid,
+            _ => false,
+        })
+        .await
+    }
+
+    /// Reads until the room has been seen up to `seq`.
+    ///
+    /// # Errors
+    /// When it has not within the time.
+    pub async fn read_to(&mut self, room: u64, seq: u64, within: Duration) -> Result<()> {
+        let deadline = Instant::now() + within;
+        while self.head(room) < seq {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if self.socket.is_none() {
+                self.connect().await?;
+            }
+            self.wait_for(left, |frame| frame["t"] == "ev")
+                .await
+                .with_context(|| format!("room {room} is at {}, not {seq}", self.head(room)))?;
+        }
+        Ok(())
+    }
+
+    /// The highest `seq` seen of a room.
+    pub fn head(&self, room: u64) -> u64 {
+        self.events
+            .get(&room)
+            .and_then(|events| events.keys().next_back())
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// The bodies of all messages seen in a room, in order.
+    pub fn bodies(&self, room: u64) -> Vec<String> {
+        let events = self
+            .events
+            .get(&room)
+            .into_iter()
+            .flat_map(BTreeMap::values);
+        events
+            .filter_map(|event| Some(event["body"].as_str()?.to_owned()))
+            .collect()
+    }
+
+    /// Waits for a frame; what passes by meanwhile is kept.
+    ///
+    /// # Errors
+    /// When the socket breaks, an event leaves a hole, or the time is over.
+    pub async fn wait_for(
+        &mut self,
+        within: Duration,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
+        let deadline = Instant::now() + within;
+        loop {
+            let socket = self.socket.as_mut().context("not connected")?;
+            let message = timeout_at(deadline, socket.next())
+                .await
+                .with_context(|| format!("nothing that was wanted came within {within:?}"))?;
+            let frame = match message {
+                Some(Ok(Message::Text(text))) => serde_json::from_str::<Value>(&text)?,
+                Some(Ok(Message::Close(reason))) => bail!("closed: {reason:?}"),
+                Some(Ok(_)) => continue,
+                Some(Err(error)) => return Err(error.into()),
+                None => bail!("the socket ended"),
+            };
+            self.keep(&frame)?;
+            if wanted(&frame) {
+                return Ok(frame);
+            }
+        }
+    }
+
+    fn keep(&mut self, frame: &Value) -> Result<()> {
+        match frame["t"].as_str() {
+            Some("ev") => self.keep_event(frame),
+            Some("cluster") => {
+                self.cluster = frame.clone();
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// C1 and C3: whatever a client shows of a room is one contiguous window of its sequence.
+    fn keep_event(&mut self, frame: &Value) -> Result<()> {
+        let room = frame["room"]
+            .as_u64()
+            .with_context(|| format!("room in {frame}"))?;
+        let seq = frame["ev"]["seq"]
+            .as_u64()
+            .with_context(|| format!("seq in {frame}"))?;
+        let events = self.events.entry(room).or_default();
+        if let Some(last) = events.keys().next_back().copied() {
+            ensure!(
+                seq <= last + 1,
+                "room {room}: {seq} came after {last}, the gateway left a hole"
+            );
+        }
+        if let Some(before) = events.insert(seq, frame["ev"].clone()) {
+            ensure!(
+                before == frame["ev"],
+                "room {room} seq {seq} changed: {before} to {frame}"
+            );
+        }
+        Ok(())
+    }
+
+    /// Writes a frame.
+    ///
+    /// # Errors
+    /// When the socket is not open.
+    pub async fn write(&mut self, frame: &Value) -> Result<()> {
+        let socket = self.socket.as_mut().context("not connected")?;
+        let sent = timeout(
+            Duration::from_secs(5),
+            socket.send(Message::text(frame.to_string())),
+        );
+        sent.await.context("the socket takes nothing")??;
+        Ok(())
+    }
+
+    /// Writes raw bytes as a text or binary frame, for tests of bad input.
+    ///
+    /// # Errors
+    /// When the socket is not open.
+    pub async fn write_raw(&mut self, message: Message) -> Result<()> {
+        self.socket
+            .as_mut()
+            .context("not connected")?
+            .send(message)
+            .await?;
+        Ok(())
+    }
+
+    /// Reads a path of the HTTP interface as this person.
+    ///
+    /// # Errors
+    /// When the answer is not 200 with JSON.
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        let request = reqwest::Client::new()
+            .get(format!("{}{path}", self.base))
+            .header("authorization", format!("Bearer {}", self.token));
+        let response = request.send().await?;
+        ensure!(response.status() == 200, "{path}: {}", response.status());
+        Ok(serde_json::from_slice(&response.bytes().await?)?)
+    }
+
+    /// Every event of a room from the first on, by HTTP pages; asserts that nothing is missing.
+    ///
+    /// # Errors
+    /// When a page cannot be read or leaves a hole.
+    pub async fn whole_history(&self, room: u64) -> Result<Vec<Value>> {
+        let mut events: Vec<Value> = Vec::new();
+        loop {
+            let path = format!(
+                "/api/v1/rooms/{room}/events?after={}&limit=200",
+                events.len()
+            );
+            let page = self.get(&path).await?;
+            let new = page["events"].as_array().context("events")?.clone();
+            if new.is_empty() {
+                ensure!(page["head"] == events.len(), "the head is {}", page["head"]);
+                return Ok(events);
+            }
+            for event in new {
+                ensure!(
+                    event["seq"] == events.len() + 1,
+                    "{event} after {}",
+                    events.len()
+                );
+                events.push(event);
+            }
+        }
+    }
+}

@@ -1,0 +1,399 @@
+//! A cluster of real processes: membership, replicas, gateways.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use proto::v1::admin_client::AdminClient;
+use proto::v1::chat_client::ChatClient;
+use proto::v1::failpoints_client::FailpointsClient;
+use proto::v1::membership_client::MembershipClient;
+use proto::v1::{
+    Command, GetServersRequest, GetServersResponse, GetStatusRequest, GetStatusResponse,
+    PostMessage, SetFailpointRequest, SubmitRequest, command, submit_response,
+};
+use tempfile::TempDir;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_stream::StreamExt as _;
+use tonic::transport::{Channel, Endpoint};
+use uuid::Uuid;
+
+use crate::log::{self, LogEntry};
+use crate::ports;
+use crate::process::{Process, Spec};
+
+/// How many clusters of one test program run at once. They share two cores with everything
+/// else: more at once make nothing faster and every election slower.
+const CLUSTERS_MAX: usize = 1;
+
+static ROOM: std::sync::LazyLock<Arc<Semaphore>> =
+    std::sync::LazyLock::new(|| Arc::new(Semaphore::new(CLUSTERS_MAX)));
+
+/// A replica of the cluster.
+#[derive(Debug)]
+pub struct Replica {
+    /// Its process.
+    pub process: Process,
+    /// host:port of its gRPC.
+    pub address: String,
+    /// Its data directory.
+    pub data: PathBuf,
+}
+
+/// A running cluster; everything ends and is deleted when it is dropped.
+#[derive(Debug)]
+pub struct Cluster {
+    /// In the order of their node ids: `replicas[0]` is r1.
+    pub replicas: Vec<Replica>,
+    /// The membership service.
+    pub membership: Process,
+    /// Address of the membership service.
+    pub membership_url: String,
+    /// The gateways.
+    pub gateways: Vec<Process>,
+    /// `http://host:port` of each gateway.
+    pub gateway_urls: Vec<String>,
+    directory: TempDir,
+    _room: OwnedSemaphorePermit,
+}
+
+fn reserve() -> Result<u16> {
+    let port = ports::free();
+    drop(TcpListener::bind(("127.0.0.1", port))?);
+    Ok(port)
+}
+
+fn spec(directory: &Path, name: &str, binary: &'static str, env: &[(&str, String)]) -> Spec {
+    Spec {
+        name: name.to_owned(),
+        binary,
+        env: env
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.clone()))
+            .collect(),
+        log: directory.join(format!("{name}.log")),
+    }
+}
+
+impl Cluster {
+    /// Starts a cluster and waits until it has a leader and a ready gateway.
+    ///
+    /// # Errors
+    /// When it is not ready within 30 s; the error holds the end of each log.
+    pub async fn start(replicas: usize) -> Result<Self> {
+        let cluster = Self::spawn(replicas, 1).await?;
+        match cluster.ready(Duration::from_secs(30)).await {
+            Ok(()) => Ok(cluster),
+            Err(error) => Err(error.context(cluster.tails())),
+        }
+    }
+
+    /// Starts the processes without waiting.
+    ///
+    /// # Errors
+    /// When a process cannot be started.
+    pub async fn spawn(replicas: usize, gateways: usize) -> Result<Self> {
+        let room = Arc::clone(&ROOM).acquire_owned().await?;
+        let directory = TempDir::new()?;
+        let root = directory.path();
+        let membership_port = reserve()?;
+        let membership_url = format!("http://127.0.0.1:{membership_port}");
+        let membership = Process::start(spec(
+            root,
+            "membership",
+            "membership",
+            &[
+                (
+                    "CHATTERBOX_MEMBERSHIP_LISTEN",
+                    format!("127.0.0.1:{membership_port}"),
+                ),
+                (
+                    "CHATTERBOX_MEMBERSHIP_DATA",
+                    root.join("membership").display().to_string(),
+                ),
+                ("CHATTERBOX_MEMBERSHIP_CLUSTER", "scenario".to_owned()),
+                ("CHATTERBOX_MEMBERSHIP_REPLICAS", replicas.to_string()),
+            ],
+        ))?;
+        let mut cluster = Self {
+            replicas: Vec::new(),
+            membership,
+            membership_url,
+            gateways: Vec::new(),
+            gateway_urls: Vec::new(),
+            directory,
+            _room: room,
+        };
+        // Membership names the first voters in the order of their addresses.
+        let mut ports = (0..replicas)
+            .map(|_| reserve())
+            .collect::<Result<Vec<_>>>()?;
+        ports.sort_unstable();
+        for (index, port) in ports.into_iter().enumerate() {
+            cluster.add_replica(index + 1, port)?;
+        }
+        for index in 0..gateways {
+            cluster.add_gateway(index + 1)?;
+        }
+        Ok(cluster)
+    }
+
+    fn add_replica(&mut self, number: usize, port: u16) -> Result<()> {
+        let (name, address) = (format!("r{number}"), format!("127.0.0.1:{port}"));
+        let data = self.directory.path().join(&name);
+        let process = Process::start(spec(
+            self.directory.path(),
+            &name,
+            "replica",
+            &[
+                ("CHATTERBOX_REPLICA_LISTEN", address.clone()),
+                ("CHATTERBOX_REPLICA_ADVERTISE", address.clone()),
+                ("CHATTERBOX_REPLICA_DATA", data.display().to_string()),
+                ("CHATTERBOX_REPLICA_MEMBERSHIP", self.membership_url.clone()),
+            ],
+        ))?;
+        self.replicas.push(Replica {
+            process,
+            address,
+            data,
+        });
+        Ok(())
+    }
+
+    fn add_gateway(&mut self, number: usize) -> Result<()> {
+        let (name, port) = (format!("gateway{number}"), reserve()?);
+        let process = Process::start(spec(
+            self.directory.path(),
+            &name,
+            "gateway",
+            &[
+                ("CHATTERBOX_GATEWAY_LISTEN", format!("127.0.0.1:{port}")),
+                ("CHATTERBOX_GATEWAY_MEMBERSHIP", self.membership_url.clone()),
+                ("CHATTERBOX_GATEWAY_NAME", name.clone()),
+            ],
+        ))?;
+        self.gateways.push(process);
+        self.gateway_urls.push(format!("http://127.0.0.1:{port}"));
+        Ok(())
+    }
+
+    /// Waits until there is one leader with a quorum, and every gateway is ready.
+    ///
+    /// # Errors
+    /// When that does not come within the time.
+    pub async fn ready(&self, within: Duration) -> Result<()> {
+        let deadline = Instant::now() + within;
+        self.leader(within).await?;
+        for url in &self.gateway_urls {
+            loop {
+                let answer = reqwest::get(format!("{url}/health/ready")).await;
+                if answer
+                    .as_ref()
+                    .is_ok_and(|response| response.status() == 200)
+                {
+                    break;
+                }
+                ensure!(Instant::now() < deadline, "{url} is not ready: {answer:?}");
+                sleep(Duration::from_millis(20)).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// The index of the replica that leads with a quorum, once a majority agrees on it.
+    ///
+    /// # Errors
+    /// When there is none within the time.
+    pub async fn leader(&self, within: Duration) -> Result<usize> {
+        let deadline = Instant::now() + within;
+        loop {
+            if let Some(index) = self.agreed_leader().await {
+                return Ok(index);
+            }
+            ensure!(Instant::now() < deadline, "no leader within {within:?}");
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn agreed_leader(&self) -> Option<usize> {
+        let mut votes = vec![0; self.replicas.len()];
+        let mut leads = vec![false; self.replicas.len()];
+        for (index, leads) in leads.iter_mut().enumerate() {
+            let Ok(status) = self.status(index).await else {
+                continue;
+            };
+            *leads = status.role == "leader" && status.quorum_connected;
+            let leader = usize::try_from(status.leader).ok()?;
+            if let Some(count) = leader.checked_sub(1).and_then(|at| votes.get_mut(at)) {
+                *count += 1;
+            }
+        }
+        (0..votes.len()).find(|&index| leads[index] && votes[index] * 2 > votes.len())
+    }
+
+    async fn channel(&self, index: usize) -> Result<Channel> {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.replicas[index].address))?;
+        Ok(endpoint
+            .connect_timeout(Duration::from_millis(500))
+            .connect()
+            .await?)
+    }
+
+    /// What a replica says of itself.
+    ///
+    /// # Errors
+    /// When it does not answer within a second.
+    pub async fn status(&self, index: usize) -> Result<GetStatusResponse> {
+        let asked = async {
+            let mut admin = AdminClient::new(self.channel(index).await?);
+            Ok(admin.get_status(GetStatusRequest {}).await?.into_inner())
+        };
+        timeout(Duration::from_secs(1), asked).await?
+    }
+
+    /// What the membership service knows.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn servers(&self) -> Result<GetServersResponse> {
+        let mut client = MembershipClient::connect(self.membership_url.clone()).await?;
+        Ok(client.get_servers(GetServersRequest {}).await?.into_inner())
+    }
+
+    /// Sets a point at which a replica does something when it passes: `abort` at the first
+    /// passage by `1*return`, `pause`, `off`.
+    ///
+    /// # Errors
+    /// When the replica does not answer or was built without failpoints.
+    pub async fn failpoint(&self, index: usize, name: &str, actions: &str) -> Result<()> {
+        let mut client = FailpointsClient::new(self.channel(index).await?);
+        let request = SetFailpointRequest {
+            name: name.to_owned(),
+            actions: actions.to_owned(),
+        };
+        client
+            .set(request)
+            .await
+            .with_context(|| format!("set {name} of r{}", index + 1))?;
+        Ok(())
+    }
+
+    /// The whole log of a replica, by `chatterctl log`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn log(&self, index: usize) -> Result<Vec<LogEntry>> {
+        let address = self.replicas[index].address.clone();
+        tokio::task::spawn_blocking(move || log::read(&address)).await?
+    }
+
+    /// Waits until all replicas named have applied the same log, compares it entry by entry,
+    /// and returns it.
+    ///
+    /// # Errors
+    /// When the logs differ, or are not of equal length within the time.
+    pub async fn equal_logs(&self, members: &[usize], within: Duration) -> Result<Vec<LogEntry>> {
+        let deadline = Instant::now() + within;
+        loop {
+            let mut slots = Vec::new();
+            for &index in members {
+                let status = self.status(index).await?;
+                slots.extend([status.decided, status.applied]);
+            }
+            if slots.windows(2).all(|pair| pair[0] == pair[1]) {
+                break;
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "decided and applied differ: {slots:?}"
+            );
+            sleep(Duration::from_millis(20)).await;
+        }
+        let first = self.log(members[0]).await?;
+        for &index in &members[1..] {
+            let other = self.log(index).await?;
+            if let Some(difference) = log::difference(&first, &other) {
+                bail!("r{} and r{}: {difference}", members[0] + 1, index + 1);
+            }
+        }
+        Ok(first)
+    }
+
+    /// All replica indices.
+    pub fn all(&self) -> Vec<usize> {
+        (0..self.replicas.len()).collect()
+    }
+
+    /// All replica indices but one.
+    pub fn others(&self, index: usize) -> Vec<usize> {
+        self.all()
+            .into_iter()
+            .filter(|&other| other != index)
+            .collect()
+    }
+
+    /// The last lines of every log, for the message of a failed test.
+    pub fn tails(&self) -> String {
+        let replicas = self.replicas.iter().map(|replica| &replica.process);
+        let mut text = String::new();
+        for process in replicas
+            .chain(self.gateways.iter())
+            .chain([&self.membership])
+        {
+            let output = process.output();
+            let from = output.lines().count().saturating_sub(15);
+            let tail: Vec<&str> = output.lines().skip(from).collect();
+            text.push_str(&format!(
+                "--- {}\n{}\n",
+                process.log_path().display(),
+                tail.join("\n")
+            ));
+        }
+        text
+    }
+}
+
+/// Commands handed straight to one replica, without a gateway that would try again elsewhere.
+impl Cluster {
+    /// Submits a message to one replica and returns its first answer that is not progress.
+    ///
+    /// # Errors
+    /// When the stream breaks, for example because the replica dies.
+    pub async fn submit(
+        &self,
+        index: usize,
+        author: u64,
+        room: u64,
+        cid: Uuid,
+        body: &str,
+    ) -> Result<submit_response::Kind> {
+        let mut chat = ChatClient::new(self.channel(index).await?);
+        let post = PostMessage {
+            room,
+            body: body.to_owned(),
+            reply_to: 0,
+        };
+        let command = Command {
+            cid: cid.into_bytes().to_vec().into(),
+            author,
+            body: Some(command::Body::PostMessage(post)),
+        };
+        let request = SubmitRequest {
+            shard: 0,
+            command: Some(command),
+            progress: false,
+        };
+        let mut answers = chat
+            .submit(tokio_stream::once(request).chain(tokio_stream::pending()))
+            .await?
+            .into_inner();
+        let answer = answers
+            .message()
+            .await?
+            .context("the stream ended without an answer")?;
+        answer.kind.context("an answer has a kind")
+    }
+}

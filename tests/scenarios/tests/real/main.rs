@@ -1,0 +1,7 @@
+//! Real processes, real disks: the original's named tests, faults, fail-over and bad input.
+
+mod bad_input;
+mod basic;
+mod failover;
+mod restart;
+mod startup_faults;
