@@ -1,0 +1,351 @@
+//! The open log, used by one thread: first the one that sets it up, then the writer.
+//!
+//! Must hold: D1 and D2 (a promise never falls, a row's ballot is promised in its transaction),
+//! a decided slot keeps its value, nothing is written after a failed write.
+//! Tested in: `tests/log.rs`, `tests/log_prop.rs`.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use paxos::entry::Entry;
+use paxos::ids::{Epoch, NodeId, Slot};
+use paxos::output::PersistOp;
+use paxos::restored::Restored;
+use rusqlite::Connection;
+
+use crate::database;
+use crate::error::Error;
+use crate::identity::{self, Genesis, Identity, Meta};
+use crate::limits;
+use crate::lock;
+use crate::progress::{self, DiskSeq, Progress};
+use crate::replay::Replay;
+use crate::rows::Reader;
+use crate::space;
+use crate::transaction;
+
+/// Where the other replicas were last seen.
+pub type Peers = BTreeMap<NodeId, String>;
+
+/// A transaction that is durable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Committed {
+    /// Its number.
+    pub disk_seq: DiskSeq,
+    /// Rows written.
+    pub rows: usize,
+}
+
+/// The open log of one replica.
+#[derive(Debug)]
+pub struct Wal {
+    /// `None` after a failed write. It was leaked then, not closed: closing would checkpoint,
+    /// and so write and fsync again, what the failed fsync may have dropped.
+    connection: Option<Connection>,
+    /// log.db.
+    path: PathBuf,
+    /// As on disk.
+    meta: Meta,
+    /// As on disk.
+    progress: Progress,
+    /// Keeps other processes out. Declared last: dropped after the connection is closed.
+    _lock: File,
+}
+
+impl Wal {
+    /// Opens the log in `dir`; makes both if they are not there. Refuses, and leaves
+    /// untouched, what is damaged, foreign, newer, or in use.
+    pub fn open(dir: &Path) -> Result<Self, Error> {
+        fs::create_dir_all(dir).map_err(|source| Error::Io {
+            doing: "create",
+            path: dir.to_path_buf(),
+            source,
+        })?;
+        let lock = lock::take(dir)?;
+        space::check(dir, limits::FREE_BYTES_MIN)?;
+        let connection = database::open(dir)?;
+        let path = dir.join(database::FILE);
+        let (meta, repair_meta) = identity::load(&connection, &path)?;
+        let (progress, repair_progress) = progress::load(&connection, &path)?;
+        let mut wal = Self {
+            connection: Some(connection),
+            path,
+            meta,
+            progress,
+            _lock: lock,
+        };
+        if repair_meta || repair_progress {
+            wal.update_meta(|_| {})?;
+        }
+        tracing::info!(
+            path = %wal.path.display(), disk_id = %wal.meta.identity.disk_id,
+            promised = %wal.meta.promised, decided = %wal.progress.decided,
+            disk_seq = %wal.progress.disk_seq, "log opened"
+        );
+        Ok(wal)
+    }
+
+    /// Who this disk is.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.meta.identity
+    }
+
+    /// The number of the last durable transaction.
+    #[must_use]
+    pub fn disk_seq(&self) -> DiskSeq {
+        self.progress.disk_seq
+    }
+
+    /// log.db, for messages.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Refuses a directory that belongs to another cluster than the configured one.
+    pub fn require_cluster(&self, name: &str) -> Result<(), Error> {
+        match &self.meta.identity.genesis {
+            Some(genesis) if genesis.cluster_name != name => Err(Error::ForeignCluster {
+                path: self.path.clone(),
+                found: genesis.cluster_name.clone(),
+                expected: name.to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Stores the genesis, for ever. The same one again is fine; another one is refused.
+    pub fn install_genesis(&mut self, genesis: &Genesis) -> Result<(), Error> {
+        if genesis.bytes.len() > limits::GENESIS_BYTES_MAX
+            || genesis.cluster_name.len() > limits::CLUSTER_NAME_BYTES_MAX
+        {
+            return Err(self.contract("the genesis is over its limit"));
+        }
+        match &self.meta.identity.genesis {
+            Some(found) if found == genesis => Ok(()),
+            Some(found) => Err(Error::OtherGenesis {
+                path: self.path.clone(),
+                found_cluster: found.cluster_id,
+                found_node: found.node_id,
+                offered_cluster: genesis.cluster_id,
+                offered_node: genesis.node_id,
+            }),
+            None => self.update_meta(|meta| meta.identity.genesis = Some(genesis.clone())),
+        }
+    }
+
+    /// All founders hold the genesis: from here on this node may vote, in the first epoch.
+    pub fn confirm_genesis(&mut self) -> Result<(), Error> {
+        if self.meta.identity.genesis.is_none() {
+            return Err(self.no_identity("genesis"));
+        }
+        if self.meta.identity.confirmed {
+            return Ok(());
+        }
+        self.update_meta(|meta| {
+            meta.identity.confirmed = true;
+            meta.identity.active_epoch = meta.identity.active_epoch.max(Epoch::FIRST);
+        })
+    }
+
+    /// Replaces the cached addresses.
+    pub fn remember_peers(&mut self, peers: &Peers) -> Result<(), Error> {
+        self.transact("store peers in", |transaction| {
+            transaction.remember_peers(peers)
+        })
+        .map(drop)
+    }
+
+    /// The cached addresses.
+    pub fn peers(&self) -> Result<Peers, Error> {
+        let failed = |source| Error::sqlite("read peers from", &self.path, source);
+        let mut statement = self
+            .connection()?
+            .prepare("SELECT node, address FROM peers")
+            .map_err(failed)?;
+        let rows = statement
+            .query_map([], |row| {
+                Ok((
+                    NodeId(row.get::<_, i64>(0)?.cast_unsigned()),
+                    row.get::<_, String>(1)?,
+                ))
+            })
+            .map_err(failed)?;
+        rows.collect::<Result<Peers, _>>().map_err(failed)
+    }
+
+    /// What the core starts from. `applied` is the slot that the state machine holds durably.
+    ///
+    /// The commit index is the higher of `applied` and the stored hint (rule D4). Everything
+    /// above it that was ever accepted comes back, or the log is refused.
+    pub fn restore(&self, applied: Slot) -> Result<Restored, Error> {
+        let decided = applied.max(self.progress.decided);
+        let (chain, timestamp) = if decided == Slot::GENESIS {
+            Default::default()
+        } else {
+            let entry = self
+                .row(decided)?
+                .ok_or_else(|| self.row_missing(decided))?;
+            if decided == self.progress.decided && entry.chain != self.progress.chain {
+                return Err(Error::Damaged {
+                    path: self.path.clone(),
+                    slot: decided,
+                    decided: true,
+                    why: "it is not the value that was decided here".to_owned(),
+                });
+            }
+            (entry.chain, entry.timestamp)
+        };
+        let undecided = self
+            .reader(decided)?
+            .range(decided.next(), Slot(u64::MAX), usize::MAX)?;
+        Ok(Restored {
+            promised: self.meta.promised,
+            decided,
+            chain,
+            timestamp,
+            undecided,
+            compacted_to: self.meta.compacted_to,
+        })
+    }
+
+    /// The rows in `(applied, decided]` in pages, for the state machine to catch up.
+    pub fn replay(&self, applied: Slot, decided: Slot) -> Result<Replay<'_>, Error> {
+        Replay::new(self, applied, decided)
+    }
+
+    /// The decided rows from `from` to `upto` until they weigh `bytes_max`; at least one.
+    /// A hole is an error: a decided row does not go away.
+    pub fn read_rows(&self, from: Slot, upto: Slot, bytes_max: usize) -> Result<Vec<Entry>, Error> {
+        if from <= self.meta.compacted_to {
+            return Err(Error::Compacted {
+                from,
+                compacted_to: self.meta.compacted_to,
+            });
+        }
+        if from > upto {
+            return Ok(Vec::new());
+        }
+        let entries = self.reader(upto)?.range(from, upto, bytes_max)?;
+        let mut expected = from;
+        for entry in &entries {
+            if entry.slot != expected {
+                return Err(self.row_missing(expected));
+            }
+            expected = expected.next();
+        }
+        if entries.is_empty() {
+            Err(self.row_missing(from))
+        } else {
+            Ok(entries)
+        }
+    }
+
+    /// Executes `ops` in order in one transaction and makes it durable. After an error the log
+    /// takes nothing any more.
+    pub fn commit<'a>(
+        &mut self,
+        ops: impl IntoIterator<Item = &'a PersistOp>,
+    ) -> Result<Committed, Error> {
+        self.transact("write to", |transaction| {
+            ops.into_iter().try_for_each(|op| transaction.execute(op))
+        })
+    }
+
+    /// Runs `work` in one transaction. Any error ends the log: see [`Wal::abandon`].
+    pub(crate) fn transact(
+        &mut self,
+        doing: &'static str,
+        work: impl FnOnce(&mut transaction::Transaction<'_>) -> Result<(), transaction::Failure>,
+    ) -> Result<Committed, Error> {
+        let connection = self.connection.as_ref().ok_or(Error::Stopped)?;
+        let done = transaction::run(connection, &self.path, &self.meta, self.progress, work);
+        match done {
+            Ok((meta, progress, rows)) => {
+                self.meta = meta;
+                self.progress = progress;
+                Ok(Committed {
+                    disk_seq: progress.disk_seq,
+                    rows,
+                })
+            }
+            Err(failure) => {
+                self.abandon();
+                Err(match failure {
+                    transaction::Failure::Sqlite(source) => {
+                        Error::sqlite(doing, &self.path, source)
+                    }
+                    transaction::Failure::Contract(what) => self.contract(what),
+                })
+            }
+        }
+    }
+
+    /// Leaves the file as it is: no rollback, no checkpoint, no further fsync. The memory and
+    /// the descriptor stay until the process ends, which it is about to do.
+    pub(crate) fn abandon(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            std::mem::forget(connection);
+        }
+    }
+
+    /// Fails unless this node may vote.
+    pub(crate) fn require_confirmed(&self) -> Result<(), Error> {
+        match &self.meta.identity {
+            Identity { genesis: None, .. } => Err(self.no_identity("genesis")),
+            Identity {
+                confirmed: false, ..
+            } => Err(self.no_identity("confirmed genesis")),
+            _ => Ok(()),
+        }
+    }
+
+    /// The connection, while it may be used.
+    pub(crate) fn connection(&self) -> Result<&Connection, Error> {
+        self.connection.as_ref().ok_or(Error::Stopped)
+    }
+
+    /// One row, checked.
+    pub(crate) fn row(&self, slot: Slot) -> Result<Option<Entry>, Error> {
+        self.reader(slot.max(self.progress.decided))?.one(slot)
+    }
+
+    fn reader(&self, decided: Slot) -> Result<Reader<'_>, Error> {
+        Ok(Reader {
+            connection: self.connection()?,
+            path: &self.path,
+            decided,
+        })
+    }
+
+    fn update_meta(&mut self, change: impl FnOnce(&mut Meta)) -> Result<(), Error> {
+        let committed = self.transact("write the identity to", |transaction| {
+            transaction.update_meta(change);
+            Ok(())
+        });
+        committed.map(drop)
+    }
+
+    fn no_identity(&self, missing: &'static str) -> Error {
+        Error::NoIdentity {
+            path: self.path.clone(),
+            missing,
+        }
+    }
+
+    fn row_missing(&self, slot: Slot) -> Error {
+        Error::RowMissing {
+            path: self.path.clone(),
+            slot,
+        }
+    }
+
+    fn contract(&self, what: impl Into<String>) -> Error {
+        Error::Contract {
+            path: self.path.clone(),
+            what: what.into(),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What changes with every transaction: the commit index as last heard of, and `disk_seq`.
+//!
+//! Reads and writes: table `progress`, its two rows in turn. Must hold: `disk_seq` grows by one
+//! per transaction; the commit index never falls.
+
+use std::fmt;
+use std::path::Path;
+
+use paxos::entry::Chain;
+use paxos::ids::Slot;
+use rusqlite::{Connection, params};
+
+use crate::error::Error;
+
+/// Counts the transactions of a disk, for ever. Peers remember the highest they saw, so a disk
+/// that was turned back to an older state is found out (section 2.9).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct DiskSeq(pub u64);
+
+impl fmt::Display for DiskSeq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "d{}", self.0)
+    }
+}
+
+impl fmt::Debug for DiskSeq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Progress {
+    /// The transaction that wrote this row.
+    pub(crate) disk_seq: DiskSeq,
+    /// The commit index, as last stored (rule D4).
+    pub(crate) decided: Slot,
+    /// The chain at it.
+    pub(crate) chain: Chain,
+}
+
+impl Progress {
+    /// A disk without a past.
+    pub(crate) const NEW: Self = Self {
+        disk_seq: DiskSeq(0),
+        decided: Slot::GENESIS,
+        chain: Chain::GENESIS,
+    };
+
+    fn crc(&self) -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&self.disk_seq.0.to_le_bytes());
+        hasher.update(&self.decided.0.to_le_bytes());
+        hasher.update(&self.chain.0);
+        hasher.finalize()
+    }
+}
+
+/// Writes the row whose turn it is, inside the caller's transaction.
+pub(crate) fn store(connection: &Connection, progress: &Progress) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO progress (copy, disk_seq, decided, chain, crc) \
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![
+            (progress.disk_seq.0 % 2).cast_signed(),
+            progress.disk_seq.0.cast_signed(),
+            progress.decided.0.cast_signed(),
+            progress.chain.0,
+            progress.crc(),
+        ])?;
+    Ok(())
+}
+
+/// Reads the later of the two rows. The flag says that it must be stored again.
+///
+/// One damaged row is survivable: it held the last state or the one before, and what is in it
+/// is a hint but for `disk_seq`, which may be one too low then. So one is added, and storing
+/// the result replaces the damaged row.
+pub(crate) fn load(connection: &Connection, path: &Path) -> Result<(Progress, bool), Error> {
+    let [even, odd] = [0_u64, 1].map(|copy| read_copy(connection, copy));
+    match (even, odd) {
+        (Ok(even), Ok(odd)) => {
+            let later = if even.disk_seq > odd.disk_seq {
+                even
+            } else {
+                odd
+            };
+            Ok((later, false))
+        }
+        (Ok(mut progress), Err(why)) | (Err(why), Ok(mut progress)) => {
+            tracing::warn!(
+                path = %path.display(), %why,
+                "one of the two progress rows is damaged, the other is used; check the disk"
+            );
+            progress.disk_seq.0 = progress.disk_seq.0.saturating_add(1);
+            Ok((progress, true))
+        }
+        (Err(even), Err(odd)) => Err(Error::IdentityDead {
+            path: path.to_path_buf(),
+            why: format!("both progress rows are lost: {even}; {odd}"),
+        }),
+    }
+}
+
+/// Reads one row; the text says why it cannot be trusted.
+fn read_copy(connection: &Connection, copy: u64) -> Result<Progress, String> {
+    let read = connection.query_row(
+        "SELECT disk_seq, decided, chain, crc FROM progress WHERE copy = ?1",
+        [copy.cast_signed()],
+        |row| {
+            let progress = Progress {
+                disk_seq: DiskSeq(row.get::<_, i64>(0)?.cast_unsigned()),
+                decided: Slot(row.get::<_, i64>(1)?.cast_unsigned()),
+                chain: Chain(row.get(2)?),
+            };
+            Ok((progress, row.get::<_, u32>(3)?))
+        },
+    );
+    match read {
+        Ok((progress, crc)) if progress.crc() != crc => Err("its checksum is wrong".to_owned()),
+        Ok((progress, _)) if progress.disk_seq.0 % 2 != copy => Err("it is misplaced".to_owned()),
+        Ok((progress, _)) => Ok(progress),
+        Err(rusqlite::Error::QueryReturnedNoRows) => Err("it is missing".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}

@@ -1,0 +1,128 @@
+//! Rows of the log: how an entry is written and what is checked when it is read.
+//!
+//! Must hold: no row leaves this module whose checksum is wrong. The checksum covers the slot,
+//! so a row that turns up in another's place is found as well.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use paxos::entry::{Chain, Entry, EntryKind};
+use paxos::ids::{Ballot, Epoch, NodeId, Round, Slot, Timestamp};
+use rusqlite::{CachedStatement, Connection, Row, params};
+
+use crate::error::Error;
+
+const WRITE: &str = "INSERT OR REPLACE INTO log (slot, epoch, round, node, kind, timestamp, \
+                     payload, chain, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+
+const READ: &str = "SELECT slot, epoch, round, node, kind, timestamp, payload, chain, crc \
+                    FROM log WHERE slot >= ?1 AND slot <= ?2 ORDER BY slot";
+
+/// The statement that [`write`] takes: fetched once per request, not once per row.
+pub(crate) fn prepare_write(connection: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
+    connection.prepare_cached(WRITE)
+}
+
+/// Writes a row, replacing what its slot held.
+pub(crate) fn write(statement: &mut CachedStatement<'_>, entry: &Entry) -> rusqlite::Result<()> {
+    statement.execute(params![
+        entry.slot.0.cast_signed(),
+        entry.ballot.epoch.0.cast_signed(),
+        entry.ballot.round.0.cast_signed(),
+        entry.ballot.node.0.cast_signed(),
+        entry.kind as u8,
+        entry.timestamp.0.cast_signed(),
+        entry.payload.as_ref(),
+        entry.chain.0,
+        entry.crc,
+    ])?;
+    Ok(())
+}
+
+/// Where rows are read, and what their damage means.
+#[derive(Clone, Copy)]
+pub(crate) struct Reader<'a> {
+    /// The open log.
+    pub(crate) connection: &'a Connection,
+    /// log.db, for messages.
+    pub(crate) path: &'a Path,
+    /// The commit index, as far as known.
+    pub(crate) decided: Slot,
+}
+
+impl Reader<'_> {
+    /// The row of one slot, if there is one.
+    pub(crate) fn one(&self, slot: Slot) -> Result<Option<Entry>, Error> {
+        Ok(self.range(slot, slot, usize::MAX)?.pop())
+    }
+
+    /// The rows from `from` to `upto` that exist, in slot order, until they weigh `bytes_max`;
+    /// at least one.
+    pub(crate) fn range(
+        &self,
+        from: Slot,
+        upto: Slot,
+        bytes_max: usize,
+    ) -> Result<Vec<Entry>, Error> {
+        let failed = |source| Error::sqlite("read rows of", self.path, source);
+        let mut statement = self.connection.prepare_cached(READ).map_err(failed)?;
+        let mut rows = statement
+            .query([
+                from.0.cast_signed(),
+                upto.0.min(i64::MAX.cast_unsigned()).cast_signed(),
+            ])
+            .map_err(failed)?;
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut bytes: usize = 0;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let entry = self.decode(row)?;
+            bytes = bytes.saturating_add(entry.weight_bytes());
+            if bytes > bytes_max && !entries.is_empty() {
+                break;
+            }
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    fn decode(&self, row: &Row<'_>) -> Result<Entry, Error> {
+        let slot = row
+            .get::<_, i64>(0)
+            .map(|slot| Slot(slot.cast_unsigned()))
+            .map_err(|source| Error::sqlite("read rows of", self.path, source))?;
+        let damaged = |why: String| Error::Damaged {
+            path: self.path.to_path_buf(),
+            slot,
+            decided: slot <= self.decided,
+            why,
+        };
+        let entry = columns(slot, row)
+            .map_err(|error| damaged(error.to_string()))?
+            .ok_or_else(|| damaged("its kind is unknown".to_owned()))?;
+        if !entry.is_intact() {
+            return Err(damaged("its checksum is wrong".to_owned()));
+        }
+        Ok(entry)
+    }
+}
+
+/// Puts the columns together; `None` when the kind is unknown.
+fn columns(slot: Slot, row: &Row<'_>) -> rusqlite::Result<Option<Entry>> {
+    let number = |column: usize| row.get::<_, i64>(column).map(i64::cast_unsigned);
+    let Some(kind) = EntryKind::from_u8(row.get(4)?) else {
+        return Ok(None);
+    };
+    Ok(Some(Entry {
+        slot,
+        ballot: Ballot {
+            epoch: Epoch(number(1)?),
+            round: Round(number(2)?),
+            node: NodeId(number(3)?),
+        },
+        kind,
+        timestamp: Timestamp(number(5)?),
+        payload: Bytes::copy_from_slice(row.get_ref(6)?.as_blob()?),
+        chain: Chain(row.get(7)?),
+        crc: row.get(8)?,
+    }))
+}

@@ -1,0 +1,358 @@
+//! The thread that owns the log: group commit, reads between commits, one report per commit.
+//!
+//! Must hold: requests are executed in the order in which they were queued; a completion comes
+//! after its transaction is durable; after an error nothing is written. Tested in:
+//! `tests/writer.rs`.
+//!
+//! Group commit needs no timer: while one commit waits for the disk, everything that arrives
+//! joins the next one.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use paxos::entry::Entry;
+use paxos::ids::{PersistSeq, Slot};
+use paxos::output::PersistOp;
+
+use crate::error::Error;
+use crate::limits::{GROUP_BYTES_MAX, GROUP_REQUESTS_MAX, READS_MAX, REQUESTS_MAX};
+use crate::log::{Peers, Wal};
+use crate::progress::DiskSeq;
+
+/// What the writer reports, on its own thread. Must not block for long: no commit meanwhile.
+#[derive(Debug)]
+pub enum Completion {
+    /// A transaction is durable.
+    Persisted {
+        /// All persist requests up to this one are durable.
+        seq: PersistSeq,
+        /// The transaction's number on this disk.
+        disk_seq: DiskSeq,
+        /// How many persist requests it held.
+        requests: usize,
+        /// How many rows it held.
+        rows: usize,
+        /// How long it took, the fsync included, in microseconds.
+        commit_us: u64,
+    },
+    /// The last report: nothing more is written. Abort the process, keep the files.
+    Fatal(Error),
+}
+
+/// Takes the rows that were read, on the writer's thread. Not called when the writer stops
+/// before the read's turn.
+pub type ReadReply = Box<dyn FnOnce(Result<Vec<Entry>, Error>) + Send>;
+
+/// Takes the reports.
+type Report = Box<dyn Fn(Completion) + Send>;
+
+enum Request {
+    Persist {
+        seq: PersistSeq,
+        ops: Vec<PersistOp>,
+    },
+    Read(Read),
+    RememberPeers(Peers),
+    Stop,
+}
+
+struct Read {
+    from: Slot,
+    upto: Slot,
+    bytes_max: usize,
+    reply: ReadReply,
+}
+
+/// Gives work to the writer. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    requests: SyncSender<Request>,
+    /// Requests sent and not yet taken by the thread.
+    queued: Arc<AtomicUsize>,
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle")
+            .field("queued", &self.queued())
+            .finish()
+    }
+}
+
+impl Handle {
+    /// Makes `ops` durable after all earlier requests; `seq` must be higher than theirs. Waits
+    /// only while [`REQUESTS_MAX`] requests are queued: see [`Handle::queued`].
+    pub fn persist(&self, seq: PersistSeq, ops: Vec<PersistOp>) -> Result<(), Error> {
+        self.send(Request::Persist { seq, ops })
+    }
+
+    /// Reads decided rows: see [`Wal::read_rows`]. Answered after the commit that is running
+    /// and those of requests queued before, with [`Error::Busy`] if too many reads wait.
+    pub fn read(
+        &self,
+        from: Slot,
+        upto: Slot,
+        bytes_max: usize,
+        reply: ReadReply,
+    ) -> Result<(), Error> {
+        self.send(Request::Read(Read {
+            from,
+            upto,
+            bytes_max,
+            reply,
+        }))
+    }
+
+    /// Replaces the cached addresses, some time soon.
+    pub fn remember_peers(&self, peers: Peers) -> Result<(), Error> {
+        self.send(Request::RememberPeers(peers))
+    }
+
+    /// Requests that wait for the writer: a measure of how far the disk is behind.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    fn send(&self, request: Request) -> Result<(), Error> {
+        self.queued.fetch_add(1, Ordering::Relaxed);
+        self.requests.send(request).map_err(|_| Error::Stopped)
+    }
+}
+
+/// Owns the thread. Dropping it stops the thread, too, and waits for it.
+#[derive(Debug)]
+pub struct Writer {
+    handle: Handle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Gives work to the thread.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Executes what was queued before, closes the log and waits for the thread.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // An error means that the thread is gone already.
+        let _ = self.handle.send(Request::Stop);
+        if let Some(thread) = self.thread.take() {
+            // It catches its panics.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Wal {
+    /// Hands the log to a thread of its own. Refused before the identity is confirmed: nobody
+    /// votes earlier (section 2.10).
+    pub fn spawn(self, report: Box<dyn Fn(Completion) + Send>) -> Result<Writer, Error> {
+        self.require_confirmed()?;
+        let (sender, requests) = sync_channel(REQUESTS_MAX);
+        let queued = Arc::new(AtomicUsize::new(0));
+        let handle = Handle {
+            requests: sender,
+            queued: Arc::clone(&queued),
+        };
+        let path = self.path().to_path_buf();
+        let task = Task {
+            wal: self,
+            requests,
+            queued,
+            report,
+            reads: VecDeque::new(),
+            last_seq: PersistSeq(0),
+        };
+        let thread = std::thread::Builder::new()
+            .name("log-writer".to_owned())
+            .spawn(move || task.run())
+            .map_err(|source| Error::Io {
+                doing: "start the writer of",
+                path,
+                source,
+            })?;
+        Ok(Writer {
+            handle,
+            thread: Some(thread),
+        })
+    }
+}
+
+/// The requests of one transaction.
+#[derive(Default)]
+struct Group {
+    ops: Vec<PersistOp>,
+    /// The last persist request in it.
+    seq: Option<PersistSeq>,
+    requests: usize,
+    bytes: usize,
+    peers: Option<Peers>,
+}
+
+impl Group {
+    fn is_empty(&self) -> bool {
+        self.requests == 0 && self.peers.is_none()
+    }
+
+    fn is_full(&self) -> bool {
+        self.requests >= GROUP_REQUESTS_MAX || self.bytes >= GROUP_BYTES_MAX
+    }
+}
+
+/// How gathering ended.
+#[derive(PartialEq, Eq)]
+enum Gathered {
+    /// There may be more.
+    More,
+    /// Nothing came for a while.
+    Idle,
+    /// Nothing will come any more.
+    End,
+}
+
+/// The state of the thread.
+struct Task {
+    wal: Wal,
+    requests: Receiver<Request>,
+    queued: Arc<AtomicUsize>,
+    report: Report,
+    reads: VecDeque<Read>,
+    last_seq: PersistSeq,
+}
+
+/// How long nothing must come before the writer tidies up.
+const IDLE: Duration = Duration::from_millis(50);
+
+impl Task {
+    fn run(mut self) {
+        let ended = catch_unwind(AssertUnwindSafe(|| self.serve()));
+        let error = match ended {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error,
+            Err(_) => Error::Contract {
+                path: self.wal.path().to_path_buf(),
+                what: "the log's writer panicked".to_owned(),
+            },
+        };
+        self.wal.abandon();
+        tracing::error!(%error, "the log can no longer be written");
+        (self.report)(Completion::Fatal(error));
+    }
+
+    fn serve(&mut self) -> Result<(), Error> {
+        loop {
+            let mut group = Group::default();
+            let gathered = self.gather(&mut group)?;
+            if !group.is_empty() {
+                self.commit(group)?;
+            }
+            // One read per turn: a replica that catches up delays a commit by one page at most.
+            if let Some(read) = self.reads.pop_front() {
+                (read.reply)(self.wal.read_rows(read.from, read.upto, read.bytes_max));
+            }
+            match gathered {
+                Gathered::More => {}
+                Gathered::Idle => {}
+                Gathered::End if self.reads.is_empty() => return Ok(()),
+                Gathered::End => {}
+            }
+        }
+    }
+
+    /// Takes everything that is queued, up to a full group. Waits if there is nothing to do.
+    fn gather(&mut self, group: &mut Group) -> Result<Gathered, Error> {
+        if self.reads.is_empty() {
+            match self.requests.recv_timeout(IDLE) {
+                Ok(request) => {
+                    if !self.take(group, request)? {
+                        return Ok(Gathered::End);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => return Ok(Gathered::Idle),
+                Err(RecvTimeoutError::Disconnected) => return Ok(Gathered::End),
+            }
+        }
+        while !group.is_full() {
+            match self.requests.try_recv() {
+                Ok(request) => {
+                    if !self.take(group, request)? {
+                        return Ok(Gathered::End);
+                    }
+                }
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return Ok(Gathered::End),
+            }
+        }
+        Ok(Gathered::More)
+    }
+
+    /// Puts a request where it belongs; `false` when it was the last one.
+    fn take(&mut self, group: &mut Group, request: Request) -> Result<bool, Error> {
+        self.queued.fetch_sub(1, Ordering::Relaxed);
+        match request {
+            Request::Persist { seq, mut ops } => {
+                if seq <= self.last_seq {
+                    let last = self.last_seq;
+                    return Err(Error::Contract {
+                        path: self.wal.path().to_path_buf(),
+                        what: format!("persist request {seq} came after {last}"),
+                    });
+                }
+                self.last_seq = seq;
+                group.seq = Some(seq);
+                group.requests += 1;
+                group.bytes = group.bytes.saturating_add(weight_bytes(&ops));
+                group.ops.append(&mut ops);
+            }
+            Request::Read(read) if self.reads.len() < READS_MAX => self.reads.push_back(read),
+            Request::Read(read) => (read.reply)(Err(Error::Busy)),
+            Request::RememberPeers(peers) => group.peers = Some(peers),
+            Request::Stop => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn commit(&mut self, group: Group) -> Result<(), Error> {
+        let started = Instant::now();
+        let committed = self.wal.transact("write to", |transaction| {
+            if let Some(peers) = &group.peers {
+                transaction.remember_peers(peers)?;
+            }
+            group.ops.iter().try_for_each(|op| transaction.execute(op))
+        })?;
+        let commit_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        if let Some(seq) = group.seq {
+            (self.report)(Completion::Persisted {
+                seq,
+                disk_seq: committed.disk_seq,
+                requests: group.requests,
+                rows: committed.rows,
+                commit_us,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The rows' share of a transaction.
+fn weight_bytes(ops: &[PersistOp]) -> usize {
+    ops.iter()
+        .map(|op| match op {
+            PersistOp::Accept(entries) => entries.iter().map(Entry::weight_bytes).sum(),
+            PersistOp::Promise(_) | PersistOp::Decided { .. } => 0,
+        })
+        .fold(0, usize::saturating_add)
+}
