@@ -1,0 +1,38 @@
+//! Stopping on SIGTERM or SIGINT: the first one asks, the second one does not.
+//!
+//! Everything that runs holds a [`Token`] and ends soon after it is cancelled. A person who
+//! presses Ctrl+C twice means it; the log is written before anything is acknowledged, so that
+//! an exit at any moment loses nothing.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+pub use tokio_util::sync::CancellationToken as Token;
+
+/// What a shell expects of a process that ended by SIGINT.
+const EXIT_AT_ONCE: i32 = 130;
+
+/// A token that the first SIGTERM or SIGINT cancels. The second one ends the process.
+/// Must be called inside a tokio runtime.
+pub fn on_signals() -> io::Result<Token> {
+    let token = Token::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let asked = token.clone();
+    tokio::spawn(async move {
+        let name = next(&mut terminate, &mut interrupt).await;
+        tracing::info!(signal = name, "stopping; a second signal stops at once");
+        asked.cancel();
+        let name = next(&mut terminate, &mut interrupt).await;
+        tracing::warn!(signal = name, "stopped at once by a second signal");
+        std::process::exit(EXIT_AT_ONCE);
+    });
+    Ok(token)
+}
+
+async fn next(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    }
+}
