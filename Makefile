@@ -1,0 +1,97 @@
+# Chatterbox Messenger: the commands. `make` alone lists them.
+#
+# Long steps are scripts (docker/cluster.sh, tests/*.sh); what stands here is what depends on
+# what. Settings are variables on the command line: `make up MODE=local PORT=8080`.
+
+# Where the page is served.
+PORT ?= 1050
+# compose: in containers. local: as processes of this machine. auto: containers when a
+# Docker engine answers.
+MODE ?= auto
+# Where the local cluster keeps its data.
+DATA ?= data
+export PORT MODE DATA
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+# A recipe that fails must not leave a half-made target behind that looks finished.
+.DELETE_ON_ERROR:
+
+PROGRAMS := replica gateway membership chatterctl
+WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' \
+	-not -path 'web/dist/*' 2>/dev/null)
+
+##@ Use
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@printf '\nSettings: MODE=auto|compose|local  PORT=%s  DATA=%s\n' '$(PORT)' '$(DATA)'
+
+.PHONY: up
+up: ## Build what is needed, start the cluster, wait until it is ready
+	@docker/cluster.sh up
+
+.PHONY: down
+down: ## Stop the cluster; its data stays
+	@docker/cluster.sh down
+
+.PHONY: status
+status: ## Which services run, and how the replicas are
+	@docker/cluster.sh status
+
+.PHONY: logs
+logs: ## Follow the logs of all services
+	@docker/cluster.sh logs
+
+##@ Develop
+
+.PHONY: test
+test: ## Everything that decides about a change: page, Rust, real processes, browser
+	@tests/run.sh
+
+.PHONY: verify
+verify: ## Every check that only reads: format, lints, docs, dependencies, types
+	@tests/verify.sh
+
+.PHONY: fix
+fix: ## Write what tools can: format, and the lints' own suggestions
+	cargo clippy --fix --allow-dirty --allow-staged --workspace --all-targets --locked \
+		--features replica/failpoints
+	cargo fmt --all
+
+##@ Build
+
+.PHONY: page
+page: web/dist/index.html ## The page, into web/dist
+
+.PHONY: programs
+programs: web/dist/index.html ## The four programs, into target/release
+	@docker/cluster.sh need cargo cc
+	cargo build --release --locked $(addprefix -p ,$(PROGRAMS))
+
+.PHONY: images
+images: ## The container image, chatterbox:local
+	@docker/cluster.sh images
+
+##@ Clean up
+
+.PHONY: clean
+clean: ## Remove what was built; the cluster's data stays
+	rm -rf target web/dist web/node_modules tests/browser/node_modules tests/browser/output
+
+.PHONY: wipe
+wipe: ## Stop the cluster and delete its data, after asking
+	@docker/cluster.sh wipe
+
+# npm writes its hidden lock file last: when it is newer than ours, the packages are complete.
+%/node_modules/.package-lock.json: %/package-lock.json %/package.json
+	@docker/cluster.sh need node npm
+	cd $* && npm ci --no-audit --no-fund
+	@touch $@
+
+web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES)
+	cd web && npm run build
+	@touch $@

@@ -1,0 +1,59 @@
+#!/bin/sh
+# `make verify`: every check that only reads. It runs them all and then says which failed, so
+# that one look is enough to know what to repair.
+set -eu
+
+cd "$(dirname "$0")/.."
+. tests/tools.sh
+
+docker/cluster.sh need cargo node npm cc || exit 1
+
+FAILED=
+check() {
+    step "$@" || FAILED="$FAILED
+  $1"
+}
+
+documentation() {
+    # shellcheck disable=SC2086
+    RUSTDOCFLAGS="-D warnings" cargo doc $FEATURES --no-deps
+}
+
+dependencies() {
+    if ! have cargo-deny; then
+        say "skipped: cargo-deny is not installed (cargo install --locked cargo-deny)"
+        return 0
+    fi
+    cargo deny --log-level error check bans licenses sources || return 1
+    # The advisories are a repository that has to be fetched: without a network this check
+    # says nothing, which is not the same as a finding.
+    if cargo deny --log-level error fetch db >/dev/null 2>&1; then
+        cargo deny --log-level error check advisories
+    else
+        say "skipped: the advisory database cannot be fetched from here"
+    fi
+}
+
+unused_dependencies() {
+    if have cargo-machete; then
+        cargo machete
+    else
+        say "skipped: cargo-machete is not installed (cargo install --locked cargo-machete)"
+    fi
+}
+
+# shellcheck disable=SC2086
+{
+    check "rust: format" cargo fmt --all --check
+    check "rust: lints" cargo clippy $FEATURES --all-targets -- -D warnings
+    check "rust: documentation" documentation
+    check "rust: dependencies" dependencies
+    check "rust: unused dependencies" unused_dependencies
+    check "house rules" cargo test --locked -p tidy
+}
+check "page: packages" npm_packages web
+check "page: types and rules" in_directory web npm run check
+
+printf '\n%s' "$TIMES"
+[ -z "$FAILED" ] || fail "these checks failed:$FAILED"
+say "Everything verified."
