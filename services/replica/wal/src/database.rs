@@ -24,7 +24,7 @@ const SCHEMA: &str = include_str!("schema.sql");
 
 /// A page. A commit writes every page it touches once: at one row per commit small pages write
 /// less, and in large groups the difference is lost in the fsync.
-const PAGE_BYTES: i64 = 4096;
+pub(crate) const PAGE_BYTES: i64 = 4096;
 
 /// The page cache, in KiB (SQLite's negative form). The log is written at its end and read
 /// back rarely: enough for the upper levels of the tree and the pages of some transactions.

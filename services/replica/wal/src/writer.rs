@@ -13,12 +13,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use paxos::entry::Entry;
 use paxos::ids::{PersistSeq, Slot};
 use paxos::output::PersistOp;
 
+use crate::checkpoint;
 use crate::error::Error;
 use crate::limits::{GROUP_BYTES_MAX, GROUP_REQUESTS_MAX, READS_MAX, REQUESTS_MAX};
 use crate::log::{Peers, Wal};
@@ -175,6 +176,7 @@ impl Wal {
             report,
             reads: VecDeque::new(),
             last_seq: PersistSeq(0),
+            tidy: true,
         };
         let thread = std::thread::Builder::new()
             .name("log-writer".to_owned())
@@ -215,9 +217,11 @@ impl Group {
 /// How gathering ended.
 #[derive(PartialEq, Eq)]
 enum Gathered {
-    /// There may be more.
-    More,
-    /// Nothing came for a while.
+    /// More is queued than fits one transaction.
+    Full,
+    /// Everything that was queued was taken.
+    All,
+    /// Nothing came for a while, and the last thing that came was a change.
     Idle,
     /// Nothing will come any more.
     End,
@@ -231,10 +235,9 @@ struct Task {
     report: Report,
     reads: VecDeque<Read>,
     last_seq: PersistSeq,
+    /// Whether nothing was committed since the writer last tidied up.
+    tidy: bool,
 }
-
-/// How long nothing must come before the writer tidies up.
-const IDLE: Duration = Duration::from_millis(50);
 
 impl Task {
     fn run(mut self) {
@@ -264,8 +267,12 @@ impl Task {
                 (read.reply)(self.wal.read_rows(read.from, read.upto, read.bytes_max));
             }
             match gathered {
-                Gathered::More => {}
-                Gathered::Idle => {}
+                Gathered::Full => self.wal.checkpoint_from(checkpoint::WAL_BYTES_MAX)?,
+                Gathered::All => self.wal.checkpoint_from(checkpoint::WAL_BYTES_QUIET)?,
+                Gathered::Idle => {
+                    self.wal.seal()?;
+                    self.tidy = true;
+                }
                 Gathered::End if self.reads.is_empty() => return Ok(()),
                 Gathered::End => {}
             }
@@ -275,32 +282,33 @@ impl Task {
     /// Takes everything that is queued, up to a full group. Waits if there is nothing to do.
     fn gather(&mut self, group: &mut Group) -> Result<Gathered, Error> {
         if self.reads.is_empty() {
-            match self.requests.recv_timeout(IDLE) {
-                Ok(request) => {
-                    if !self.take(group, request)? {
-                        return Ok(Gathered::End);
-                    }
+            let first = if self.tidy {
+                self.requests
+                    .recv()
+                    .map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                self.requests.recv_timeout(checkpoint::IDLE)
+            };
+            match first {
+                Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                    return Ok(Gathered::End);
                 }
+                Ok(request) => self.take(group, request)?,
                 Err(RecvTimeoutError::Timeout) => return Ok(Gathered::Idle),
-                Err(RecvTimeoutError::Disconnected) => return Ok(Gathered::End),
             }
         }
         while !group.is_full() {
             match self.requests.try_recv() {
-                Ok(request) => {
-                    if !self.take(group, request)? {
-                        return Ok(Gathered::End);
-                    }
-                }
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => return Ok(Gathered::End),
+                Ok(Request::Stop) | Err(TryRecvError::Disconnected) => return Ok(Gathered::End),
+                Ok(request) => self.take(group, request)?,
+                Err(TryRecvError::Empty) => return Ok(Gathered::All),
             }
         }
-        Ok(Gathered::More)
+        Ok(Gathered::Full)
     }
 
-    /// Puts a request where it belongs; `false` when it was the last one.
-    fn take(&mut self, group: &mut Group, request: Request) -> Result<bool, Error> {
+    /// Puts a request where it belongs.
+    fn take(&mut self, group: &mut Group, request: Request) -> Result<(), Error> {
         self.queued.fetch_sub(1, Ordering::Relaxed);
         match request {
             Request::Persist { seq, mut ops } => {
@@ -320,12 +328,13 @@ impl Task {
             Request::Read(read) if self.reads.len() < READS_MAX => self.reads.push_back(read),
             Request::Read(read) => (read.reply)(Err(Error::Busy)),
             Request::RememberPeers(peers) => group.peers = Some(peers),
-            Request::Stop => return Ok(false),
+            Request::Stop => {}
         }
-        Ok(true)
+        Ok(())
     }
 
     fn commit(&mut self, group: Group) -> Result<(), Error> {
+        self.tidy = false;
         let started = Instant::now();
         let committed = self.wal.transact("write to", |transaction| {
             if let Some(peers) = &group.peers {

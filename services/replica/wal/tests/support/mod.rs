@@ -1,6 +1,10 @@
 //! What the tests of this crate share.
 
 #![allow(dead_code, reason = "every test binary uses another part")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy takes helpers of tests for production code"
+)]
 
 use std::path::Path;
 
