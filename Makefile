@@ -49,7 +49,7 @@ logs: ## Follow the logs of all services
 ##@ Develop
 
 .PHONY: test
-test: ## Everything that decides about a change: page, Rust, real processes, browser
+test: ## All tests: page, Rust, real processes, browser
 	@tests/run.sh
 
 .PHONY: verify

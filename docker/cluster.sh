@@ -153,7 +153,7 @@ build_local() {
 
 up_local() {
     "$CHATTERCTL" up --data "$DATA" --port "$PORT"
-    welcome "kill -9 \$(pgrep -o -x replica)"
+    welcome "$CHATTERCTL kill r1"
 }
 
 # --- Commands ---------------------------------------------------------------------------------
@@ -249,20 +249,21 @@ logs() {
     fi
 }
 
+# The containers' volumes are deleted here; local data by `chatterctl purge`, which knows what
+# in the directory is its own and asks before it deletes.
 wipe() {
-    say "This deletes every message, account and file of the cluster: the volumes of the"
-    say "containers ($PROJECT) and the directory $DATA."
-    if [ "${YES:-}" != 1 ]; then
+    if engine_answers && have_compose &&
+        [ -n "$(docker volume ls -q --filter "label=com.docker.compose.project=$PROJECT")" ]; then
+        say "This deletes every message, account and file in the volumes of the containers ($PROJECT)."
         printf 'Type "delete" to go on: '
         read -r answer || answer=
         [ "$answer" = delete ] || fail "nothing was deleted"
-    fi
-    down
-    if engine_answers && have_compose; then
         compose --profile two-gateways down --volumes
+        say "Deleted."
     fi
-    rm -rf "$DATA"
-    say "Deleted."
+    if local_runs; then
+        "$CHATTERCTL" purge --data "$DATA"
+    fi
 }
 
 command=${1:-}
