@@ -10,7 +10,7 @@ PORT ?= 1050
 MODE ?= auto
 # Where the local cluster keeps its data.
 DATA ?= data
-export PORT MODE DATA
+CLUSTER = MODE='$(MODE)' PORT='$(PORT)' DATA='$(DATA)' docker/cluster.sh
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -32,19 +32,19 @@ help: ## This list
 
 .PHONY: up
 up: ## Build what is needed, start the cluster, wait until it is ready
-	@docker/cluster.sh up
+	@$(CLUSTER) up
 
 .PHONY: down
 down: ## Stop the cluster; its data stays
-	@docker/cluster.sh down
+	@$(CLUSTER) down
 
 .PHONY: status
 status: ## Which services run, and how the replicas are
-	@docker/cluster.sh status
+	@$(CLUSTER) status
 
 .PHONY: logs
 logs: ## Follow the logs of all services
-	@docker/cluster.sh logs
+	@$(CLUSTER) logs
 
 ##@ Develop
 
@@ -74,7 +74,7 @@ programs: web/dist/index.html ## The four programs, into target/release
 
 .PHONY: images
 images: ## The container image, chatterbox:local
-	@docker/cluster.sh images
+	@$(CLUSTER) images
 
 ##@ Clean up
 
@@ -84,7 +84,7 @@ clean: ## Remove what was built; the cluster's data stays
 
 .PHONY: wipe
 wipe: ## Stop the cluster and delete its data, after asking
-	@docker/cluster.sh wipe
+	@$(CLUSTER) wipe
 
 # npm writes its hidden lock file last: when it is newer than ours, the packages are complete.
 %/node_modules/.package-lock.json: %/package-lock.json %/package.json

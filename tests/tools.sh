@@ -30,10 +30,13 @@ need_package() {
     have "$program" && return 0
     if have apt-get && [ "$(id -u)" = 0 ]; then
         say "$program is missing; installing $*"
-        DEBIAN_FRONTEND=noninteractive
-        export DEBIAN_FRONTEND
-        { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@"; } \
-            >/dev/null 2>&1 || fail "$program is missing, and apt-get could not install $*"
+        apt_log=$(mktemp)
+        if ! { apt-get update && DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y --no-install-recommends "$@"; } >"$apt_log" 2>&1; then
+            tail -n 20 "$apt_log"
+            fail "$program is missing, and apt-get could not install $*"
+        fi
+        rm -f "$apt_log"
         have "$program" || fail "$program is still missing after installing $*"
     else
         fail "$program is missing. On Debian: apt-get install $*"
