@@ -95,7 +95,9 @@ compose_obstacle() {
 
 build_image() {
     revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
-    created=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+    # The commit's time, not this moment's: the same sources give the same image, and `make up`
+    # on a running cluster restarts nothing.
+    created=$(git log -1 --format=%cI 2>/dev/null || echo 1970-01-01T00:00:00Z)
     say "Building $IMAGE (the first time takes minutes, later only what changed) …"
     # Unquoted on purpose: builder prints words.
     # shellcheck disable=SC2046
