@@ -194,12 +194,21 @@ fn merge<T: Settings>(defaults: &Dict, given: Vec<Given>, faults: &mut Faults) -
             faults.add(&source, unknown::<T>(&key));
             continue;
         };
+        let shown = text.shown();
         match resolve::<T>(defaults, known, text) {
             Ok(value) => {
                 merged.insert(known.to_owned(), value);
                 sources.insert(known, source);
             }
-            Err(words) => faults.add(known, format!("{words} (from {source})")),
+            Err(_) if T::SECRETS.contains(&known) => {
+                faults.add(known, format!("the value from {source} cannot be used"));
+            }
+            Err(words) => {
+                faults.add(
+                    known,
+                    format!("{shown} from {source} cannot be used: {words}"),
+                );
+            }
         }
     }
     match extract::<T>(&merged) {
@@ -242,9 +251,6 @@ fn resolve<T: Settings>(defaults: &Dict, key: &str, text: Text) -> Result<Value,
                 }
             }
         }
-    }
-    if T::SECRETS.contains(&key) {
-        return Err("the value cannot be used".to_owned());
     }
     Err(shown.unwrap_or_else(|| "no value".to_owned()))
 }

@@ -35,6 +35,16 @@ pub enum Error {
     },
 }
 
+/// Host and port of `host:port` (an IPv6 host in brackets), for the validation of settings.
+#[must_use]
+pub fn host_and_port(address: &str) -> Option<(&str, u16)> {
+    let (host, port) = address.rsplit_once(':')?;
+    let port = port.parse().ok()?;
+    let bracketed = host.starts_with('[') && host.ends_with(']');
+    let plain = !host.contains([':', '/', ' ', '@', '[', ']']);
+    (!host.is_empty() && (plain || bracketed)).then_some((host, port))
+}
+
 /// Listens on `address` (`host:port`); `setting` is the name of the setting it came from.
 pub async fn bind(address: &str, setting: &'static str) -> Result<TcpListener, Error> {
     let named = |source: io::Error| {
@@ -54,7 +64,23 @@ pub async fn bind(address: &str, setting: &'static str) -> Result<TcpListener, E
 
 #[cfg(test)]
 mod tests {
-    use super::bind;
+    use super::{bind, host_and_port};
+
+    #[test]
+    fn splits_addresses() {
+        for (address, expected) in [
+            ("replica-1:1061", Some(("replica-1", 1061))),
+            ("[::1]:1", Some(("[::1]", 1))),
+            ("nonsense", None),
+            (":1050", None),
+            ("a:b", None),
+            ("a:70000", None),
+            ("http://a:1", None),
+            ("::1:1", None),
+        ] {
+            assert_eq!(host_and_port(address), expected, "{address}");
+        }
+    }
 
     #[tokio::test]
     async fn a_port_in_use_names_the_remedy() {

@@ -23,6 +23,16 @@ pub(super) enum Text {
     Untyped(String),
 }
 
+impl Text {
+    /// As the operator wrote it, more or less.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Self::Typed(value) => render::literal(value).unwrap_or_default(),
+            Self::Untyped(text) => format!("`{text}`"),
+        }
+    }
+}
+
 pub(super) struct Arguments {
     pub(super) config: Option<PathBuf>,
     pub(super) print: bool,

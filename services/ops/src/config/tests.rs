@@ -151,10 +151,11 @@ fn says_every_fault_at_once() {
     for part in [
         "sample: 6 faults",
         "unknown setting `nmae`; did you mean `name`?",
-        "timeout_ms: invalid type: found string \"soon\"",
+        "timeout_ms: \"soon\" from /",
+        "cannot be used: invalid type: found string \"soon\", expected u64",
         "CHATTERBOX_SAMPLE_LISTNE: unknown setting `listne`; did you mean `listen`?",
-        "ports: invalid value unsigned int `70000`, expected u16",
-        "listen: invalid socket address syntax (from --listen)",
+        "ports: `70000` from CHATTERBOX_SAMPLE_PORTS cannot be used: invalid value unsigned int",
+        "listen: `here` from --listen cannot be used: invalid socket address syntax",
         "timeout_ms: must be at least 1",
     ] {
         assert!(text.contains(part), "{part:?} is not in:\n{text}");
