@@ -1,0 +1,570 @@
+//! Every JSON that travels between a client and the gateway: docs/protocol.md as types.
+//!
+//! In: text frames of clients ([`ClientFrame`]). Out: text frames to clients ([`ServerFrame`])
+//! and the bodies of HTTP answers.
+//! Must hold: web/src/generated/frames.ts is generated from here; the test `typescript` in
+//! frames/typescript.rs fails when the two differ (`UPDATE=1` writes the file).
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::ids::{Cid, MsgNo, NodeId, RoomId, Seq, Slot, Useq, UserId};
+
+#[cfg(test)]
+mod typescript;
+
+/// A person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Person {
+    /// The account.
+    pub id: UserId,
+    /// The name.
+    pub name: String,
+}
+
+/// The person whose session it is.
+pub type Me = Person;
+
+/// Who did something, with the name at that time.
+pub type Author = Person;
+
+/// A room that the person is in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Joined {
+    /// The room.
+    pub id: RoomId,
+    /// Its name.
+    pub name: String,
+    /// Its highest `seq`.
+    pub head: Seq,
+    /// How many people are in it.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub members: u64,
+}
+
+/// A room that the person may join or is in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct RoomSummary {
+    /// The room.
+    pub id: RoomId,
+    /// Its name.
+    pub name: String,
+    /// How many people are in it.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub members: u64,
+    /// Whether the person is one of them.
+    pub joined: bool,
+    /// Its highest `seq`.
+    pub head: Seq,
+}
+
+/// A durable event of a room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Event {
+    /// Its number in the room.
+    pub seq: Seq,
+    /// Where it stands in the replicated log.
+    pub slot: Slot,
+    /// The leader's clock in milliseconds since 1970; for display only.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub ts: u64,
+    /// Who did it, with the name at that time.
+    pub author: Author,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: EventKind,
+}
+
+/// What happened in a room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum EventKind {
+    /// Somebody wrote.
+    Message {
+        /// Its number among the messages of the room.
+        msg_no: MsgNo,
+        /// The author's id for it.
+        cid: Cid,
+        /// The text.
+        body: String,
+        /// The message that it answers.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        #[cfg_attr(test, ts(optional))]
+        reply_to: Option<Seq>,
+    },
+    /// The room was made.
+    Created,
+    /// Somebody came.
+    Joined,
+    /// Somebody went.
+    Left,
+}
+
+/// What a replica is at the moment, as far as this gateway knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// It orders.
+    Leader,
+    /// It follows a leader, or looks for one.
+    Follower,
+    /// It tries to become the leader.
+    Candidate,
+    /// It does not answer this gateway.
+    Unreachable,
+}
+
+/// One replica of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Replica {
+    /// Its number.
+    pub node: NodeId,
+    /// Its name for people.
+    pub name: String,
+    /// What it is.
+    pub role: Role,
+    /// The ballot it promised: `round.node`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub ballot: Option<String>,
+    /// Its commit index.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub decided: Option<Slot>,
+    /// How far its state machine has come.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub applied: Option<Slot>,
+    /// How many slots it is behind the highest commit index known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional, type = "number"))]
+    pub lag: Option<u64>,
+    /// Whether the membership service has not heard it.
+    pub suspected: bool,
+}
+
+/// The cluster as this gateway sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Cluster {
+    /// The operator's name for it.
+    pub cluster: String,
+    /// Which Paxos group.
+    pub shard: u32,
+    /// Whether a message sent now can be committed.
+    pub quorum: bool,
+    /// Who leads.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub leader: Option<NodeId>,
+    /// How many replicas vote.
+    pub voters: u32,
+    /// How many of them answer this gateway.
+    pub up: u32,
+    /// The configuration's number.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub epoch: u64,
+    /// Each replica, by number.
+    pub replicas: Vec<Replica>,
+    /// Whether the membership service answers.
+    pub membership: bool,
+    /// The name of this gateway.
+    pub gateway: String,
+}
+
+/// Why something was refused or failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// The message says which field and what is allowed.
+    BadRequest,
+    /// No session, or a revoked one.
+    Unauthenticated,
+    /// A foreign page asked.
+    ForbiddenOrigin,
+    /// Not allowed.
+    Forbidden,
+    /// No such room.
+    NotFound,
+    /// Join the room first.
+    NotMember,
+    /// Somebody has that name.
+    NameTaken,
+    /// Over a limit of size.
+    TooLarge,
+    /// Over a limit of rate or number.
+    RateLimited,
+    /// A majority of the replicas cannot be reached.
+    NoQuorum,
+    /// The leader's window is full.
+    Overloaded,
+    /// The replica that was asked has not applied what the client has seen.
+    Behind,
+    /// The replicas' disks are full.
+    NoSpace,
+    /// A bug or an outage between gateway and replica.
+    Internal,
+}
+
+/// Why a gateway says `bye`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum ByeReason {
+    /// It stops.
+    Drain,
+}
+
+/// How far an own message has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum SendState {
+    /// The leader gave it a slot.
+    Proposed,
+    /// A quorum holds it.
+    Chosen,
+}
+
+/// A `seq` per room. JSON writes the rooms as strings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct RoomSeqs(
+    #[cfg_attr(test, ts(type = "Record<string, number>"))] pub BTreeMap<RoomId, Seq>,
+);
+
+impl<'de> Deserialize<'de> for RoomSeqs {
+    /// By hand: inside a tagged enum serde hands on keys as strings and takes no number there.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Rooms;
+        impl<'de> Visitor<'de> for Rooms {
+            type Value = RoomSeqs;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object of room ids and their last seq")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RoomSeqs, A::Error> {
+                let mut rooms = BTreeMap::new();
+                while let Some((key, seq)) = map.next_entry::<String, Seq>()? {
+                    let room = key.parse().map_err(|_| {
+                        serde::de::Error::custom(format!("rooms: {key:?} is not a room id"))
+                    })?;
+                    rooms.insert(RoomId(room), seq);
+                }
+                Ok(RoomSeqs(rooms))
+            }
+        }
+        deserializer.deserialize_map(Rooms)
+    }
+}
+
+/// What a client may say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(tag = "t", rename_all = "snake_case")]
+pub enum ClientFrame {
+    /// First frame: what the client has.
+    Start {
+        /// The last event of the own stream that it has seen.
+        useq: Useq,
+        /// The highest slot that it has seen.
+        min_slot: Slot,
+        /// The last `seq` that it has of each room.
+        rooms: RoomSeqs,
+        /// The room on the screen: replayed first.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        #[cfg_attr(test, ts(optional))]
+        focus: Option<RoomId>,
+    },
+    /// A message.
+    Send {
+        /// Its id.
+        cid: Cid,
+        /// Where.
+        room: RoomId,
+        /// The text.
+        body: String,
+        /// The message that it answers.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        #[cfg_attr(test, ts(optional))]
+        reply_to: Option<Seq>,
+    },
+    /// Make a room and join it.
+    Create {
+        /// The id of the request.
+        cid: Cid,
+        /// The room's name.
+        name: String,
+    },
+    /// Join a room.
+    Join {
+        /// The id of the request.
+        cid: Cid,
+        /// Which.
+        room: RoomId,
+    },
+    /// Leave a room.
+    Leave {
+        /// The id of the request.
+        cid: Cid,
+        /// Which.
+        room: RoomId,
+    },
+    /// After `lag`: replay from here.
+    Resume {
+        /// The last `seq` that the client has of each room.
+        rooms: RoomSeqs,
+    },
+    /// A sign of life.
+    Ping {
+        /// Comes back in `pong`.
+        #[cfg_attr(test, ts(type = "number"))]
+        n: u64,
+    },
+}
+
+/// What a gateway may say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(tag = "t", rename_all = "snake_case")]
+pub enum ServerFrame {
+    /// First frame: who speaks, and the limits.
+    Hello {
+        /// Version of the protocol.
+        v: u32,
+        /// The cluster's id. A client drops what it cached of another cluster.
+        cluster: String,
+        /// Grows when the cluster was restored from a backup: a client drops its cache.
+        #[cfg_attr(test, ts(type = "number"))]
+        epoch: u64,
+        /// The gateway's name.
+        gateway: String,
+        /// How often a client should be heard.
+        heartbeat_ms: u32,
+        /// Bytes of a frame.
+        max_frame: u32,
+        /// Bytes of a message.
+        max_message: u32,
+        /// Requests without an answer.
+        max_inflight: u32,
+        /// How far this gateway has followed the log.
+        head_slot: Slot,
+    },
+    /// Answers `start`.
+    Ready {
+        /// Whose session it is.
+        user: Me,
+        /// The number of the last event of the own stream that `rooms` contains.
+        useq: Useq,
+        /// The rooms that the person is in.
+        rooms: Vec<Joined>,
+    },
+    /// An event of a room.
+    Ev {
+        /// The room.
+        room: RoomId,
+        /// The event.
+        ev: Event,
+    },
+    /// These events are not replayed: load them by HTTP.
+    Gap {
+        /// The room.
+        room: RoomId,
+        /// The first that is left out.
+        from: Seq,
+        /// The last that is left out.
+        to: Seq,
+    },
+    /// The replay of a room is complete.
+    Live {
+        /// The room.
+        room: RoomId,
+        /// Up to here.
+        head: Seq,
+    },
+    /// The own stream: the room list changed.
+    Uev {
+        /// Its number.
+        useq: Useq,
+        /// A new room.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        #[cfg_attr(test, ts(optional))]
+        joined: Option<Joined>,
+        /// A room that was left.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        #[cfg_attr(test, ts(optional))]
+        left: Option<RoomId>,
+    },
+    /// Progress of an own message.
+    State {
+        /// The message.
+        cid: Cid,
+        /// How far.
+        state: SendState,
+        /// Where.
+        slot: Slot,
+    },
+    /// A message is committed and applied.
+    Ack {
+        /// The message.
+        cid: Cid,
+        /// The room.
+        room: RoomId,
+        /// Its number in the room.
+        seq: Seq,
+        /// Its number among the messages.
+        msg_no: MsgNo,
+        /// Where it stands in the log.
+        slot: Slot,
+        /// The leader's clock.
+        #[cfg_attr(test, ts(type = "number"))]
+        ts: u64,
+        /// Whether it had been committed before.
+        dup: bool,
+    },
+    /// A `create`, `join` or `leave` is committed and applied.
+    Done {
+        /// The request.
+        cid: Cid,
+        /// The room.
+        room: RoomId,
+        /// Where it stands in the log.
+        slot: Slot,
+        /// Whether it had been committed before.
+        dup: bool,
+    },
+    /// A request was refused or failed.
+    Err {
+        /// The `cid` of the request.
+        #[serde(rename = "ref", skip_serializing_if = "Option::is_none", default)]
+        #[cfg_attr(test, ts(optional))]
+        reference: Option<Cid>,
+        /// The word.
+        code: ErrorCode,
+        /// For people.
+        message: String,
+        /// Whether the same request with the same `cid` may succeed later.
+        temporary: bool,
+        /// When to try again.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        #[cfg_attr(test, ts(optional))]
+        retry_ms: Option<u32>,
+    },
+    /// This connection was too slow: its queue was cleared.
+    Lag {
+        /// The head of each room.
+        rooms: RoomSeqs,
+    },
+    /// The cluster changed.
+    Cluster(Cluster),
+    /// Answers `ping`.
+    Pong {
+        /// From the `ping`.
+        #[cfg_attr(test, ts(type = "number"))]
+        n: u64,
+        /// How far this gateway has followed the log.
+        head_slot: Slot,
+    },
+    /// The gateway goes.
+    Bye {
+        /// Why.
+        reason: ByeReason,
+        /// When to reconnect.
+        after_ms: u32,
+    },
+}
+
+/// `POST /api/v1/sign-up`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct SignUp {
+    /// The id of the request.
+    pub cid: Cid,
+    /// The wished name.
+    pub name: String,
+    /// 32 to 128 random characters, made with the `cid` and kept until the answer: a retry with
+    /// the same two gets the same session.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub secret: Option<String>,
+}
+
+/// Answers `sign-up` and `me`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct MeAnswer {
+    /// Whose session it is.
+    pub user: Me,
+}
+
+/// Answers `GET /api/v1/rooms`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct RoomsAnswer {
+    /// By name.
+    pub rooms: Vec<RoomSummary>,
+}
+
+/// Answers `GET /api/v1/rooms/{room}/events`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct EventsAnswer {
+    /// Ascending, without a hole.
+    pub events: Vec<Event>,
+    /// The room's highest `seq`.
+    pub head: Seq,
+}
+
+/// Answers `GET /api/v1/rooms/{room}/members`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct MembersAnswer {
+    /// Who is in the room.
+    pub members: Vec<Person>,
+}
+
+/// The body of an HTTP error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct ErrorAnswer {
+    /// What went wrong.
+    pub error: ErrorBody,
+}
+
+/// What went wrong, over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct ErrorBody {
+    /// The word.
+    pub code: ErrorCode,
+    /// For people.
+    pub message: String,
+    /// Whether the same request may succeed later.
+    pub temporary: bool,
+    /// When to try again.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub retry_ms: Option<u32>,
+}
+
+/// Answers `/health/live` and `/health/ready`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Health {
+    /// `ok` or `unavailable`.
+    pub status: String,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub reason: Option<String>,
+}

@@ -1,0 +1,4 @@
+//! The gateway: WebSocket and HTTP to people, gRPC to replicas.
+
+pub mod frames;
+pub mod ids;

@@ -1,0 +1,389 @@
+// Generated from services/gateway/src/frames.rs; do not edit.
+// UPDATE=1 cargo test -p gateway typescript
+
+/** A person's account, numbered by the replicated state machine. */
+export type UserId = number;
+
+/** A room, numbered by the replicated state machine. */
+export type RoomId = number;
+
+/** 1, 2, 3 … per room: counts every durable event. */
+export type Seq = number;
+
+/** 1, 2, 3 … per room: counts messages only. */
+export type MsgNo = number;
+
+/** 1, 2, 3 … per person: counts the events of the own stream. */
+export type Useq = number;
+
+/** A position in the replicated log. */
+export type Slot = number;
+
+/** A replica of the cluster. */
+export type NodeId = number;
+
+/** The client's id for a request: a UUIDv7, made once and kept until the answer. */
+export type Cid = string;
+
+/** A person. */
+export type Person = {
+  /** The account. */
+  id: UserId,
+  /** The name. */
+  name: string,
+};
+
+/** The person whose session it is. */
+export type Me = Person;
+
+/** Who did something, with the name at that time. */
+export type Author = Person;
+
+/** A room that the person is in. */
+export type Joined = {
+  /** The room. */
+  id: RoomId,
+  /** Its name. */
+  name: string,
+  /** Its highest `seq`. */
+  head: Seq,
+  /** How many people are in it. */
+  members: number,
+};
+
+/** A room that the person may join or is in. */
+export type RoomSummary = {
+  /** The room. */
+  id: RoomId,
+  /** Its name. */
+  name: string,
+  /** How many people are in it. */
+  members: number,
+  /** Whether the person is one of them. */
+  joined: boolean,
+  /** Its highest `seq`. */
+  head: Seq,
+};
+
+/** What happened in a room. */
+export type EventKind = { "kind": "message",
+  /** Its number among the messages of the room. */
+  msg_no: MsgNo,
+  /** The author's id for it. */
+  cid: Cid,
+  /** The text. */
+  body: string,
+  /** The message that it answers. */
+  reply_to?: Seq,
+} | { "kind": "created" } | { "kind": "joined" } | { "kind": "left" };
+
+/** A durable event of a room. */
+export type Event = {
+  /** Its number in the room. */
+  seq: Seq,
+  /** Where it stands in the replicated log. */
+  slot: Slot,
+  /** The leader's clock in milliseconds since 1970; for display only. */
+  ts: number,
+  /** Who did it, with the name at that time. */
+  author: Person,
+} & ({ "kind": "message",
+  /** Its number among the messages of the room. */
+  msg_no: MsgNo,
+  /** The author's id for it. */
+  cid: Cid,
+  /** The text. */
+  body: string,
+  /** The message that it answers. */
+  reply_to?: Seq,
+} | { "kind": "created" } | { "kind": "joined" } | { "kind": "left" });
+
+/** What a replica is at the moment, as far as this gateway knows. */
+export type Role = "leader" | "follower" | "candidate" | "unreachable";
+
+/** One replica of the cluster. */
+export type Replica = {
+  /** Its number. */
+  node: NodeId,
+  /** Its name for people. */
+  name: string,
+  /** What it is. */
+  role: Role,
+  /** The ballot it promised: `round.node`. */
+  ballot?: string,
+  /** Its commit index. */
+  decided?: Slot,
+  /** How far its state machine has come. */
+  applied?: Slot,
+  /** How many slots it is behind the highest commit index known. */
+  lag?: number,
+  /** Whether the membership service has not heard it. */
+  suspected: boolean,
+};
+
+/** The cluster as this gateway sees it. */
+export type Cluster = {
+  /** The operator's name for it. */
+  cluster: string,
+  /** Which Paxos group. */
+  shard: number,
+  /** Whether a message sent now can be committed. */
+  quorum: boolean,
+  /** Who leads. */
+  leader?: NodeId,
+  /** How many replicas vote. */
+  voters: number,
+  /** How many of them answer this gateway. */
+  up: number,
+  /** The configuration's number. */
+  epoch: number,
+  /** Each replica, by number. */
+  replicas: Array<Replica>,
+  /** Whether the membership service answers. */
+  membership: boolean,
+  /** The name of this gateway. */
+  gateway: string,
+};
+
+/** Why something was refused or failed. */
+export type ErrorCode = "bad_request" | "unauthenticated" | "forbidden_origin" | "forbidden" | "not_found" | "not_member" | "name_taken" | "too_large" | "rate_limited" | "no_quorum" | "overloaded" | "behind" | "no_space" | "internal";
+
+/** Why a gateway says `bye`. */
+export type ByeReason = "drain";
+
+/** How far an own message has come. */
+export type SendState = "proposed" | "chosen";
+
+/** A `seq` per room. JSON writes the rooms as strings. */
+export type RoomSeqs = Record<string, number>;
+
+/** What a client may say. */
+export type ClientFrame = { "t": "start",
+  /** The last event of the own stream that it has seen. */
+  useq: Useq,
+  /** The highest slot that it has seen. */
+  min_slot: Slot,
+  /** The last `seq` that it has of each room. */
+  rooms: RoomSeqs,
+  /** The room on the screen: replayed first. */
+  focus?: RoomId,
+}
+  | { "t": "send",
+  /** Its id. */
+  cid: Cid,
+  /** Where. */
+  room: RoomId,
+  /** The text. */
+  body: string,
+  /** The message that it answers. */
+  reply_to?: Seq,
+}
+  | { "t": "create",
+  /** The id of the request. */
+  cid: Cid,
+  /** The room's name. */
+  name: string,
+}
+  | { "t": "join",
+  /** The id of the request. */
+  cid: Cid,
+  /** Which. */
+  room: RoomId,
+}
+  | { "t": "leave",
+  /** The id of the request. */
+  cid: Cid,
+  /** Which. */
+  room: RoomId,
+}
+  | { "t": "resume",
+  /** The last `seq` that the client has of each room. */
+  rooms: RoomSeqs,
+}
+  | { "t": "ping",
+  /** Comes back in `pong`. */
+  n: number,
+};
+
+/** What a gateway may say. */
+export type ServerFrame = { "t": "hello",
+  /** Version of the protocol. */
+  v: number,
+  /** The cluster's id. A client drops what it cached of another cluster. */
+  cluster: string,
+  /** Grows when the cluster was restored from a backup: a client drops its cache. */
+  epoch: number,
+  /** The gateway's name. */
+  gateway: string,
+  /** How often a client should be heard. */
+  heartbeat_ms: number,
+  /** Bytes of a frame. */
+  max_frame: number,
+  /** Bytes of a message. */
+  max_message: number,
+  /** Requests without an answer. */
+  max_inflight: number,
+  /** How far this gateway has followed the log. */
+  head_slot: Slot,
+}
+  | { "t": "ready",
+  /** Whose session it is. */
+  user: Person,
+  /** The number of the last event of the own stream that `rooms` contains. */
+  useq: Useq,
+  /** The rooms that the person is in. */
+  rooms: Array<Joined>,
+}
+  | { "t": "ev",
+  /** The room. */
+  room: RoomId,
+  /** The event. */
+  ev: Event,
+}
+  | { "t": "gap",
+  /** The room. */
+  room: RoomId,
+  /** The first that is left out. */
+  from: Seq,
+  /** The last that is left out. */
+  to: Seq,
+}
+  | { "t": "live",
+  /** The room. */
+  room: RoomId,
+  /** Up to here. */
+  head: Seq,
+}
+  | { "t": "uev",
+  /** Its number. */
+  useq: Useq,
+  /** A new room. */
+  joined?: Joined,
+  /** A room that was left. */
+  left?: RoomId,
+}
+  | { "t": "state",
+  /** The message. */
+  cid: Cid,
+  /** How far. */
+  state: SendState,
+  /** Where. */
+  slot: Slot,
+}
+  | { "t": "ack",
+  /** The message. */
+  cid: Cid,
+  /** The room. */
+  room: RoomId,
+  /** Its number in the room. */
+  seq: Seq,
+  /** Its number among the messages. */
+  msg_no: MsgNo,
+  /** Where it stands in the log. */
+  slot: Slot,
+  /** The leader's clock. */
+  ts: number,
+  /** Whether it had been committed before. */
+  dup: boolean,
+}
+  | { "t": "done",
+  /** The request. */
+  cid: Cid,
+  /** The room. */
+  room: RoomId,
+  /** Where it stands in the log. */
+  slot: Slot,
+  /** Whether it had been committed before. */
+  dup: boolean,
+}
+  | { "t": "err",
+  /** The `cid` of the request. */
+  ref?: Cid,
+  /** The word. */
+  code: ErrorCode,
+  /** For people. */
+  message: string,
+  /** Whether the same request with the same `cid` may succeed later. */
+  temporary: boolean,
+  /** When to try again. */
+  retry_ms?: number,
+}
+  | { "t": "lag",
+  /** The head of each room. */
+  rooms: RoomSeqs,
+}
+  | { "t": "cluster" } & Cluster
+  | { "t": "pong",
+  /** From the `ping`. */
+  n: number,
+  /** How far this gateway has followed the log. */
+  head_slot: Slot,
+}
+  | { "t": "bye",
+  /** Why. */
+  reason: ByeReason,
+  /** When to reconnect. */
+  after_ms: number,
+};
+
+/** `POST /api/v1/sign-up`. */
+export type SignUp = {
+  /** The id of the request. */
+  cid: Cid,
+  /** The wished name. */
+  name: string,
+  /** 32 to 128 random characters, made with the `cid` and kept until the answer: a retry with the same two gets the same session. */
+  secret?: string,
+};
+
+/** Answers `sign-up` and `me`. */
+export type MeAnswer = {
+  /** Whose session it is. */
+  user: Person,
+};
+
+/** Answers `GET /api/v1/rooms`. */
+export type RoomsAnswer = {
+  /** By name. */
+  rooms: Array<RoomSummary>,
+};
+
+/** Answers `GET /api/v1/rooms/{room}/events`. */
+export type EventsAnswer = {
+  /** Ascending, without a hole. */
+  events: Array<Event>,
+  /** The room's highest `seq`. */
+  head: Seq,
+};
+
+/** Answers `GET /api/v1/rooms/{room}/members`. */
+export type MembersAnswer = {
+  /** Who is in the room. */
+  members: Array<Person>,
+};
+
+/** What went wrong, over HTTP. */
+export type ErrorBody = {
+  /** The word. */
+  code: ErrorCode,
+  /** For people. */
+  message: string,
+  /** Whether the same request may succeed later. */
+  temporary: boolean,
+  /** When to try again. */
+  retry_ms?: number,
+};
+
+/** The body of an HTTP error. */
+export type ErrorAnswer = {
+  /** What went wrong. */
+  error: ErrorBody,
+};
+
+/** Answers `/health/live` and `/health/ready`. */
+export type Health = {
+  /** `ok` or `unavailable`. */
+  status: string,
+  /** Why not. */
+  reason?: string,
+};
