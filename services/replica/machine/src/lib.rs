@@ -1,1 +1,43 @@
-//! Placeholder.
+//! The learner: a deterministic chat state machine on `state.db`.
+//!
+//! `state = f(log)`: nothing here reads a clock, draws a random number or depends on the order
+//! of an unordered collection. What a replica must keep to:
+//!
+//! 1. One [`Machine`] per file, in one thread, applies entries in slot order, each once. Only
+//!    entries that are decided **and** durable in log.db (rule D5).
+//! 2. An answer leaves the replica after [`Machine::apply`] returned.
+//! 3. An [`Error`] means stop. No entry is ever skipped. The file is as it was before the call.
+//! 4. Before log rows at or below a slot are deleted, [`Machine::checkpoint_durable`] has
+//!    returned that slot or a higher one.
+//! 5. A leader proposes only commands that it [`understands`], in the form of [`encode_batch`].
+//!
+//! Any number of [`Reader`]s read beside the machine; each sees whole `apply` calls only.
+
+mod error;
+mod ids;
+pub mod limits;
+mod machine;
+// The apply path, from the entry to the rows.
+mod accounts;
+mod apply;
+mod cache;
+mod dedupe;
+mod events;
+mod names;
+mod refusal;
+mod rooms;
+// The read path.
+mod hash;
+mod query;
+mod replay;
+mod rows;
+// The file.
+mod schema;
+
+pub use apply::{encode_batch, understands};
+pub use error::Error;
+pub use hash::StateHash;
+pub use ids::{RoomId, Seq, UserId};
+pub use machine::{Applied, AppliedEntry, Machine};
+pub use query::{Asker, Denied, History, HistoryRange, Reader, SessionUser, UserState, View};
+pub use replay::EffectsPage;

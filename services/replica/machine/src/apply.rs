@@ -1,0 +1,188 @@
+//! Applies one entry: its commands in order, each with its answer and its effects.
+//!
+//! In: an entry and an open transaction. Out: [`AppliedEntry`]. Must hold: the result is a
+//! function of the state and the entry alone (no clock, no randomness, no iteration over an
+//! unordered collection); a refused command changes nothing but the memory of its refusal.
+//! Tests: tests/properties.rs, tests/refusals.rs.
+
+use bytes::Bytes;
+use paxos::entry::{Entry, EntryKind};
+use paxos::ids::{Slot, Timestamp};
+use prost::Message as _;
+use proto::v1::{Batch, Command, Effect, Outcome, command, outcome};
+use rusqlite::Connection;
+
+use crate::cache::Cache;
+use crate::error::{Fault, Stop};
+use crate::ids::{EventId, UserId};
+use crate::refusal::Reason;
+use crate::{AppliedEntry, Error, dedupe, limits};
+
+/// What a command did.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) result: outcome::Result,
+    /// The event that holds the answer, for a posted message.
+    pub(crate) event: Option<EventId>,
+}
+
+impl From<outcome::Result> for Answer {
+    fn from(result: outcome::Result) -> Self {
+        Self {
+            result,
+            event: None,
+        }
+    }
+}
+
+/// One entry being applied. The commands are methods on it, in accounts.rs, rooms.rs and
+/// events.rs.
+pub(crate) struct Context<'a> {
+    /// Inside a transaction.
+    pub(crate) connection: &'a Connection,
+    pub(crate) cache: &'a mut Cache,
+    pub(crate) slot: Slot,
+    pub(crate) timestamp: Timestamp,
+    /// So far in this slot, in order. Their number is the next one's place in the slot.
+    pub(crate) effects: Vec<Effect>,
+}
+
+/// Whether this program knows the kind of the command. A leader must ask before it proposes:
+/// what it does not know would stop every replica that has to apply it.
+#[must_use]
+pub fn understands(command: &Command) -> bool {
+    command.body.is_some()
+}
+
+/// The payload of an entry of kind `Batch`.
+#[must_use]
+pub fn encode_batch(commands: Vec<Command>) -> Bytes {
+    let batch = Batch {
+        version: limits::BATCH_VERSION,
+        commands,
+    };
+    Bytes::from(batch.encode_to_vec())
+}
+
+pub(crate) fn apply_entry(
+    connection: &Connection,
+    cache: &mut Cache,
+    entry: &Entry,
+) -> Result<AppliedEntry, Fault> {
+    let commands = match entry.kind {
+        EntryKind::Batch => decode_batch(entry)?,
+        EntryKind::Noop
+        | EntryKind::Seal
+        | EntryKind::Ready
+        | EntryKind::RegisterNode
+        | EntryKind::RegisterSession => Vec::new(),
+    };
+    let (slot, timestamp) = (entry.slot, entry.timestamp);
+    let mut context = Context {
+        connection,
+        cache,
+        slot,
+        timestamp,
+        effects: Vec::new(),
+    };
+    let mut outcomes = Vec::with_capacity(commands.len());
+    for (index, command) in commands.into_iter().enumerate() {
+        outcomes.push(context.command(index, command)?);
+    }
+    let effects = context.effects;
+    Ok(AppliedEntry {
+        slot,
+        timestamp,
+        outcomes,
+        effects,
+    })
+}
+
+fn decode_batch(entry: &Entry) -> Result<Vec<Command>, Error> {
+    let slot = entry.slot;
+    let batch = Batch::decode(entry.payload.clone())
+        .map_err(|source| Error::Unreadable { slot, source })?;
+    let known = limits::BATCH_VERSION;
+    // 0 is what a batch without a version decodes to: nobody makes one.
+    if !(1..=known).contains(&batch.version) {
+        return Err(Error::UnknownVersion {
+            slot,
+            found: batch.version,
+            known,
+        });
+    }
+    Ok(batch.commands)
+}
+
+impl Context<'_> {
+    fn command(&mut self, index: usize, command: Command) -> Result<Outcome, Fault> {
+        let slot = self.slot;
+        let Command { cid, author, body } = command;
+        let Some(body) = body else {
+            return Err(Error::UnknownCommand { slot, index }.into());
+        };
+        let author = UserId(author);
+        if cid.len() != limits::CID_BYTES {
+            // Nothing to remember it by, and no need: it is refused every time.
+            let refusal = outcome::Result::Refusal(Reason::CidLength.to_refusal());
+            return Ok(outcome(&cid, author, slot, false, refusal));
+        }
+        if let Some(first) = dedupe::find(self.connection, &cid, author)? {
+            return Ok(outcome(&cid, author, first.slot, true, first.result));
+        }
+        let effects_before = self.effects.len();
+        let result = match self.execute(author, &cid, body) {
+            Ok(answer) => {
+                dedupe::remember(self.connection, &cid, author, slot, &answer)?;
+                answer.result
+            }
+            Err(Stop::Refused(reason)) => {
+                assert_eq!(
+                    self.effects.len(),
+                    effects_before,
+                    "a refused command has no effect"
+                );
+                dedupe::remember_refusal(self.connection, &cid, author, slot, reason)?;
+                outcome::Result::Refusal(reason.to_refusal())
+            }
+            Err(Stop::Fault(fault)) => return Err(fault),
+        };
+        let effects = self.effects.len() - effects_before;
+        assert!(
+            effects <= limits::COMMAND_EFFECTS_MAX,
+            "a command had {effects} effects"
+        );
+        Ok(outcome(&cid, author, slot, false, result))
+    }
+
+    fn execute(&mut self, author: UserId, cid: &[u8], body: command::Body) -> Result<Answer, Stop> {
+        let is_sign_up = matches!(body, command::Body::CreateAccount(_));
+        if !is_sign_up && self.cache.account(self.connection, author)?.is_none() {
+            return Err(Stop::Refused(Reason::NotSignedIn));
+        }
+        match body {
+            command::Body::CreateAccount(command) => self.create_account(author, &command),
+            command::Body::RevokeSession(command) => self.revoke_session(author, &command),
+            command::Body::CreateRoom(command) => self.create_room(author, &command),
+            command::Body::JoinRoom(command) => self.join_room(author, &command),
+            command::Body::LeaveRoom(command) => self.leave_room(author, &command),
+            command::Body::PostMessage(command) => self.post_message(author, cid, command),
+        }
+    }
+}
+
+fn outcome(
+    cid: &[u8],
+    author: UserId,
+    slot: Slot,
+    duplicate: bool,
+    result: outcome::Result,
+) -> Outcome {
+    Outcome {
+        cid: cid.to_vec(),
+        author: author.0,
+        slot: slot.0,
+        duplicate,
+        result: Some(result),
+    }
+}

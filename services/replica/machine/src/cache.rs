@@ -1,0 +1,168 @@
+//! Rows that the apply path needs again and again, kept in memory.
+//!
+//! The cache never decides anything: it holds what the open transaction would read, and a miss
+//! reads it. So its size and its past have no influence on what a command does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::error::Fault;
+use crate::ids::{RoomId, UserId, from_sql, to_sql};
+use crate::limits;
+
+/// What is known of an account.
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) name: String,
+    /// The highest `useq`; every change is written through.
+    pub(crate) useq: u64,
+}
+
+/// What is known of a room.
+#[derive(Debug)]
+pub(crate) struct Room {
+    pub(crate) name: String,
+    /// The highest `seq`. This and the next two are newer than the row until `flush`.
+    pub(crate) head: u64,
+    /// The highest `msg_no`.
+    pub(crate) messages: u64,
+    pub(crate) members: u64,
+}
+
+/// The cache. Dropped as a whole when a transaction is rolled back.
+#[derive(Debug, Default)]
+pub(crate) struct Cache {
+    accounts: BTreeMap<UserId, Account>,
+    rooms: BTreeMap<RoomId, Room>,
+    /// Rooms whose counters are newer than their rows.
+    changed: BTreeSet<RoomId>,
+    /// Whether a person is in a room.
+    members: BTreeMap<(RoomId, UserId), bool>,
+}
+
+impl Cache {
+    /// The account, if there is one.
+    pub(crate) fn account(
+        &mut self,
+        connection: &Connection,
+        user: UserId,
+    ) -> rusqlite::Result<Option<&mut Account>> {
+        if !self.accounts.contains_key(&user) {
+            let found = connection
+                .prepare_cached("SELECT name, useq FROM accounts WHERE id = ?1")?
+                .query_row([to_sql(user.0)], |row| {
+                    Ok(Account {
+                        name: row.get(0)?,
+                        useq: from_sql(row.get(1)?),
+                    })
+                })
+                .optional()?;
+            let Some(account) = found else {
+                return Ok(None);
+            };
+            self.accounts.insert(user, account);
+        }
+        Ok(self.accounts.get_mut(&user))
+    }
+
+    /// The room, if there is one.
+    pub(crate) fn room(
+        &mut self,
+        connection: &Connection,
+        room: RoomId,
+    ) -> rusqlite::Result<Option<&Room>> {
+        if !self.rooms.contains_key(&room) {
+            let found = connection
+                .prepare_cached("SELECT name, head, messages, members FROM rooms WHERE id = ?1")?
+                .query_row([to_sql(room.0)], |row| {
+                    Ok(Room {
+                        name: row.get(0)?,
+                        head: from_sql(row.get(1)?),
+                        messages: from_sql(row.get(2)?),
+                        members: from_sql(row.get(3)?),
+                    })
+                })
+                .optional()?;
+            let Some(found) = found else { return Ok(None) };
+            self.rooms.insert(room, found);
+        }
+        Ok(self.rooms.get(&room))
+    }
+
+    /// The same for a change of the counters.
+    pub(crate) fn room_mut(
+        &mut self,
+        connection: &Connection,
+        room: RoomId,
+    ) -> Result<&mut Room, Fault> {
+        if self.room(connection, room)?.is_none() {
+            return Err(Fault::Corrupt(format!(
+                "{room} has no row but is referred to"
+            )));
+        }
+        self.changed.insert(room);
+        self.rooms
+            .get_mut(&room)
+            .ok_or_else(|| Fault::Corrupt(format!("{room} is not where it was just put")))
+    }
+
+    /// Whether the person is in the room.
+    pub(crate) fn is_member(
+        &mut self,
+        connection: &Connection,
+        room: RoomId,
+        user: UserId,
+    ) -> rusqlite::Result<bool> {
+        if let Some(known) = self.members.get(&(room, user)) {
+            return Ok(*known);
+        }
+        let found = connection
+            .prepare_cached("SELECT 1 FROM members WHERE room = ?1 AND user = ?2")?
+            .exists(params![to_sql(room.0), to_sql(user.0)])?;
+        self.members.insert((room, user), found);
+        Ok(found)
+    }
+
+    /// Notes a change that was written.
+    pub(crate) fn set_member(&mut self, room: RoomId, user: UserId, is_member: bool) {
+        self.members.insert((room, user), is_member);
+    }
+
+    /// Writes the counters of the rooms that changed: once per transaction, not per message.
+    pub(crate) fn flush(&mut self, connection: &Connection) -> Result<(), Fault> {
+        let mut statement = connection.prepare_cached(
+            "UPDATE rooms SET head = ?2, messages = ?3, members = ?4 WHERE id = ?1",
+        )?;
+        for id in std::mem::take(&mut self.changed) {
+            let Some(room) = self.rooms.get(&id) else {
+                return Err(Fault::Corrupt(format!(
+                    "{id} was changed but is not cached"
+                )));
+            };
+            let changed = statement.execute(params![
+                to_sql(id.0),
+                to_sql(room.head),
+                to_sql(room.messages),
+                to_sql(room.members)
+            ])?;
+            if changed != 1 {
+                return Err(Fault::Corrupt(format!("{id} has no row but was changed")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the cache within its bound. Rooms whose counters are not written yet stay.
+    pub(crate) fn trim(&mut self) {
+        if self.accounts.len() > limits::CACHED_ROWS_MAX {
+            self.accounts.clear();
+        }
+        if self.members.len() > limits::CACHED_ROWS_MAX {
+            self.members.clear();
+        }
+        if self.rooms.len() > limits::CACHED_ROWS_MAX {
+            self.rooms.retain(|id, _| self.changed.contains(id));
+        }
+    }
+}

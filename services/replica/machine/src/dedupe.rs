@@ -1,0 +1,172 @@
+//! The memory of every answer: `(author, cid)` takes effect once, for ever (claim C2).
+//!
+//! **The first answer stands, a refusal too.** A refusal such as `not_member` could be a
+//! different answer later. But copies of a command may be in flight after its answer: a gateway
+//! that timed out sends it again, a new leader re-proposes it. If the person was told "refused,
+//! join the room first", joins, and then such a copy took effect, a message would appear that
+//! was declared dead, perhaps beside the one that was written anew. So a refused cid is refused
+//! for ever, which makes it safe to say the same thing again under a new cid, and that is what
+//! a client does after a refusal; the same cid is for the case that no answer came.
+//!
+//! The cid alone counts, not what the command says: a cid that is used for something else
+//! answers what it did first.
+//!
+//! The rows are kept for ever. One of a message has about 32 bytes.
+
+use paxos::ids::Slot;
+use proto::v1::{AccountCreated, Done, MessagePosted, RoomChanged, outcome};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::apply::Answer;
+use crate::error::Fault;
+use crate::ids::{EventId, UserId, from_sql, to_sql};
+use crate::refusal::Reason;
+
+/// Values of `dedupe.kind`.
+mod kind {
+    pub(super) const MESSAGE_POSTED: i64 = 1;
+    pub(super) const ACCOUNT_CREATED: i64 = 2;
+    pub(super) const DONE: i64 = 3;
+    pub(super) const ROOM_CHANGED: i64 = 4;
+    pub(super) const REFUSAL: i64 = 5;
+}
+
+/// What a command did when it was first applied.
+#[derive(Debug)]
+pub(crate) struct FirstAnswer {
+    pub(crate) slot: Slot,
+    pub(crate) result: outcome::Result,
+}
+
+/// The first answer to this command, if it was applied before.
+pub(crate) fn find(
+    connection: &Connection,
+    cid: &[u8],
+    author: UserId,
+) -> Result<Option<FirstAnswer>, Fault> {
+    let row: Option<(i64, i64, Option<i64>)> = connection
+        .prepare_cached("SELECT kind, place, number FROM dedupe WHERE cid = ?1 AND author = ?2")?
+        .query_row(params![cid, to_sql(author.0)], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .optional()?;
+    let Some((kind, place, number)) = row else {
+        return Ok(None);
+    };
+    let number = number.map(from_sql);
+    let result = match (kind, number) {
+        (kind::MESSAGE_POSTED, None) => {
+            let event = EventId::from_sql(place);
+            let posted = outcome::Result::MessagePosted(message_posted(connection, event)?);
+            return Ok(Some(FirstAnswer {
+                slot: event.slot(),
+                result: posted,
+            }));
+        }
+        (kind::ACCOUNT_CREATED, Some(user)) => {
+            let name = account_name(connection, UserId(user))?;
+            outcome::Result::AccountCreated(AccountCreated { user, name })
+        }
+        (kind::DONE, None) => outcome::Result::Done(Done {}),
+        (kind::ROOM_CHANGED, Some(room)) => outcome::Result::RoomChanged(RoomChanged { room }),
+        (kind::REFUSAL, Some(number)) => {
+            let reason = Reason::from_number(number)
+                .ok_or_else(|| Fault::Corrupt(format!("unknown reason {number} of a refusal")))?;
+            outcome::Result::Refusal(reason.to_refusal())
+        }
+        other => {
+            return Err(Fault::Corrupt(format!(
+                "unknown answer {other:?} in dedupe"
+            )));
+        }
+    };
+    Ok(Some(FirstAnswer {
+        slot: Slot(from_sql(place)),
+        result,
+    }))
+}
+
+/// Remembers what the command did.
+pub(crate) fn remember(
+    connection: &Connection,
+    cid: &[u8],
+    author: UserId,
+    slot: Slot,
+    answer: &Answer,
+) -> Result<(), Fault> {
+    let at_slot = to_sql(slot.0);
+    let (kind, place, number) = match (&answer.result, answer.event) {
+        (outcome::Result::MessagePosted(_), Some(event)) => {
+            assert_eq!(
+                event.slot(),
+                slot,
+                "a message's event is of the slot that is applied"
+            );
+            (kind::MESSAGE_POSTED, event.to_sql(), None)
+        }
+        (outcome::Result::AccountCreated(created), None) => {
+            (kind::ACCOUNT_CREATED, at_slot, Some(created.user))
+        }
+        (outcome::Result::Done(_), None) => (kind::DONE, at_slot, None),
+        (outcome::Result::RoomChanged(changed), None) => {
+            (kind::ROOM_CHANGED, at_slot, Some(changed.room))
+        }
+        other => unreachable!("no command answers {other:?}"),
+    };
+    insert(connection, cid, author, (kind, place, number))
+}
+
+/// Remembers that the command was refused.
+pub(crate) fn remember_refusal(
+    connection: &Connection,
+    cid: &[u8],
+    author: UserId,
+    slot: Slot,
+    reason: Reason,
+) -> Result<(), Fault> {
+    insert(
+        connection,
+        cid,
+        author,
+        (kind::REFUSAL, to_sql(slot.0), Some(reason.number())),
+    )
+}
+
+fn insert(
+    connection: &Connection,
+    cid: &[u8],
+    author: UserId,
+    (kind, place, number): (i64, i64, Option<u64>),
+) -> Result<(), Fault> {
+    connection
+        .prepare_cached(
+            "INSERT INTO dedupe (cid, author, kind, place, number) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![
+            cid,
+            to_sql(author.0),
+            kind,
+            place,
+            number.map(to_sql)
+        ])?;
+    Ok(())
+}
+
+fn message_posted(connection: &Connection, event: EventId) -> rusqlite::Result<MessagePosted> {
+    connection
+        .prepare_cached("SELECT room, seq, msg_no, ts FROM events WHERE eid = ?1")?
+        .query_row([event.to_sql()], |row| {
+            Ok(MessagePosted {
+                room: from_sql(row.get(0)?),
+                seq: from_sql(row.get(1)?),
+                msg_no: from_sql(row.get(2)?),
+                timestamp_ms: from_sql(row.get(3)?),
+            })
+        })
+}
+
+fn account_name(connection: &Connection, user: UserId) -> rusqlite::Result<String> {
+    connection
+        .prepare_cached("SELECT name FROM accounts WHERE id = ?1")?
+        .query_row([to_sql(user.0)], |row| row.get(0))
+}

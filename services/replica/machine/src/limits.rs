@@ -1,0 +1,63 @@
+//! Every bound of this crate, with its reason.
+//!
+//! The bounds of names and messages are part of the state machine: to change one is a change of
+//! what the log means, and needs a new batch version.
+
+use crate::ids::EventId;
+
+/// The oldest SQLite that may have several connections: 3.51.3 fixed the WAL-reset bug (trap
+/// 15 of DESIGN.md).
+pub const SQLITE_VERSION_MIN: i32 = 3_051_003;
+/// `PRAGMA application_id` of state.db: "CBXS".
+pub const APPLICATION_ID: i32 = 0x4342_5853;
+/// `PRAGMA user_version`: the format that this program writes and reads.
+pub const FORMAT_VERSION: i32 = 1;
+/// The version of batches that this program makes, and the highest that it understands.
+pub const BATCH_VERSION: u32 = 1;
+
+/// A message: two hundred lines of text. Longer ones are files.
+pub const MESSAGE_BYTES_MAX: usize = 16 * 1024;
+/// The name of a person, in characters: what a message list can show on a phone.
+pub const PERSON_NAME_CHARS_MAX: usize = 32;
+/// The name of a room, in characters.
+pub const ROOM_NAME_CHARS_MAX: usize = 64;
+/// A command's id: a UUID.
+pub const CID_BYTES: usize = 16;
+/// A session token's hash: SHA-256.
+pub const TOKEN_HASH_BYTES: usize = 32;
+
+/// Effects of one command: a first sign-up makes `created`, `joined` and the person's `joined`.
+pub const COMMAND_EFFECTS_MAX: usize = 3;
+
+/// Events in one answer about history; more than any client asks for at once.
+pub const HISTORY_EVENTS_MAX: usize = 500;
+/// Bytes of events in one answer, after which it ends early: half of gRPC's default limit of
+/// 4 MiB, so that one more event of the largest kind and the framing fit.
+pub const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Rooms in one list.
+pub const ROOMS_LISTED_MAX: usize = 10_000;
+/// Members in one list: 50 000 with names of ordinary length stay below gRPC's limit.
+pub const MEMBERS_LISTED_MAX: usize = 50_000;
+
+/// Accounts, rooms and memberships kept in memory, each: a few MiB. Beyond it the cache starts
+/// anew, which costs one look-up per row.
+pub const CACHED_ROWS_MAX: usize = 32_768;
+/// Prepared statements kept per connection; more than there are.
+pub const STATEMENTS_CACHED_MAX: usize = 64;
+/// Size of a page of state.db: 15 % faster than 4 KiB for rows of messages.
+pub const SQLITE_PAGE_BYTES: u32 = 8 * 1024;
+/// Pages in the WAL after which a commit checkpoints it: 32 MiB, so that the syncs of a
+/// checkpoint are shared by some hundred thousand messages.
+pub const CHECKPOINT_PAGES: u32 = 4096;
+/// How long a connection waits for another one's short lock (recovery, checkpoint).
+pub const BUSY_TIMEOUT_MS: u64 = 5_000;
+
+const _: () = assert!(
+    paxos::limits::BATCH_COMMANDS_MAX * COMMAND_EFFECTS_MAX <= EventId::ORDINAL_MAX as usize,
+    "the effects of the largest batch can be numbered"
+);
+const _: () = assert!(
+    MESSAGE_BYTES_MAX * 4 <= paxos::limits::BATCH_BYTES_MAX,
+    "several of the largest messages fit a slot"
+);
+const _: () = assert!(MESSAGE_BYTES_MAX <= PAGE_BYTES_MAX, "an event fits a page");

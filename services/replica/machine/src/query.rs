@@ -1,0 +1,374 @@
+//! Reads, beside the writer: each in one read transaction, each says of which slot its view is.
+
+use std::path::{Path, PathBuf};
+
+use paxos::ids::Slot;
+use prost::Message as _;
+use proto::v1::{JoinedRoom, Member, RoomEvent, RoomSummary};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::error::Fault;
+use crate::hash::{self, StateHash};
+use crate::ids::{RoomId, Seq, UserId, from_sql, to_sql};
+use crate::replay::{self, EffectsPage};
+use crate::{Error, limits, rows, schema};
+
+/// A connection for reading. Blocks its thread; use one per thread.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Connection,
+    path: PathBuf,
+}
+
+/// An answer, and the state that it is of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct View<T> {
+    /// The last applied slot of the state that was read.
+    pub applied: Slot,
+    /// The answer.
+    pub value: T,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Asker {
+    /// A gateway on its own behalf: may see every room.
+    Gateway,
+    /// A person: sees the rooms that the person is in.
+    User(UserId),
+}
+
+impl Asker {
+    /// From the wire, where 0 is the gateway itself.
+    #[must_use]
+    pub const fn from_wire(user: u64) -> Self {
+        if user == 0 {
+            Self::Gateway
+        } else {
+            Self::User(UserId(user))
+        }
+    }
+}
+
+/// Why a question about a room is not answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Denied {
+    /// There is no such room.
+    NoSuchRoom,
+    /// The asker is not in it.
+    NotMember,
+}
+
+/// Whose session it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SessionUser {
+    /// The account.
+    pub user: UserId,
+    /// Its name.
+    pub name: String,
+}
+
+/// A person and the rooms that the person is in.
+#[derive(Clone, PartialEq, Debug)]
+pub struct UserState {
+    /// The name.
+    pub name: String,
+    /// The highest `useq` of the person's own stream.
+    pub useq: u64,
+    /// By id.
+    pub rooms: Vec<JoinedRoom>,
+}
+
+/// Which page of a room's events.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HistoryRange {
+    /// The newest ones.
+    Newest,
+    /// The newest ones below this `seq`.
+    Before(Seq),
+    /// The oldest ones above this `seq`.
+    After(Seq),
+}
+
+/// A page of a room's events.
+#[derive(Clone, PartialEq, Debug)]
+pub struct History {
+    /// Ascending by `seq`, without a hole. Fewer than asked for when there are no more, or when
+    /// [`limits::PAGE_BYTES_MAX`] is reached: `head`, or `seq` 1, tells whether there are more.
+    pub events: Vec<RoomEvent>,
+    /// The highest `seq` of the room.
+    pub head: Seq,
+}
+
+impl Reader {
+    /// Opens an existing state.db.
+    ///
+    /// # Errors
+    ///
+    /// When the file is missing, foreign, damaged or of a later program.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref().to_path_buf();
+        let connection = schema::open_reader(&path)?;
+        Ok(Self { connection, path })
+    }
+
+    /// The last applied slot.
+    ///
+    /// # Errors
+    ///
+    /// This and all others: when the file cannot be read.
+    pub fn applied(&mut self) -> Result<Slot, Error> {
+        Ok(self.read(|_| Ok(()))?.applied)
+    }
+
+    /// The session with this SHA-256 of its token, if it exists and is not revoked.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn session(&mut self, token_hash: &[u8]) -> Result<View<Option<SessionUser>>, Error> {
+        self.read(|connection| {
+            let found = connection
+                .prepare_cached(
+                    "SELECT s.user, a.name FROM sessions s CROSS JOIN accounts a ON a.id = s.user
+                     WHERE s.token_hash = ?1",
+                )?
+                .query_row([token_hash], |row| {
+                    Ok(SessionUser {
+                        user: UserId(from_sql(row.get(0)?)),
+                        name: row.get(1)?,
+                    })
+                })
+                .optional()?;
+            Ok(found)
+        })
+    }
+
+    /// The person with the rooms that the person is in, if there is such an account.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn user_state(&mut self, user: UserId) -> Result<View<Option<UserState>>, Error> {
+        self.read(|connection| {
+            let account: Option<(String, i64)> = connection
+                .prepare_cached("SELECT name, useq FROM accounts WHERE id = ?1")?
+                .query_row([to_sql(user.0)], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            let Some((name, useq)) = account else {
+                return Ok(None);
+            };
+            let rooms = connection
+                .prepare_cached(
+                    "SELECT r.id, r.name, r.head, r.members
+                     FROM members m CROSS JOIN rooms r ON r.id = m.room
+                     WHERE m.user = ?1 ORDER BY m.room",
+                )?
+                .query_map([to_sql(user.0)], |row| {
+                    Ok(JoinedRoom {
+                        room: from_sql(row.get(0)?),
+                        name: row.get(1)?,
+                        head: from_sql(row.get(2)?),
+                        members: from_sql(row.get(3)?),
+                    })
+                })?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(Some(UserState {
+                name,
+                useq: from_sql(useq),
+                rooms,
+            }))
+        })
+    }
+
+    /// The rooms that the person is in or may join, by name; the first
+    /// [`limits::ROOMS_LISTED_MAX`] of them.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn rooms(&mut self, user: UserId) -> Result<View<Vec<RoomSummary>>, Error> {
+        self.read(|connection| {
+            let rooms = connection
+                .prepare_cached(
+                    "SELECT r.id, r.name, r.members, m.user IS NOT NULL, r.head
+                     FROM rooms r LEFT JOIN members m ON m.room = r.id AND m.user = ?1
+                     WHERE r.kind = 1 OR m.user IS NOT NULL
+                     ORDER BY r.name_folded LIMIT ?2",
+                )?
+                .query_map(
+                    params![to_sql(user.0), limits::ROOMS_LISTED_MAX as i64],
+                    |row| {
+                        Ok(RoomSummary {
+                            room: from_sql(row.get(0)?),
+                            name: row.get(1)?,
+                            members: from_sql(row.get(2)?),
+                            joined: row.get(3)?,
+                            head: from_sql(row.get(4)?),
+                        })
+                    },
+                )?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(rooms)
+        })
+    }
+
+    /// The members of a room, by id; the first [`limits::MEMBERS_LISTED_MAX`] of them.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn members(
+        &mut self,
+        asker: Asker,
+        room: RoomId,
+    ) -> Result<View<Result<Vec<Member>, Denied>>, Error> {
+        self.read(|connection| {
+            if let Err(denied) = readable_head(connection, asker, room)? {
+                return Ok(Err(denied));
+            }
+            let members = connection
+                .prepare_cached(
+                    "SELECT a.id, a.name FROM members m CROSS JOIN accounts a ON a.id = m.user
+                     WHERE m.room = ?1 ORDER BY m.user LIMIT ?2",
+                )?
+                .query_map(
+                    params![to_sql(room.0), limits::MEMBERS_LISTED_MAX as i64],
+                    |row| {
+                        Ok(Member {
+                            user: from_sql(row.get(0)?),
+                            name: row.get(1)?,
+                        })
+                    },
+                )?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(Ok(members))
+        })
+    }
+
+    /// A page of a room's events, at most `limit` and [`limits::HISTORY_EVENTS_MAX`] of them.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn history(
+        &mut self,
+        asker: Asker,
+        room: RoomId,
+        range: HistoryRange,
+        limit: usize,
+    ) -> Result<View<Result<History, Denied>>, Error> {
+        self.read(|connection| {
+            let head = match readable_head(connection, asker, room)? {
+                Ok(head) => head,
+                Err(denied) => return Ok(Err(denied)),
+            };
+            let events = read_history(connection, room, range, limit)?;
+            Ok(Ok(History { events, head }))
+        })
+    }
+
+    /// The effects of the slots in `(after, upto]`, as far as they are applied, in pages of at
+    /// most `effects_max` effects; a slot is never split, so a page may exceed it by one slot.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn effects_between(
+        &mut self,
+        after: Slot,
+        upto: Slot,
+        effects_max: usize,
+    ) -> Result<View<EffectsPage>, Error> {
+        self.read(|connection| {
+            let applied = schema::read_applied(connection)?.slot;
+            // An empty range, not a reversed one, when the caller is ahead of this replica.
+            let upto = upto.min(applied).max(after);
+            replay::effects_between(connection, after, upto, effects_max)
+        })
+    }
+
+    /// A hash of the whole state, equal on all replicas at the same slot. Reads everything.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn state_hash(&mut self) -> Result<View<StateHash>, Error> {
+        self.read(hash::state_hash)
+    }
+
+    fn read<T>(
+        &mut self,
+        query: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<View<T>, Error> {
+        let view = || {
+            let transaction = self.connection.transaction()?;
+            // The first read fixes the state that all others of the transaction see.
+            let applied = schema::read_applied(&transaction)?.slot;
+            let value = query(&transaction)?;
+            Ok(View { applied, value })
+        };
+        view().map_err(|fault: Fault| fault.at("read", &self.path))
+    }
+}
+
+/// The room's head, if the asker may read the room.
+fn readable_head(
+    connection: &Connection,
+    asker: Asker,
+    room: RoomId,
+) -> rusqlite::Result<Result<Seq, Denied>> {
+    let head: Option<i64> = connection
+        .prepare_cached("SELECT head FROM rooms WHERE id = ?1")?
+        .query_row([to_sql(room.0)], |row| row.get(0))
+        .optional()?;
+    let Some(head) = head else {
+        return Ok(Err(Denied::NoSuchRoom));
+    };
+    if let Asker::User(user) = asker {
+        let is_member = connection
+            .prepare_cached("SELECT 1 FROM members WHERE room = ?1 AND user = ?2")?
+            .exists(params![to_sql(room.0), to_sql(user.0)])?;
+        if !is_member {
+            return Ok(Err(Denied::NotMember));
+        }
+    }
+    Ok(Ok(Seq(from_sql(head))))
+}
+
+fn read_history(
+    connection: &Connection,
+    room: RoomId,
+    range: HistoryRange,
+    limit: usize,
+) -> Result<Vec<RoomEvent>, Fault> {
+    let (condition, order, bound, is_descending) = match range {
+        HistoryRange::Newest => ("<=", "DESC", Seq(u64::MAX), true),
+        HistoryRange::Before(seq) => ("<", "DESC", seq, true),
+        HistoryRange::After(seq) => (">", "ASC", seq, false),
+    };
+    let query = format!(
+        "{} WHERE e.room = ?1 AND e.seq {condition} ?2 ORDER BY e.seq {order} LIMIT ?3",
+        rows::ROOM_EVENT_COLUMNS
+    );
+    // A bound beyond SQLite's integers is beyond every seq.
+    let bound = i64::try_from(bound.0).unwrap_or(i64::MAX);
+    let limit = limit.min(limits::HISTORY_EVENTS_MAX) as i64;
+    let mut statement = connection.prepare_cached(&query)?;
+    let mut found = statement.query(params![to_sql(room.0), bound, limit])?;
+    let mut events = Vec::new();
+    let mut bytes_count = 0;
+    while let Some(row) = found.next()? {
+        let (_, event) = rows::room_event(row)?;
+        bytes_count += event.encoded_len();
+        events.push(event);
+        // Ends at the far side of the page, so what is there has no hole.
+        if bytes_count >= limits::PAGE_BYTES_MAX {
+            break;
+        }
+    }
+    if is_descending {
+        events.reverse();
+    }
+    Ok(events)
+}

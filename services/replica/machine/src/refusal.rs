@@ -1,0 +1,151 @@
+//! The reasons for which a command is refused: a number for the state, a code for the client,
+//! a sentence for the person.
+
+use proto::v1::{Refusal, RefusalCode};
+
+use crate::limits;
+
+/// Why a command is refused. The numbers are stored for ever and never reused; the wording is
+/// not stored, so it may be improved.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Reason {
+    CidLength = 1,
+    NotSignedIn = 2,
+    SignUpSignedIn = 3,
+    TokenHashLength = 4,
+    TokenHashUsed = 5,
+    ForeignSession = 6,
+    PersonNameLength = 7,
+    PersonNameCharacters = 8,
+    PersonNameTaken = 9,
+    RoomNameLength = 10,
+    RoomNameCharacters = 11,
+    RoomNameTaken = 12,
+    NoSuchRoom = 13,
+    NotMember = 14,
+    MessageBlank = 15,
+    MessageTooLarge = 16,
+    ReplyToNothing = 17,
+}
+
+impl Reason {
+    pub(crate) const ALL: [Self; 17] = [
+        Self::CidLength,
+        Self::NotSignedIn,
+        Self::SignUpSignedIn,
+        Self::TokenHashLength,
+        Self::TokenHashUsed,
+        Self::ForeignSession,
+        Self::PersonNameLength,
+        Self::PersonNameCharacters,
+        Self::PersonNameTaken,
+        Self::RoomNameLength,
+        Self::RoomNameCharacters,
+        Self::RoomNameTaken,
+        Self::NoSuchRoom,
+        Self::NotMember,
+        Self::MessageBlank,
+        Self::MessageTooLarge,
+        Self::ReplyToNothing,
+    ];
+
+    pub(crate) const fn number(self) -> u64 {
+        self as u64
+    }
+
+    /// The reason with this number, if there is one.
+    pub(crate) fn from_number(number: u64) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|reason| reason.number() == number)
+    }
+
+    pub(crate) fn to_refusal(self) -> Refusal {
+        Refusal {
+            code: self.code().into(),
+            message: self.message(),
+        }
+    }
+
+    const fn code(self) -> RefusalCode {
+        match self {
+            Self::NotSignedIn => RefusalCode::Unauthenticated,
+            Self::ForeignSession => RefusalCode::Forbidden,
+            Self::PersonNameTaken | Self::RoomNameTaken => RefusalCode::NameTaken,
+            Self::NoSuchRoom => RefusalCode::NotFound,
+            Self::NotMember => RefusalCode::NotMember,
+            Self::CidLength
+            | Self::SignUpSignedIn
+            | Self::TokenHashLength
+            | Self::TokenHashUsed
+            | Self::PersonNameLength
+            | Self::PersonNameCharacters
+            | Self::RoomNameLength
+            | Self::RoomNameCharacters
+            | Self::MessageBlank
+            | Self::MessageTooLarge
+            | Self::ReplyToNothing => RefusalCode::BadRequest,
+        }
+    }
+
+    fn message(self) -> String {
+        match self {
+            Self::CidLength => format!("cid: {} bytes are needed", limits::CID_BYTES),
+            Self::NotSignedIn => "no such account: sign in again".to_owned(),
+            Self::SignUpSignedIn => "a sign-up has no author".to_owned(),
+            Self::TokenHashLength => {
+                format!("token_hash: {} bytes are needed", limits::TOKEN_HASH_BYTES)
+            }
+            Self::TokenHashUsed => "token_hash: another session has it".to_owned(),
+            Self::ForeignSession => "that session belongs to somebody else".to_owned(),
+            Self::PersonNameLength => {
+                format!(
+                    "name: 1 to {} characters are needed",
+                    limits::PERSON_NAME_CHARS_MAX
+                )
+            }
+            Self::PersonNameCharacters => {
+                "name: control characters and invisible ones are not allowed".to_owned()
+            }
+            Self::PersonNameTaken => "somebody has that name already".to_owned(),
+            Self::RoomNameLength => {
+                format!(
+                    "name: 1 to {} characters are needed",
+                    limits::ROOM_NAME_CHARS_MAX
+                )
+            }
+            Self::RoomNameCharacters => {
+                "name: letters, digits, - and _ are allowed, no white space".to_owned()
+            }
+            Self::RoomNameTaken => "a room has that name already".to_owned(),
+            Self::NoSuchRoom => "there is no such room".to_owned(),
+            Self::NotMember => "join the room first".to_owned(),
+            Self::MessageBlank => "body: the message is empty".to_owned(),
+            Self::MessageTooLarge => {
+                format!(
+                    "body: at most {} bytes are allowed",
+                    limits::MESSAGE_BYTES_MAX
+                )
+            }
+            Self::ReplyToNothing => "reply_to: no message of this room has that seq".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Property: the numbers in the file keep their meaning; the list has each reason once.
+    #[test]
+    fn numbers_are_as_stored() {
+        for (index, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason.number(), index as u64 + 1, "{reason:?}");
+            assert_eq!(Reason::from_number(reason.number()), Some(reason));
+            assert!(!reason.to_refusal().message.is_empty());
+        }
+        assert_eq!(Reason::from_number(0), None);
+        assert_eq!(Reason::from_number(18), None);
+    }
+}

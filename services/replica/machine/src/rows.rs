@@ -1,0 +1,79 @@
+//! From rows back to effects: the counterpart of events.rs.
+
+use proto::v1::{
+    CreatedEvent, JoinedEvent, JoinedRoom, LeftEvent, MessageEvent, RoomEvent, UserEvent,
+    room_event, user_event,
+};
+use rusqlite::Row;
+
+use crate::error::Fault;
+use crate::events::{kind, user_kind};
+use crate::ids::{EventId, from_sql};
+
+/// What [`room_event`] reads. The join is forced to start at the events (CROSS JOIN): their
+/// order is the answer's.
+pub(crate) const ROOM_EVENT_COLUMNS: &str =
+    "SELECT e.eid, e.room, e.seq, e.kind, e.author, a.name, e.ts, e.msg_no, e.cid, e.body,
+     e.reply_to FROM events e CROSS JOIN accounts a ON a.id = e.author";
+
+/// What [`user_event`] reads.
+pub(crate) const USER_EVENT_COLUMNS: &str =
+    "SELECT eid, user, useq, kind, room, room_name, head, members, token_hash FROM user_events";
+
+/// The event in a row of [`ROOM_EVENT_COLUMNS`].
+pub(crate) fn room_event(row: &Row<'_>) -> Result<(EventId, RoomEvent), Fault> {
+    let event = EventId::from_sql(row.get(0)?);
+    let kind = match row.get(3)? {
+        kind::MESSAGE => room_event::Kind::Message(MessageEvent {
+            msg_no: from_sql(row.get(7)?),
+            cid: row.get(8)?,
+            body: row.get(9)?,
+            reply_to: row.get::<_, Option<i64>>(10)?.map_or(0, from_sql),
+        }),
+        kind::CREATED => room_event::Kind::Created(CreatedEvent { name: row.get(9)? }),
+        kind::JOINED => room_event::Kind::Joined(JoinedEvent {}),
+        kind::LEFT => room_event::Kind::Left(LeftEvent {}),
+        other => {
+            return Err(Fault::Corrupt(format!(
+                "{event:?} has the unknown kind {other}"
+            )));
+        }
+    };
+    let emitted = RoomEvent {
+        room: from_sql(row.get(1)?),
+        seq: from_sql(row.get(2)?),
+        slot: event.slot().0,
+        timestamp_ms: from_sql(row.get(6)?),
+        author: from_sql(row.get(4)?),
+        author_name: row.get(5)?,
+        kind: Some(kind),
+    };
+    Ok((event, emitted))
+}
+
+/// The event in a row of [`USER_EVENT_COLUMNS`].
+pub(crate) fn user_event(row: &Row<'_>) -> Result<(EventId, UserEvent), Fault> {
+    let event = EventId::from_sql(row.get(0)?);
+    let kind = match row.get(3)? {
+        user_kind::JOINED => user_event::Kind::Joined(JoinedRoom {
+            room: from_sql(row.get(4)?),
+            name: row.get(5)?,
+            head: from_sql(row.get(6)?),
+            members: from_sql(row.get(7)?),
+        }),
+        user_kind::LEFT => user_event::Kind::Left(from_sql(row.get(4)?)),
+        user_kind::SESSION_REVOKED => user_event::Kind::SessionRevoked(row.get(8)?),
+        other => {
+            return Err(Fault::Corrupt(format!(
+                "{event:?} has the unknown kind {other}"
+            )));
+        }
+    };
+    let emitted = UserEvent {
+        user: from_sql(row.get(1)?),
+        useq: from_sql(row.get(2)?),
+        slot: event.slot().0,
+        kind: Some(kind),
+    };
+    Ok((event, emitted))
+}

@@ -1,0 +1,174 @@
+//! Opens state.db: makes it, recognises it, or says why not.
+
+use std::path::Path;
+use std::time::Duration;
+
+use paxos::entry::Chain;
+use paxos::ids::{Slot, Timestamp};
+use rusqlite::{Connection, OpenFlags, params};
+
+use crate::ids::{from_sql, to_sql};
+use crate::limits;
+use crate::{Applied, Error};
+
+const SCHEMA: &str = include_str!("schema.sql");
+
+/// Opens the file for the one writer; makes it when it is missing or empty.
+pub(crate) fn open_writer(path: &Path) -> Result<Connection, Error> {
+    require_sqlite_version()?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = open(path, flags)?;
+    let failed = |source| Error::sqlite("prepare", path, source);
+    if is_blank(&connection, path)? {
+        // Takes effect on an empty file only, and only before WAL mode.
+        connection
+            .pragma_update(None, "page_size", limits::SQLITE_PAGE_BYTES)
+            .map_err(failed)?;
+        connection
+            .pragma_update(None, "journal_mode", "WAL")
+            .map_err(failed)?;
+        create(&mut connection).map_err(failed)?;
+    }
+    require_format(&connection, path)?;
+    let mode: String = connection
+        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
+        .map_err(failed)?;
+    if mode != "wal" {
+        // Readers beside a writer need it; some network file systems cannot.
+        let found = format!("journal mode {mode} instead of wal: not a local file system?");
+        return Err(Error::NotOurs {
+            path: path.to_path_buf(),
+            found,
+        });
+    }
+    connection
+        .pragma_update(None, "synchronous", "NORMAL")
+        .map_err(failed)?;
+    connection
+        .pragma_update(None, "wal_autocheckpoint", limits::CHECKPOINT_PAGES)
+        .map_err(failed)?;
+    connection
+        .pragma_update(None, "cell_size_check", true)
+        .map_err(failed)?;
+    Ok(connection)
+}
+
+/// Opens an existing file for reading.
+pub(crate) fn open_reader(path: &Path) -> Result<Connection, Error> {
+    require_sqlite_version()?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = open(path, flags)?;
+    require_format(&connection, path)?;
+    connection
+        .pragma_update(None, "cell_size_check", true)
+        .map_err(|source| Error::sqlite("prepare", path, source))?;
+    Ok(connection)
+}
+
+/// How far the log is applied, as this connection sees it now.
+pub(crate) fn read_applied(connection: &Connection) -> rusqlite::Result<Applied> {
+    connection
+        .prepare_cached("SELECT slot, chain, timestamp FROM applied WHERE id = 1")?
+        .query_row([], |row| {
+            Ok(Applied {
+                slot: Slot(from_sql(row.get(0)?)),
+                chain: Chain(row.get(1)?),
+                timestamp: Timestamp(from_sql(row.get(2)?)),
+            })
+        })
+}
+
+/// Stores how far the log is applied; part of the transaction that has the effects.
+pub(crate) fn write_applied(connection: &Connection, applied: &Applied) -> rusqlite::Result<()> {
+    let changed = connection
+        .prepare_cached("UPDATE applied SET slot = ?1, chain = ?2, timestamp = ?3 WHERE id = 1")?
+        .execute(params![
+            to_sql(applied.slot.0),
+            applied.chain.0,
+            to_sql(applied.timestamp.0)
+        ])?;
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(rusqlite::Error::QueryReturnedNoRows)
+    }
+}
+
+fn open(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
+    let failed = |source| Error::sqlite("open", path, source);
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    connection
+        .busy_timeout(Duration::from_millis(limits::BUSY_TIMEOUT_MS))
+        .map_err(failed)?;
+    connection.set_prepared_statement_cache_capacity(limits::STATEMENTS_CACHED_MAX);
+    Ok(connection)
+}
+
+fn require_sqlite_version() -> Result<(), Error> {
+    if rusqlite::version_number() < limits::SQLITE_VERSION_MIN {
+        return Err(Error::SqliteTooOld {
+            found: rusqlite::version(),
+        });
+    }
+    Ok(())
+}
+
+/// Whether the file has nothing in it, not even a mark of another program.
+fn is_blank(connection: &Connection, path: &Path) -> Result<bool, Error> {
+    let failed = |source| Error::sqlite("read", path, source);
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(failed)?;
+    Ok(tables == 0
+        && pragma(connection, path, "application_id")? == 0
+        && pragma(connection, path, "user_version")? == 0)
+}
+
+fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(SCHEMA)?;
+    transaction.execute(
+        "INSERT INTO applied (id, slot, chain, timestamp, flushes) VALUES (1, ?1, ?2, 0, 0)",
+        params![to_sql(Slot::GENESIS.0), Chain::GENESIS.0],
+    )?;
+    transaction.pragma_update(None, "application_id", limits::APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", limits::FORMAT_VERSION)?;
+    transaction.commit()
+}
+
+fn require_format(connection: &Connection, path: &Path) -> Result<(), Error> {
+    let application_id = pragma(connection, path, "application_id")?;
+    if application_id != limits::APPLICATION_ID {
+        let found = format!("an SQLite file with application id {application_id:#010x}");
+        return Err(Error::NotOurs {
+            path: path.to_path_buf(),
+            found,
+        });
+    }
+    let found = pragma(connection, path, "user_version")?;
+    if found > limits::FORMAT_VERSION {
+        let known = limits::FORMAT_VERSION;
+        return Err(Error::NewerFormat {
+            path: path.to_path_buf(),
+            found,
+            known,
+        });
+    }
+    if found < limits::FORMAT_VERSION {
+        // No older format was ever released.
+        let found = format!("format {found} was never written by us");
+        return Err(Error::Corrupt {
+            path: path.to_path_buf(),
+            found,
+        });
+    }
+    Ok(())
+}
+
+fn pragma(connection: &Connection, path: &Path, name: &str) -> Result<i32, Error> {
+    connection
+        .pragma_query_value(None, name, |row| row.get(0))
+        .map_err(|source| Error::sqlite("read", path, source))
+}
