@@ -35,7 +35,7 @@ need() {
         case $program in
             cargo) say "missing: cargo. Install Rust: https://rustup.rs" ;;
             node | npm) say "missing: $program. Install Node.js 20 or newer: https://nodejs.org" ;;
-            cc) say "missing: cc, a C compiler (for SQLite). Debian: apt-get install gcc libc6-dev" ;;
+            cc) say "missing: cc, to compile SQLite. Debian: apt-get install gcc libc6-dev" ;;
             *) say "missing: $program" ;;
         esac
     done >&2
@@ -107,12 +107,11 @@ build_image() {
 
 containers() { docker ps -aq --filter "label=com.docker.compose.project=$PROJECT"; }
 
-# One line per container: name, then its health, or its state when it has no probe.
+# One line per container: name, then its health, or its state when it does not run.
 container_states() {
+    state='{{if and .State.Running .State.Health}}{{.State.Health.Status}}{{else}}{{.State.Status}}{{end}}'
     # shellcheck disable=SC2046
-    docker inspect --format \
-        '{{slice .Name 1}} {{if .State.Health}}{{.State.Health.Status}}{{else}}{{.State.Status}}{{end}}' \
-        $(containers) | sort
+    docker inspect --format "{{slice .Name 1}} $state" $(containers) | sort
 }
 
 wait_healthy() {
@@ -149,7 +148,8 @@ up_compose() {
 # --- Local processes --------------------------------------------------------------------------
 
 build_local() {
-    need cargo node npm cc || fail "cannot build here; with a Docker engine, 'make up' needs none of it"
+    need cargo node npm cc ||
+        fail "cannot build here; with a Docker engine, 'make up' needs none of these"
     ${MAKE:-make} --no-print-directory programs
 }
 
@@ -197,8 +197,8 @@ up() {
                 return 0
             else
                 # An engine without a way to the base images is common behind a firewall.
-                say "The image cannot be built (above). Running as processes of this machine instead;"
-                say "MODE=compose insists on containers."
+                say "The image cannot be built (above). Running as processes of this machine"
+                say "instead; MODE=compose insists on containers."
             fi
             build_local
             up_local
@@ -256,7 +256,7 @@ logs() {
 wipe() {
     if engine_answers && have_compose &&
         [ -n "$(docker volume ls -q --filter "label=com.docker.compose.project=$PROJECT")" ]; then
-        say "This deletes every message, account and file in the volumes of the containers ($PROJECT)."
+        say "This deletes every message, account and file in the volumes of $PROJECT."
         printf 'Type "delete" to go on: '
         read -r answer || answer=
         [ "$answer" = delete ] || fail "nothing was deleted"
