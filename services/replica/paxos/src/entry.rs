@@ -55,13 +55,7 @@ impl Chain {
     /// The chain after an entry with these values. The ballot is not part of it: replicas may
     /// hold the same chosen value under different ballots.
     #[must_use]
-    pub fn extend(
-        self,
-        slot: Slot,
-        kind: EntryKind,
-        timestamp: Timestamp,
-        payload: &[u8],
-    ) -> Self {
+    pub fn extend(self, slot: Slot, kind: EntryKind, timestamp: Timestamp, payload: &[u8]) -> Self {
         let mut hash = Sha256::new();
         hash.update(self.0);
         hash.update(slot.0.to_le_bytes());
@@ -76,7 +70,10 @@ impl Chain {
 impl fmt::Display for Chain {
     /// The first 8 bytes in hexadecimal: enough to compare by eye.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().take(8).try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.0
+            .iter()
+            .take(8)
+            .try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -117,7 +114,15 @@ impl Entry {
         payload: Bytes,
     ) -> Self {
         let chain = previous.extend(slot, kind, timestamp, &payload);
-        let mut entry = Self { slot, ballot, kind, timestamp, payload, chain, crc: 0 };
+        let mut entry = Self {
+            slot,
+            ballot,
+            kind,
+            timestamp,
+            payload,
+            chain,
+            crc: 0,
+        };
         entry.crc = entry.computed_crc();
         entry
     }
@@ -125,7 +130,14 @@ impl Entry {
     /// The same value under another ballot and after `previous`: what a new leader re-proposes.
     #[must_use]
     pub fn reproposed(&self, previous: Chain, ballot: Ballot) -> Self {
-        Self::new(previous, self.slot, ballot, self.kind, self.timestamp, self.payload.clone())
+        Self::new(
+            previous,
+            self.slot,
+            ballot,
+            self.kind,
+            self.timestamp,
+            self.payload.clone(),
+        )
     }
 
     /// Whether the row is as its leader made it.
@@ -144,7 +156,9 @@ impl Entry {
     /// fixed fields.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
-        self.payload.len().saturating_add(crate::limits::ENTRY_OVERHEAD_BYTES)
+        self.payload
+            .len()
+            .saturating_add(crate::limits::ENTRY_OVERHEAD_BYTES)
     }
 
     fn computed_crc(&self) -> u32 {

@@ -29,7 +29,11 @@ impl Slot {
     /// The slot before this one; `GENESIS` has none and stays.
     #[must_use]
     pub const fn prev(self) -> Self {
-        Self(if self.0 <= Self::GENESIS.0 { Self::GENESIS.0 } else { self.0 - 1 })
+        Self(if self.0 <= Self::GENESIS.0 {
+            Self::GENESIS.0
+        } else {
+            self.0.saturating_sub(1)
+        })
     }
 
     /// How many slots lie in `(other, self]`; 0 when `other` is not below.
@@ -61,8 +65,14 @@ impl NodeId {
     pub const GENESIS_MAX: Self = Self(1023);
 }
 
-const _: () = assert!(NodeId::GENESIS_MAX.0 < Slot::FIRST.0, "a first voter's id equals no slot");
-const _: () = assert!(Slot::GENESIS.0 + 1 == Slot::FIRST.0, "the log starts right after genesis");
+const _: () = assert!(
+    NodeId::GENESIS_MAX.0 < Slot::FIRST.0,
+    "a first voter's id equals no slot"
+);
+const _: () = assert!(
+    Slot::GENESIS.0 + 1 == Slot::FIRST.0,
+    "the log starts right after genesis"
+);
 
 /// A proposer's claim to lead, ordered by epoch, then round, then node.
 ///
@@ -79,7 +89,11 @@ pub struct Ballot {
 
 impl Ballot {
     /// Below every ballot of every epoch: what a new acceptor has promised.
-    pub const ZERO: Self = Self { epoch: Epoch(0), round: Round(0), node: NodeId(0) };
+    pub const ZERO: Self = Self {
+        epoch: Epoch(0),
+        round: Round(0),
+        node: NodeId(0),
+    };
 }
 
 /// Numbers the persist requests of one process. Not durable; starts at 1 in each process.

@@ -2,11 +2,31 @@
 //!
 //! The crate is pure: no I/O, no clock, no threads, no randomness but a seeded generator. One
 //! call, [`Core::step`], takes one [`Input`] and appends [`Output`]s.
+//!
+//! # The contract of `step`
+//!
+//! 1. The driver executes the outputs of a step in order, and those of one step before those
+//!    of the next. Only a `Send` may be dropped or delayed.
+//! 2. `Persist` requests are made durable in the order of `seq`. When all up to one are, the
+//!    driver answers `Persisted` with it; it may skip numbers. Nothing else waits for the
+//!    disk: messages that depend on it are held inside the core until then.
+//! 3. `Apply` brings entries that are decided and durable here, each once, in slot order. When
+//!    they have taken effect the driver answers `Applied`; it may skip numbers.
+//! 4. A `Tick` comes at least every [`limits::TICK_MS`].
+//! 5. A storage error ends the process. So does `Halt`, whose files are kept.
+//! 6. After a start the driver applies everything up to the commit index, hands over what the
+//!    log holds as [`Restored`], and `PersistSeq` starts again at 1.
 
 #![no_std]
+#![warn(clippy::wildcard_enum_match_arm)]
+#![cfg_attr(
+    not(test),
+    warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)
+)]
 
 extern crate alloc;
 
+// What enters and leaves.
 pub mod config;
 pub mod entry;
 pub mod ids;
@@ -15,3 +35,34 @@ pub mod limits;
 pub mod message;
 pub mod output;
 pub mod restored;
+pub mod status;
+
+// The protocol, in the order of a slot's life.
+mod core;
+mod durable;
+mod log;
+pub mod quorum;
+mod random;
+
+mod election;
+mod prepare;
+
+mod accept;
+mod lead;
+mod progress;
+
+mod learn;
+
+mod check;
+
+pub use crate::config::Configuration;
+pub use crate::core::Core;
+pub use crate::entry::{Chain, Entry, EntryKind};
+pub use crate::ids::{
+    Ballot, Epoch, Millis, NodeId, PersistSeq, ProposalToken, Round, Slot, Timestamp,
+};
+pub use crate::input::Input;
+pub use crate::message::Message;
+pub use crate::output::{Event, HaltReason, Output, PersistOp, RejectReason};
+pub use crate::restored::{Options, Restored};
+pub use crate::status::{PeerStatus, RoleName, Status};

@@ -1,5 +1,7 @@
 //! Every bound of the protocol, with its reason.
 
+use crate::ids::Round;
+
 /// The driver's timer: fine enough for the random waits of an election.
 pub const TICK_MS: u64 = 10;
 /// Length of a heartbeat round (T in section 2.4).
@@ -20,9 +22,70 @@ pub const ENTRY_OVERHEAD_BYTES: usize = 128;
 pub const APPLY_LAG_SLOTS_MAX: u64 = 2048;
 /// Decided rows kept in memory for slow followers.
 pub const CACHE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Chains of decided slots kept to compare with what other replicas report.
+pub const CHAINS_MAX: usize = 1024;
+/// Bytes decided but not yet applied: as `APPLY_LAG_SLOTS_MAX`, for large rows.
+pub const APPLY_LAG_BYTES_MAX: usize = 4 * WINDOW_BYTES_MAX;
+/// How far above its own commit index an acceptor accepts: the window of a leader, twice,
+/// because the news of the leader's commit index is under way.
+pub const ACCEPT_AHEAD_SLOTS_MAX: u64 = 2 * WINDOW_SLOTS_MAX;
+/// Undecided bytes past which an acceptor that lacks decided slots fetches these first.
+pub const ACCEPT_AHEAD_BYTES_MAX: usize = 4 * WINDOW_BYTES_MAX;
+/// Pages of one promise: what an acceptor holds undecided, twice, because pages are not full.
+pub const PROMISE_PAGES_MAX: u32 = 128;
+/// Persist requests under way. A stalled disk makes a replica deaf, not large.
+pub const PERSISTS_IN_FLIGHT_MAX: usize = 4096;
+/// Messages that wait for the disk.
+pub const HELD_MAX: usize = 8192;
+/// Slots whose commit index may be known in memory only: what a restart has to learn again.
+pub const DECIDED_MARK_SLOTS_MAX: u64 = 1024;
+/// Samples of the disk's commit latency; the median of so many is reported.
+pub const LATENCY_SAMPLES: usize = 9;
+
+/// No ballot is above this round: at a thousand elections a second it takes 8,000 years.
+pub const ROUND_MAX: Round = Round(1 << 48);
+/// Rounds without a happy leader before a node thinks of leading. One may be bad luck.
+pub const UNHAPPY_ROUNDS: u32 = 2;
+/// Rounds without a quorum after which a leader takes no new proposals.
+pub const DISCONNECTED_ROUNDS: u32 = 2;
+/// The longest random wait before a campaign.
+pub const CAMPAIGN_WAIT_MS: u64 = 2 * HEARTBEAT_MS;
+/// A candidate's time without progress, and for how long others leave it alone.
+pub const ELECTION_TIMEOUT_MS: u64 = 4 * HEARTBEAT_MS;
+/// Bounds every time that doubles with each failure.
+pub const BACKOFF_MAX_MS: u64 = 10_000;
+/// A leader whose proposals do not advance for so long steps down.
+pub const STUCK_MS: u64 = 2 * ELECTION_TIMEOUT_MS;
+/// A leader that was stuck leaves the next campaign to others for so long.
+pub const PENALTY_MS: u64 = 1_000;
+/// A leader whose proposals advance for so long was not stuck by nature.
+pub const STUCK_RESET_MS: u64 = 10_000;
+/// A peer that owes an `Accepted` for so long gets the rows again.
+pub const RETRANSMIT_MS: u64 = 2 * HEARTBEAT_MS;
+/// A `CatchUp` that brought nothing for so long goes to another replica.
+pub const CATCH_UP_RETRY_MS: u64 = 2 * HEARTBEAT_MS;
 /// Voters in one configuration.
 pub const VOTERS_MAX: usize = 7;
 
-const _: () = assert!(BATCH_BYTES_MAX + ENTRY_OVERHEAD_BYTES <= PAGE_BYTES, "a row fits a page");
+const _: () = assert!(
+    BATCH_BYTES_MAX + ENTRY_OVERHEAD_BYTES <= PAGE_BYTES,
+    "a row fits a page"
+);
 const _: () = assert!(PAGE_BYTES <= WINDOW_BYTES_MAX, "a page fits the window");
-const _: () = assert!(WINDOW_SLOTS_MAX <= APPLY_LAG_SLOTS_MAX, "a full window can be applied");
+const _: () = assert!(
+    WINDOW_SLOTS_MAX <= APPLY_LAG_SLOTS_MAX,
+    "a full window can be applied"
+);
+const _: () = assert!(
+    APPLY_LAG_BYTES_MAX >= WINDOW_BYTES_MAX,
+    "a full window can be applied"
+);
+const _: () = assert!(
+    ACCEPT_AHEAD_SLOTS_MAX >= WINDOW_SLOTS_MAX,
+    "a window is accepted"
+);
+const _: () = assert!(
+    PROMISE_PAGES_MAX as usize * PAGE_BYTES >= 2 * ACCEPT_AHEAD_BYTES_MAX,
+    "what an acceptor holds fits a promise"
+);
+const _: () = assert!(HEARTBEAT_MS >= 4 * TICK_MS, "a round is several ticks");

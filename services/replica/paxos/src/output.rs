@@ -51,6 +51,9 @@ pub enum Output {
         slot: Slot,
         /// Under which ballot.
         ballot: Ballot,
+        /// The prefix with it: the entry that is applied at `slot` is this proposal if and
+        /// only if it has this chain, whoever led when it was decided.
+        chain: Chain,
     },
     /// A proposal got no slot and never will under this token.
     Rejected {
@@ -120,6 +123,15 @@ pub enum Event {
     QuorumConnected(bool),
     /// The commit index rose.
     Decided(Slot),
+    /// Phase 1 found rows that cannot have been chosen, and left them out.
+    SuffixDropped {
+        /// The first of them.
+        from: Slot,
+        /// The last of them.
+        upto: Slot,
+        /// Whether `from` was not reported at all. In-order acceptance excludes this.
+        hole: bool,
+    },
     /// Missing decided rows are being fetched.
     CatchingUp {
         /// From this slot.

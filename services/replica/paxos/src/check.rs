@@ -1,0 +1,89 @@
+//! What a node asserts of itself after every step.
+//!
+//! Reads: the core. Emits: nothing; a violated assertion stops the process.
+//! Invariants: I16, I17, I19 as far as one node can see them. Tests: tests/simulation.rs
+
+use crate::core::{Core, Role};
+use crate::limits::{ACCEPT_AHEAD_SLOTS_MAX, HELD_MAX};
+
+impl Core {
+    /// Relations that hold between steps, whatever happened.
+    pub(crate) fn check(&self) {
+        assert!(
+            self.log.applied() <= self.log.handed(),
+            "applied what was handed out (I16)"
+        );
+        assert!(
+            self.log.handed() <= self.log.durable(),
+            "handed out what is durable (D5)"
+        );
+        assert!(
+            self.log.durable() <= self.log.decided(),
+            "durable means decided as well (I16)"
+        );
+        assert!(
+            self.acceptor.durable <= self.acceptor.promised,
+            "promised before durable"
+        );
+        assert!(
+            self.durable.held_len() <= HELD_MAX.saturating_mul(2),
+            "what waits is bounded (I17)"
+        );
+        self.check_role();
+        self.check_stream();
+    }
+
+    fn check_role(&self) {
+        let promised = self.acceptor.promised;
+        match &self.role {
+            Role::Follower => {}
+            Role::Candidate(candidate) => {
+                assert!(
+                    candidate.ballot == promised,
+                    "a candidate has promised itself"
+                );
+                assert!(
+                    promised.node == self.me,
+                    "a candidate owns its ballot (I19)"
+                );
+            }
+            Role::Leader(leader) => {
+                assert!(leader.ballot == promised, "a leader has promised itself");
+                assert!(promised.node == self.me, "a leader owns its ballot (I19)");
+                assert!(self.acceptor.durable == promised, "it led only after D1");
+                assert!(
+                    leader.base <= self.log.decided().next(),
+                    "the base is decided below"
+                );
+                assert!(
+                    self.log.decided() <= leader.last,
+                    "it decides what it proposed"
+                );
+                assert!(
+                    self.fetching.is_none(),
+                    "a leader decides by its own count only"
+                );
+            }
+        }
+    }
+
+    fn check_stream(&self) {
+        let Some(stream) = self.acceptor.stream else {
+            return;
+        };
+        assert!(
+            stream.ballot == self.acceptor.promised,
+            "one ballot's rows are accepted"
+        );
+        assert!(
+            stream.upto >= stream.base.prev(),
+            "a stream starts at its base (R1)"
+        );
+        let ahead = stream.upto.distance_above(self.log.decided());
+        let base = stream.base.distance_above(self.log.decided());
+        assert!(
+            ahead <= ACCEPT_AHEAD_SLOTS_MAX || ahead < base,
+            "acceptance is bounded (I17)"
+        );
+    }
+}

@@ -1,0 +1,260 @@
+//! `Core`: the state of one replica, and the dispatch of what enters it.
+//!
+//! Reads: every `Input`. Emits: what the other modules emit.
+//! Invariants: messages are validated and dropped, never trusted; a halted core stays silent.
+//! Tests: below and tests/simulation.rs
+
+use alloc::vec::Vec;
+
+use crate::accept::Acceptor;
+use crate::config::Configuration;
+use crate::durable::Durable;
+use crate::election::Election;
+use crate::entry::Entry;
+use crate::ids::{Ballot, Epoch, Millis, NodeId, Slot};
+use crate::input::Input;
+use crate::lead::Leader;
+use crate::learn::Fetch;
+use crate::limits::ROUND_MAX;
+use crate::log::Log;
+use crate::message::Message;
+use crate::output::{Event, HaltReason, Output};
+use crate::prepare::Candidate;
+use crate::quorum::Quorum;
+use crate::random::Random;
+use crate::restored::{Options, Restored};
+
+/// What a node does at its promised ballot.
+#[derive(Clone, Debug)]
+pub(crate) enum Role {
+    /// Answers others.
+    Follower,
+    /// In phase 1.
+    Candidate(Candidate),
+    /// In phase 2.
+    Leader(Leader),
+}
+
+/// One replica's protocol state: proposer, acceptor and learner.
+#[derive(Clone, Debug)]
+pub struct Core {
+    /// This node.
+    pub(crate) me: NodeId,
+    /// The active epoch and its voters.
+    pub(crate) configuration: Configuration,
+    /// Its quorums.
+    pub(crate) quorum: Quorum,
+    /// The time of the present step.
+    pub(crate) now: Millis,
+    /// For the random waits of elections.
+    pub(crate) random: Random,
+    /// The outputs of the present step.
+    pub(crate) out: Vec<Output>,
+    /// The replica has stopped for good.
+    pub(crate) halted: bool,
+    /// Rows and the marks over them.
+    pub(crate) log: Log,
+    /// Requests to the disk and what waits for them.
+    pub(crate) durable: Durable,
+    /// The promise and the rows accepted at it.
+    pub(crate) acceptor: Acceptor,
+    /// What this node does at its promised ballot.
+    pub(crate) role: Role,
+    /// Heartbeat rounds and what they say.
+    pub(crate) election: Election,
+    /// The request for decided rows that is under way.
+    pub(crate) fetching: Option<Fetch>,
+    /// The highest commit index heard of in the round before the last.
+    pub(crate) decided_heard: Slot,
+}
+
+impl Core {
+    /// A replica that starts: a follower, whatever it was before.
+    ///
+    /// # Panics
+    ///
+    /// If the options or the restored state contradict themselves.
+    #[must_use]
+    pub fn new(options: Options, restored: Restored, now: Millis) -> Self {
+        let Options {
+            node,
+            configuration,
+            seed,
+        } = options;
+        assert!(
+            configuration.voters.contains(&node),
+            "a core belongs to a voter"
+        );
+        assert!(
+            restored.promised.epoch <= configuration.epoch,
+            "the promise is of this epoch"
+        );
+        let mut random = Random::new(seed ^ node.0.rotate_left(32) ^ now.0.rotate_left(16));
+        let promised = restored.promised;
+        Self {
+            me: node,
+            quorum: Quorum::new(configuration.voters.len()),
+            configuration,
+            now,
+            election: Election::new(random.next(), promised, now),
+            random,
+            out: Vec::new(),
+            halted: false,
+            durable: Durable::new(restored.decided),
+            acceptor: Acceptor::new(promised),
+            log: Log::new(restored),
+            role: Role::Follower,
+            fetching: None,
+            decided_heard: Slot::GENESIS,
+        }
+    }
+
+    /// Takes one input and appends what is to be done to `out`, in order.
+    ///
+    /// After a `Halt` the core ignores every input.
+    ///
+    /// # Panics
+    ///
+    /// If an invariant of this node's own state is violated, or the driver breaks its contract
+    /// (`Persisted` or `Applied` for something that was not handed out).
+    pub fn step(&mut self, now: Millis, input: Input, out: &mut Vec<Output>) {
+        if self.halted {
+            return;
+        }
+        self.now = self.now.max(now);
+        let decided = self.log.decided();
+        assert!(self.out.is_empty(), "outputs leave with their step");
+        match input {
+            Input::Tick => self.on_tick(),
+            Input::Message { from, message } => self.on_message(from, message),
+            Input::Propose {
+                token,
+                kind,
+                payload,
+                wall_clock,
+            } => {
+                self.on_propose(token, kind, payload, wall_clock);
+            }
+            Input::Persisted { seq } => self.on_persisted(seq),
+            Input::Applied { slot } => self.on_applied(slot),
+        }
+        if !self.halted {
+            self.replicate();
+            self.hand_out();
+            self.flush();
+            self.check();
+            if self.log.decided() > decided {
+                self.trace(Event::Decided(self.log.decided()));
+            }
+        }
+        out.append(&mut self.out);
+    }
+
+    /// One message. Its sender is authenticated; what it says is not trusted.
+    fn on_message(&mut self, from: NodeId, message: Message) {
+        if from == self.me || !self.is_of_epoch(&message) {
+            return;
+        }
+        // Nodes that do not vote learn, too.
+        let open = matches!(message, Message::CatchUp(_) | Message::Ping(_));
+        let is_voter = self.configuration.voters.contains(&from);
+        if !(open || is_voter) || !self.note_ballots(&message) {
+            return;
+        }
+        match message {
+            Message::Ping(ping) => self.on_ping(from, ping),
+            Message::Pong(pong) => self.on_pong(from, pong),
+            Message::Prepare(prepare) => self.on_prepare(from, prepare),
+            Message::Promise(promise) => self.on_promise(from, promise),
+            Message::Accept(accept) => self.on_accept(from, accept),
+            Message::Accepted(accepted) => self.on_accepted(from, accepted),
+            Message::Nack(nack) => self.on_nack(nack),
+            Message::Gap(gap) => self.on_gap(from, gap),
+            Message::CatchUp(request) => self.on_catch_up(from, request),
+            Message::Rows(rows) => self.on_rows(from, rows),
+        }
+    }
+
+    /// A node answers only in its active epoch (D7).
+    fn is_of_epoch(&self, message: &Message) -> bool {
+        let epoch: Epoch = match message {
+            Message::Ping(ping) => ping.epoch,
+            Message::Pong(pong) => pong.epoch,
+            Message::Prepare(prepare) => prepare.ballot.epoch,
+            Message::Promise(promise) => promise.ballot.epoch,
+            Message::Accept(accept) => accept.ballot.epoch,
+            Message::Accepted(accepted) => accepted.ballot.epoch,
+            Message::Nack(nack) => nack.ballot.epoch,
+            Message::Gap(gap) => gap.ballot.epoch,
+            Message::CatchUp(request) => request.epoch,
+            Message::Rows(rows) => rows.epoch,
+        };
+        epoch == self.configuration.epoch
+    }
+
+    /// Notes the ballots of a message. Answers whether all of them can exist; one of this node
+    /// that it never issued means that another process runs under its identity.
+    fn note_ballots(&mut self, message: &Message) -> bool {
+        for ballot in ballots(message) {
+            if ballot.round > ROUND_MAX || ballot.epoch > self.configuration.epoch {
+                return false;
+            }
+            if ballot.node == self.me && ballot > self.acceptor.promised {
+                self.halt(HaltReason::DuplicateIdentity { ballot });
+                return false;
+            }
+            if ballot.epoch == self.configuration.epoch {
+                self.election.note_round(ballot.round);
+            }
+        }
+        true
+    }
+
+    /// The other voters, in order.
+    pub(crate) fn peers(&self) -> Vec<NodeId> {
+        let others = self.configuration.voters.iter().copied();
+        others.filter(|node| *node != self.me).collect()
+    }
+
+    pub(crate) fn send(&mut self, to: NodeId, message: Message) {
+        assert!(to != self.me, "a node does not write to itself");
+        self.out.push(Output::Send { to, message });
+    }
+
+    pub(crate) fn trace(&mut self, event: Event) {
+        self.out.push(Output::Trace(event));
+    }
+
+    /// Stops for good. Nothing else of this step leaves.
+    pub(crate) fn halt(&mut self, reason: HaltReason) {
+        if self.halted {
+            return;
+        }
+        self.halted = true;
+        self.out.clear();
+        self.out.push(Output::Halt { reason });
+    }
+}
+
+/// Every ballot that a message names.
+fn ballots(message: &Message) -> Vec<Ballot> {
+    let of_rows = |entries: &[Entry]| entries.iter().map(|entry| entry.ballot).collect();
+    match message {
+        Message::Ping(_) | Message::CatchUp(_) => Vec::new(),
+        Message::Pong(pong) => {
+            let named = [Some(pong.ballot), pong.leading, pong.candidate];
+            named.into_iter().flatten().collect()
+        }
+        Message::Prepare(prepare) => Vec::from([prepare.ballot]),
+        Message::Promise(promise) => {
+            let mut all: Vec<Ballot> = of_rows(&promise.entries);
+            all.push(promise.ballot);
+            all
+        }
+        Message::Accept(accept) => Vec::from([accept.ballot]),
+        Message::Accepted(accepted) => Vec::from([accepted.ballot]),
+        Message::Nack(nack) => Vec::from([nack.ballot, nack.promised]),
+        Message::Gap(gap) => Vec::from([gap.ballot]),
+        Message::Rows(rows) => of_rows(&rows.entries),
+    }
+}

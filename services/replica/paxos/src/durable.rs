@@ -1,0 +1,287 @@
+//! Persist batches, and the messages that wait for them inside the core.
+//!
+//! Reads: `Persisted`. Emits: one `Persist` for each step that changes durable state; then,
+//! once it is done, the `Promise` and `Accepted` messages that depend on it.
+//! Invariants: D1, D2, D3, I6. Tests: below and tests/simulation.rs
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use crate::core::Core;
+use crate::ids::{Ballot, Millis, NodeId, PersistSeq, Slot};
+use crate::limits::{DECIDED_MARK_SLOTS_MAX, HELD_MAX, LATENCY_SAMPLES, PERSISTS_IN_FLIGHT_MAX};
+use crate::message::{Accepted, Message, Promise};
+use crate::output::{Output, PersistOp};
+
+/// What happens when a persist request is done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Held {
+    /// This ballot is durably promised. If it is the candidate's own, phase 1 begins.
+    Promised(Ballot),
+    /// A page for the candidate.
+    Promise {
+        /// The candidate.
+        to: NodeId,
+        /// The page.
+        page: Promise,
+    },
+    /// The rows up to a slot are durably accepted: tell the ballot's owner, or count it here.
+    Accepted {
+        /// The ballot at which they were accepted.
+        ballot: Ballot,
+        /// The last of them.
+        upto: Slot,
+    },
+}
+
+/// The requests to the disk of one process.
+#[derive(Clone, Debug)]
+pub(crate) struct Durable {
+    /// What this step writes. Becomes one request when the step ends.
+    ops: Vec<PersistOp>,
+    /// The last request handed out.
+    last: PersistSeq,
+    /// The last request that is done. Requests are done in order.
+    done: PersistSeq,
+    /// When each request under way was handed out.
+    in_flight: VecDeque<(PersistSeq, Millis)>,
+    /// What waits, in the order of requests.
+    held: VecDeque<(PersistSeq, Held)>,
+    /// The last latencies, in milliseconds.
+    samples: VecDeque<u64>,
+    /// The commit index last written.
+    marked: Slot,
+}
+
+impl Durable {
+    /// Nothing is under way; the disk knows the commit index `marked`.
+    pub(crate) const fn new(marked: Slot) -> Self {
+        Self {
+            ops: Vec::new(),
+            last: PersistSeq(0),
+            done: PersistSeq(0),
+            in_flight: VecDeque::new(),
+            held: VecDeque::new(),
+            samples: VecDeque::new(),
+            marked,
+        }
+    }
+
+    /// The last request that is done.
+    pub(crate) const fn done(&self) -> PersistSeq {
+        self.done
+    }
+
+    /// The request that makes durable what this step writes.
+    pub(crate) const fn next(&self) -> PersistSeq {
+        PersistSeq(self.last.0.saturating_add(1))
+    }
+
+    /// Adds a write to this step's request.
+    pub(crate) fn write(&mut self, op: PersistOp) {
+        assert!(
+            self.in_flight.len() <= PERSISTS_IN_FLIGHT_MAX.saturating_mul(2),
+            "disk queue"
+        );
+        self.ops.push(op);
+    }
+
+    /// Whether one more message may cause a write.
+    pub(crate) fn has_room(&self) -> bool {
+        self.in_flight.len() < PERSISTS_IN_FLIGHT_MAX && self.held.len() < HELD_MAX
+    }
+
+    /// The median of the recent commit latencies, or the age of the oldest request if that is
+    /// longer: a stalled disk is slow before it answers.
+    pub(crate) fn latency_ms(&self, now: Millis) -> u64 {
+        let mut sorted: Vec<u64> = self.samples.iter().copied().collect();
+        sorted.sort_unstable();
+        let median = sorted.get(sorted.len() / 2).copied().unwrap_or(0);
+        let oldest = self
+            .in_flight
+            .front()
+            .map_or(0, |(_, since)| now.since(*since));
+        median.max(oldest)
+    }
+
+    /// Whether nothing is under way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.in_flight.is_empty() && self.ops.is_empty()
+    }
+
+    /// What everything written so far waits for; `None` if it is done already.
+    fn barrier(&self) -> Option<PersistSeq> {
+        let seq = if self.ops.is_empty() {
+            self.last
+        } else {
+            self.next()
+        };
+        assert!(seq >= self.done, "nothing is done before it was asked for");
+        (seq > self.done).then_some(seq)
+    }
+
+    /// How many messages wait.
+    pub(crate) fn held_len(&self) -> usize {
+        self.held.len()
+    }
+
+    fn note_done(&mut self, seq: PersistSeq, now: Millis) {
+        assert!(seq <= self.last, "only what was handed out is done");
+        while let Some((first, since)) = self.in_flight.front().copied() {
+            if first > seq {
+                break;
+            }
+            self.in_flight.pop_front();
+            self.samples.push_back(now.since(since));
+            if self.samples.len() > LATENCY_SAMPLES {
+                self.samples.pop_front();
+            }
+        }
+        self.done = self.done.max(seq);
+    }
+
+    fn next_released(&mut self) -> Option<Held> {
+        match self.held.front() {
+            Some((seq, _)) if *seq <= self.done => self.held.pop_front().map(|(_, held)| held),
+            _ => None,
+        }
+    }
+}
+
+impl Core {
+    /// Does `held` when everything written so far is durable.
+    pub(crate) fn hold(&mut self, held: Held) {
+        let Some(seq) = self.durable.barrier() else {
+            self.release(held);
+            return;
+        };
+        let last = self.durable.held.back();
+        assert!(
+            last.is_none_or(|(before, _)| *before <= seq),
+            "held in the order of requests"
+        );
+        if last.is_none_or(|(before, other)| *before != seq || *other != held) {
+            self.durable.held.push_back((seq, held));
+        }
+    }
+
+    /// All requests up to `seq` are durable.
+    pub(crate) fn on_persisted(&mut self, seq: PersistSeq) {
+        self.durable.note_done(seq, self.now);
+        while let Some(held) = self.durable.next_released() {
+            self.release(held);
+        }
+        assert!(self.durable.done >= seq, "completions are cumulative");
+    }
+
+    /// Sends or counts what became durable, unless a higher ballot was promised meanwhile: then
+    /// the view that a promise froze, or the ballot of an acceptance, is void.
+    fn release(&mut self, held: Held) {
+        match held {
+            Held::Promised(ballot) => {
+                self.acceptor.durable = self.acceptor.durable.max(ballot);
+                if ballot == self.acceptor.promised {
+                    self.on_own_promise_durable(ballot);
+                }
+            }
+            Held::Promise { to, page } => {
+                if page.ballot == self.acceptor.promised {
+                    assert!(
+                        self.acceptor.durable >= page.ballot,
+                        "promised before told (D1)"
+                    );
+                    self.send(to, Message::Promise(page));
+                }
+            }
+            Held::Accepted { ballot, upto } => {
+                if ballot == self.acceptor.promised {
+                    assert!(
+                        self.acceptor.durable >= ballot,
+                        "promised before accepted (D2)"
+                    );
+                    if ballot.node == self.me {
+                        self.on_own_accepted(ballot, upto);
+                    } else {
+                        let accepted = Accepted { ballot, upto };
+                        self.send(ballot.node, Message::Accepted(accepted));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Hands out what this step wrote as one request. The commit index goes along for free.
+    pub(crate) fn flush(&mut self) {
+        let decided = self.log.decided();
+        let behind = decided.distance_above(self.durable.marked);
+        if behind > 0 && (!self.durable.ops.is_empty() || behind >= DECIDED_MARK_SLOTS_MAX) {
+            self.mark_decided();
+        }
+        if self.durable.ops.is_empty() {
+            return;
+        }
+        let seq = self.durable.next();
+        let ops = core::mem::take(&mut self.durable.ops);
+        self.durable.last = seq;
+        self.durable.in_flight.push_back((seq, self.now));
+        self.out.push(Output::Persist { seq, ops });
+        assert!(self.durable.done < seq, "a new request is not done");
+    }
+
+    /// Writes the commit index if the disk has nothing else to do: at most once a round.
+    pub(crate) fn mark_decided_when_idle(&mut self) {
+        if self.durable.is_idle() && self.log.decided() > self.durable.marked {
+            self.mark_decided();
+        }
+    }
+
+    /// The rows up to the commit index are in this request or an earlier one (D4).
+    fn mark_decided(&mut self) {
+        let slot = self.log.decided();
+        assert!(slot > self.durable.marked, "the mark only rises");
+        self.durable.marked = slot;
+        self.durable.write(PersistOp::Decided {
+            slot,
+            chain: self.log.chain(),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Durable;
+    use crate::ids::{Millis, PersistSeq, Slot};
+    use crate::limits::LATENCY_SAMPLES;
+
+    #[test]
+    fn latency_is_the_median_or_the_age_of_what_is_stuck() {
+        let mut durable = Durable::new(Slot::GENESIS);
+        for seq in 1..=LATENCY_SAMPLES as u64 {
+            durable.last = PersistSeq(seq);
+            durable
+                .in_flight
+                .push_back((PersistSeq(seq), Millis(100 * seq)));
+            let slow = if seq == 3 { 90 } else { 2 };
+            durable.note_done(PersistSeq(seq), Millis(100 * seq + slow));
+        }
+        assert_eq!(durable.latency_ms(Millis(5_000)), 2);
+        durable.last = PersistSeq(100);
+        durable
+            .in_flight
+            .push_back((PersistSeq(100), Millis(5_000)));
+        assert_eq!(durable.latency_ms(Millis(5_700)), 700);
+    }
+
+    #[test]
+    fn completions_are_cumulative() {
+        let mut durable = Durable::new(Slot::GENESIS);
+        for seq in 1..=3 {
+            durable.last = PersistSeq(seq);
+            durable.in_flight.push_back((PersistSeq(seq), Millis(0)));
+        }
+        durable.note_done(PersistSeq(3), Millis(1));
+        assert!(durable.is_idle());
+        assert_eq!(durable.done(), PersistSeq(3));
+        assert_eq!(durable.barrier(), None);
+    }
+}

@@ -1,0 +1,244 @@
+//! What a leader knows of one acceptor, and the `Accept`s that follow from it.
+//!
+//! Reads: nothing. Emits: `Accept`, with entries or with news of the commit index only.
+//! Invariants: rows are sent from the ballot's base on; I17 (the window bounds what is sent).
+//! Tests: below and tests/simulation.rs
+
+use alloc::vec::Vec;
+
+use crate::core::{Core, Role};
+use crate::entry::Entry;
+use crate::ids::{Ballot, Millis, NodeId, Slot};
+use crate::limits::{HEARTBEAT_MS, RETRANSMIT_MS, WINDOW_SLOTS_MAX};
+use crate::message::{Accept, Message};
+
+/// One acceptor as its leader sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Progress {
+    /// The next slot to send.
+    next: Slot,
+    /// Everything from the base to here is durable there; `base - 1` at first.
+    pub(crate) upto: Slot,
+    /// When `upto` rose, or sending began after a pause, or rows were sent again.
+    moved: Millis,
+    /// The commit index that it was last told.
+    told: Slot,
+    /// It knows of this ballot.
+    greeted: bool,
+    /// It did not answer: one page at a time, when `due`, until it does.
+    probing: bool,
+    /// Something is to be sent although there is nothing new.
+    due: bool,
+    /// The last gap served and when: pipelined messages cause the same gap several times.
+    rewound: (Slot, Millis),
+}
+
+impl Progress {
+    /// Nothing is known yet.
+    pub(crate) const fn new(base: Slot, now: Millis) -> Self {
+        Self {
+            next: base,
+            upto: base.prev(),
+            moved: now,
+            told: Slot::GENESIS,
+            greeted: false,
+            probing: false,
+            due: true,
+            rewound: (Slot::GENESIS, now),
+        }
+    }
+
+    /// It has accepted up to a slot. Answers whether this is more than before.
+    pub(crate) fn acknowledge(&mut self, upto: Slot, now: Millis) -> bool {
+        self.greeted = true;
+        self.probing = false;
+        let more = upto > self.upto;
+        if more {
+            self.upto = upto;
+            self.moved = now;
+            self.next = self.next.max(upto.next());
+        }
+        assert!(self.next > self.upto, "what was accepted is not sent again");
+        more
+    }
+
+    /// It needs entries from `expect` on; `here` says whether they are in memory. If not, it
+    /// will fetch them as decided rows.
+    pub(crate) fn rewind(&mut self, expect: Slot, here: bool, now: Millis) {
+        self.greeted = true;
+        if !here || expect <= self.upto {
+            return;
+        }
+        let (slot, at) = self.rewound;
+        if slot == expect && now.since(at) < HEARTBEAT_MS {
+            return;
+        }
+        self.rewound = (expect, now);
+        self.next = expect;
+        self.probing = false;
+        assert!(self.next > self.upto, "what was accepted is not sent again");
+    }
+
+    /// Once a round: sends again what was not acknowledged for `timeout` milliseconds.
+    fn retransmit(&mut self, again: Slot, timeout: u64, now: Millis) {
+        let owes = self.next > self.upto.next();
+        if owes && now.since(self.moved) >= timeout {
+            self.next = again.max(self.upto.next());
+            self.moved = now;
+            self.probing = true;
+            self.due = true;
+        }
+        if !self.greeted {
+            self.due = true;
+        }
+    }
+}
+
+impl Core {
+    /// Sends each acceptor what it lacks. The last act of a step, so that entries and the
+    /// commit index of one step travel together.
+    pub(crate) fn replicate(&mut self) {
+        if !matches!(self.role, Role::Leader(_)) {
+            return;
+        }
+        for peer in self.peers() {
+            let mut sent = 0_u32;
+            while let Some(accept) = self.next_accept(peer, sent > 0) {
+                assert!(
+                    accept.ballot == self.acceptor.promised,
+                    "sent at the promised ballot"
+                );
+                self.send(peer, Message::Accept(accept));
+                sent = sent.saturating_add(1);
+            }
+        }
+    }
+
+    /// The next message for `peer`: entries, or news if nothing was sent in this step.
+    fn next_accept(&mut self, peer: NodeId, sent: bool) -> Option<Accept> {
+        let now = self.now;
+        let decided = self.log.decided();
+        let Role::Leader(leader) = &mut self.role else {
+            return None;
+        };
+        let (ballot, base, last) = (leader.ballot, leader.base, leader.last);
+        let progress = leader.peers.get_mut(&peer)?;
+        if progress.probing && !progress.due {
+            return None;
+        }
+        let window = Slot(progress.upto.0.saturating_add(WINDOW_SLOTS_MAX));
+        let mut entries: Vec<Entry> = self.log.page(progress.next, last.min(window));
+        if entries.is_empty() && progress.next <= decided && !self.log.holds(progress.next) {
+            progress.next = decided.next();
+            entries = self.log.page(progress.next, last.min(window));
+        }
+        assert!(
+            entries.iter().all(|e| e.ballot == ballot),
+            "sent at the leader's own ballot"
+        );
+        let news = progress.told < decided || progress.due;
+        if entries.is_empty() && (sent || !news) {
+            return None;
+        }
+        let first = progress.next;
+        if let Some(entry) = entries.last() {
+            assert!(
+                entries.first().is_some_and(|e| e.slot == first),
+                "sent from the next slot"
+            );
+            if progress.next == progress.upto.next() {
+                progress.moved = now;
+            }
+            progress.next = entry.slot.next();
+        }
+        progress.told = decided;
+        progress.due = false;
+        assert!(first >= base, "nothing is sent below the base");
+        Some(Accept {
+            ballot,
+            base,
+            first,
+            entries,
+            decided,
+        })
+    }
+
+    /// Once a round: sends again what was lost, rows or news.
+    pub(crate) fn retransmit(&mut self) {
+        let now = self.now;
+        let decided = self.log.decided();
+        let Role::Leader(leader) = &mut self.role else {
+            return;
+        };
+        for (peer, progress) in &mut leader.peers {
+            let pong = self.election.last_pong(*peer);
+            if pong.is_some_and(|pong| pong.ballot == leader.ballot) {
+                progress.greeted = true;
+            }
+            if pong.is_some_and(|pong| pong.decided < decided) {
+                progress.told = Slot::GENESIS;
+            }
+            let latency = pong.map_or(0, |pong| pong.commit_latency_ms);
+            let timeout = RETRANSMIT_MS.max(latency.saturating_mul(3));
+            let first = progress.upto.next();
+            let again = if self.log.holds(first) {
+                first
+            } else {
+                decided.next().max(first)
+            };
+            progress.retransmit(again, timeout, now);
+        }
+    }
+
+    /// The ballot at which this node leads, if it does.
+    pub(crate) fn leading(&self) -> Option<Ballot> {
+        match &self.role {
+            Role::Leader(leader) => Some(leader.ballot),
+            Role::Candidate(_) | Role::Follower => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Progress;
+    use crate::ids::{Millis, Slot};
+    use crate::limits::{HEARTBEAT_MS, RETRANSMIT_MS};
+
+    #[test]
+    fn unacknowledged_rows_are_sent_again_after_the_timeout_only() {
+        let mut progress = Progress::new(Slot(2000), Millis(0));
+        progress.next = Slot(2010);
+        progress.due = false;
+        progress.greeted = true;
+        progress.retransmit(Slot(2000), RETRANSMIT_MS, Millis(RETRANSMIT_MS - 1));
+        assert!(!progress.due && progress.next == Slot(2010));
+        progress.retransmit(Slot(2000), RETRANSMIT_MS, Millis(RETRANSMIT_MS));
+        assert!(progress.due && progress.probing && progress.next == Slot(2000));
+        assert!(progress.acknowledge(Slot(2004), Millis(300)));
+        assert!(!progress.probing && progress.next == Slot(2005));
+        assert!(
+            !progress.acknowledge(Slot(2004), Millis(300)),
+            "the same again is no progress"
+        );
+    }
+
+    #[test]
+    fn one_gap_is_served_once_a_round() {
+        let mut progress = Progress::new(Slot(2000), Millis(0));
+        progress.next = Slot(2010);
+        progress.rewind(Slot(2003), true, Millis(1));
+        assert_eq!(progress.next, Slot(2003));
+        progress.next = Slot(2010);
+        progress.rewind(Slot(2003), true, Millis(2));
+        assert_eq!(progress.next, Slot(2010));
+        progress.rewind(Slot(2003), true, Millis(1 + HEARTBEAT_MS));
+        assert_eq!(progress.next, Slot(2003));
+        progress.rewind(Slot(2001), false, Millis(500));
+        assert_eq!(
+            progress.next,
+            Slot(2003),
+            "rows that are not here are not sent"
+        );
+    }
+}
