@@ -3,7 +3,8 @@
 //! The cache never decides anything: it holds what the open transaction would read, and a miss
 //! reads it. So its size and its past have no influence on what a command does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -48,63 +49,63 @@ impl Cache {
         connection: &Connection,
         user: UserId,
     ) -> rusqlite::Result<Option<&mut Account>> {
-        if !self.accounts.contains_key(&user) {
-            let found = connection
-                .prepare_cached("SELECT name, useq FROM accounts WHERE id = ?1")?
-                .query_row([to_sql(user.0)], |row| {
-                    Ok(Account {
-                        name: row.get(0)?,
-                        useq: from_sql(row.get(1)?),
-                    })
+        let vacant = match self.accounts.entry(user) {
+            Entry::Occupied(known) => return Ok(Some(known.into_mut())),
+            Entry::Vacant(vacant) => vacant,
+        };
+        let found = connection
+            .prepare_cached("SELECT name, useq FROM accounts WHERE id = ?1")?
+            .query_row([to_sql(user.0)], |row| {
+                Ok(Account {
+                    name: row.get(0)?,
+                    useq: from_sql(row.get(1)?),
                 })
-                .optional()?;
-            let Some(account) = found else {
-                return Ok(None);
-            };
-            self.accounts.insert(user, account);
-        }
-        Ok(self.accounts.get_mut(&user))
+            })
+            .optional()?;
+        Ok(found.map(|account| vacant.insert(account)))
     }
 
-    /// The room, if there is one.
-    pub(crate) fn room(
+    /// Whether there is such a room.
+    pub(crate) fn has_room(
         &mut self,
         connection: &Connection,
         room: RoomId,
-    ) -> rusqlite::Result<Option<&Room>> {
-        if !self.rooms.contains_key(&room) {
-            let found = connection
-                .prepare_cached("SELECT name, head, messages, members FROM rooms WHERE id = ?1")?
-                .query_row([to_sql(room.0)], |row| {
-                    Ok(Room {
-                        name: row.get(0)?,
-                        head: from_sql(row.get(1)?),
-                        messages: from_sql(row.get(2)?),
-                        members: from_sql(row.get(3)?),
-                    })
-                })
-                .optional()?;
-            let Some(found) = found else { return Ok(None) };
-            self.rooms.insert(room, found);
-        }
-        Ok(self.rooms.get(&room))
+    ) -> rusqlite::Result<bool> {
+        Ok(self.room(connection, room)?.is_some())
     }
 
-    /// The same for a change of the counters.
+    fn room(
+        &mut self,
+        connection: &Connection,
+        room: RoomId,
+    ) -> rusqlite::Result<Option<&mut Room>> {
+        let vacant = match self.rooms.entry(room) {
+            Entry::Occupied(known) => return Ok(Some(known.into_mut())),
+            Entry::Vacant(vacant) => vacant,
+        };
+        let found = connection
+            .prepare_cached("SELECT name, head, messages, members FROM rooms WHERE id = ?1")?
+            .query_row([to_sql(room.0)], |row| {
+                Ok(Room {
+                    name: row.get(0)?,
+                    head: from_sql(row.get(1)?),
+                    messages: from_sql(row.get(2)?),
+                    members: from_sql(row.get(3)?),
+                })
+            })
+            .optional()?;
+        Ok(found.map(|room| vacant.insert(room)))
+    }
+
+    /// The room, to change its counters.
     pub(crate) fn room_mut(
         &mut self,
         connection: &Connection,
         room: RoomId,
     ) -> Result<&mut Room, Fault> {
-        if self.room(connection, room)?.is_none() {
-            return Err(Fault::Corrupt(format!(
-                "{room} has no row but is referred to"
-            )));
-        }
         self.changed.insert(room);
-        self.rooms
-            .get_mut(&room)
-            .ok_or_else(|| Fault::Corrupt(format!("{room} is not where it was just put")))
+        self.room(connection, room)?
+            .ok_or_else(|| Fault::Corrupt(format!("{room} has no row but is referred to")))
     }
 
     /// Whether the person is in the room.

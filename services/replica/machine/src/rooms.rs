@@ -117,10 +117,10 @@ impl Context<'_> {
     /// The room, or the refusal that there is none.
     pub(crate) fn existing_room(&mut self, room: u64) -> Result<RoomId, Stop> {
         let room = RoomId(room);
-        match self.cache.room(self.connection, room)? {
-            Some(_) => Ok(room),
-            None => Err(Stop::Refused(Reason::NoSuchRoom)),
+        if !self.cache.has_room(self.connection, room)? {
+            return Err(Stop::Refused(Reason::NoSuchRoom));
         }
+        Ok(room)
     }
 
     /// The refusal for whoever is not in the room.

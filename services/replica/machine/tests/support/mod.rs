@@ -1,0 +1,233 @@
+//! Makes logs and commands for the tests.
+
+// Each test crate uses its own part of this.
+#![allow(dead_code, missing_docs, unreachable_pub)]
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use machine::{AppliedEntry, Machine};
+use paxos::entry::{Chain, Entry, EntryKind};
+use paxos::ids::{Ballot, Slot, Timestamp};
+use proto::v1::{
+    Command, CreateAccount, CreateRoom, Effect, JoinRoom, LeaveRoom, Outcome, PostMessage, Refusal,
+    RefusalCode, RevokeSession, command::Body, effect, outcome,
+};
+
+/// A chained log that grows.
+#[derive(Clone, Debug)]
+pub struct Log {
+    pub entries: Vec<Entry>,
+    slot: Slot,
+    chain: Chain,
+}
+
+impl Log {
+    pub fn new() -> Self {
+        Self {
+            entries: Vec::new(),
+            slot: Slot::GENESIS,
+            chain: Chain::GENESIS,
+        }
+    }
+
+    /// A log of one batch per element.
+    pub fn of(batches: Vec<Vec<Command>>) -> Self {
+        let mut log = Self::new();
+        for batch in batches {
+            log.batch(batch);
+        }
+        log
+    }
+
+    pub fn batch(&mut self, commands: Vec<Command>) -> Entry {
+        self.push(EntryKind::Batch, machine::encode_batch(commands))
+    }
+
+    pub fn push(&mut self, kind: EntryKind, payload: Bytes) -> Entry {
+        self.slot = self.slot.next();
+        let timestamp = Timestamp(1_700_000_000_000 + self.slot.0);
+        let entry = Entry::new(
+            self.chain,
+            self.slot,
+            Ballot::ZERO,
+            kind,
+            timestamp,
+            payload,
+        );
+        self.chain = entry.chain;
+        self.entries.push(entry.clone());
+        entry
+    }
+}
+
+/// A machine in a directory of its own.
+pub struct Fixture {
+    pub machine: Machine,
+    pub log: Log,
+    pub directory: tempfile::TempDir,
+    next_cid: u64,
+}
+
+impl Fixture {
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let machine = Machine::open(directory.path().join("state.db")).unwrap();
+        // Apart from the numbers that tests write out.
+        Self {
+            machine,
+            log: Log::new(),
+            directory,
+            next_cid: 1_000_000,
+        }
+    }
+
+    /// With these people in `general`, as users 1, 2, 3 …
+    pub fn with_people(names: &[&str]) -> Self {
+        let mut fixture = Self::new();
+        for name in names {
+            let cid = fixture.fresh_cid();
+            let answer = fixture.one(sign_up(cid, name, cid));
+            assert!(
+                matches!(answer, outcome::Result::AccountCreated(_)),
+                "{answer:?}"
+            );
+        }
+        fixture
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.directory.path().join("state.db")
+    }
+
+    pub fn fresh_cid(&mut self) -> u64 {
+        self.next_cid += 1;
+        self.next_cid
+    }
+
+    pub fn apply(&mut self, commands: Vec<Command>) -> AppliedEntry {
+        let entry = self.log.batch(commands);
+        let mut applied = self.machine.apply(&[entry]).unwrap();
+        assert_eq!(applied.len(), 1);
+        applied.remove(0)
+    }
+
+    pub fn one_applied(&mut self, command: Command) -> (Outcome, Vec<Effect>) {
+        let mut applied = self.apply(vec![command]);
+        assert_eq!(applied.outcomes.len(), 1);
+        (applied.outcomes.remove(0), applied.effects)
+    }
+
+    pub fn one(&mut self, command: Command) -> outcome::Result {
+        self.one_applied(command).0.result.unwrap()
+    }
+
+    /// A command whose cid is set here.
+    pub fn fresh(&mut self, command: impl FnOnce(u64) -> Command) -> outcome::Result {
+        let cid = self.fresh_cid();
+        self.one(command(cid))
+    }
+
+    /// Applies a command that must be refused, and checks that nothing but its memory changed
+    /// and that it stays refused.
+    pub fn refused(&mut self, command: Command) -> Refusal {
+        let (first, effects) = self.one_applied(command.clone());
+        assert_eq!(effects, [], "a refusal has no effect");
+        assert!(!first.duplicate);
+        let (again, effects) = self.one_applied(command);
+        assert_eq!(effects, []);
+        assert_eq!(again.result, first.result);
+        let Some(outcome::Result::Refusal(refusal)) = first.result else {
+            panic!("not refused: {first:?}");
+        };
+        refusal
+    }
+}
+
+pub fn cid(number: u64) -> Bytes {
+    Bytes::copy_from_slice(&u128::from(number).to_be_bytes())
+}
+
+pub fn token(number: u64) -> Vec<u8> {
+    let mut hash = [7; 32];
+    hash[..8].copy_from_slice(&number.to_be_bytes());
+    hash.to_vec()
+}
+
+pub fn command(number: u64, author: u64, body: Body) -> Command {
+    Command {
+        cid: cid(number),
+        author,
+        body: Some(body),
+    }
+}
+
+pub fn sign_up(number: u64, name: &str, token_number: u64) -> Command {
+    let body = CreateAccount {
+        name: name.to_owned(),
+        token_hash: token(token_number),
+    };
+    command(number, 0, Body::CreateAccount(body))
+}
+
+pub fn revoke(number: u64, author: u64, token_number: u64) -> Command {
+    let body = RevokeSession {
+        token_hash: token(token_number),
+    };
+    command(number, author, Body::RevokeSession(body))
+}
+
+pub fn create_room(number: u64, author: u64, name: &str) -> Command {
+    command(
+        number,
+        author,
+        Body::CreateRoom(CreateRoom {
+            name: name.to_owned(),
+        }),
+    )
+}
+
+pub fn join(number: u64, author: u64, room: u64) -> Command {
+    command(number, author, Body::JoinRoom(JoinRoom { room }))
+}
+
+pub fn leave(number: u64, author: u64, room: u64) -> Command {
+    command(number, author, Body::LeaveRoom(LeaveRoom { room }))
+}
+
+pub fn post(number: u64, author: u64, room: u64, body: &str) -> Command {
+    reply(number, author, room, body, 0)
+}
+
+pub fn reply(number: u64, author: u64, room: u64, body: &str, reply_to: u64) -> Command {
+    let body = PostMessage {
+        room,
+        body: body.to_owned(),
+        reply_to,
+    };
+    command(number, author, Body::PostMessage(body))
+}
+
+pub fn room_effects(effects: &[Effect]) -> Vec<&proto::v1::RoomEvent> {
+    effects
+        .iter()
+        .filter_map(|effect| match &effect.kind {
+            Some(effect::Kind::Room(event)) => Some(event),
+            _ => None,
+        })
+        .collect()
+}
+
+pub fn user_effects(effects: &[Effect]) -> Vec<&proto::v1::UserEvent> {
+    effects
+        .iter()
+        .filter_map(|effect| match &effect.kind {
+            Some(effect::Kind::User(event)) => Some(event),
+            _ => None,
+        })
+        .collect()
+}
+
+pub fn code(refusal: &Refusal) -> RefusalCode {
+    refusal.code()
+}
