@@ -157,6 +157,21 @@ pub enum Error {
         /// The slot.
         slot: Slot,
     },
+    /// Undecided rows vanished, and one of them may be the one that counts.
+    #[error(
+        "{path} holds {found} rows above {decided} instead of {expected}: a page is damaged; keep \
+         the directory for analysis and start this replica on an empty one: it joins as a new node"
+    )]
+    RowsLost {
+        /// log.db.
+        path: PathBuf,
+        /// The stored commit index.
+        decided: Slot,
+        /// Rows there.
+        found: u64,
+        /// Rows that must be there.
+        expected: u64,
+    },
     /// The rows were deleted because a snapshot covers them.
     #[error("slots up to {compacted_to} are no longer in the log, {from} was asked for")]
     Compacted {

@@ -19,6 +19,8 @@
 
 mod checkpoint;
 mod database;
+#[cfg(test)]
+mod disk_full_tests;
 mod error;
 mod identity;
 pub mod limits;

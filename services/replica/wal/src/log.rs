@@ -21,9 +21,9 @@ use crate::limits;
 use crate::lock;
 use crate::progress::{self, DiskSeq, Progress};
 use crate::replay::Replay;
-use crate::rows::Reader;
+use crate::rows::{self, Reader};
 use crate::space;
-use crate::transaction;
+use crate::transaction::{self, State};
 
 /// Where the other replicas were last seen.
 pub type Peers = BTreeMap<NodeId, String>;
@@ -46,9 +46,7 @@ pub struct Wal {
     /// log.db.
     path: PathBuf,
     /// As on disk.
-    meta: Meta,
-    /// As on disk.
-    progress: Progress,
+    state: State,
     /// Keeps other processes out. Declared last: dropped after the connection is closed.
     _lock: File,
 }
@@ -68,20 +66,24 @@ impl Wal {
         let path = dir.join(database::FILE);
         let (meta, repair_meta) = identity::load(&connection, &path)?;
         let (progress, repair_progress) = progress::load(&connection, &path)?;
+        let last = rows::last(&connection, &path)?;
         let mut wal = Self {
             connection: Some(connection),
             path,
-            meta,
-            progress,
+            state: State {
+                meta,
+                progress,
+                last,
+            },
             _lock: lock,
         };
         if repair_meta || repair_progress {
             wal.update_meta(|_| {})?;
         }
         tracing::info!(
-            path = %wal.path.display(), disk_id = %wal.meta.identity.disk_id,
-            promised = %wal.meta.promised, decided = %wal.progress.decided,
-            disk_seq = %wal.progress.disk_seq, "log opened"
+            path = %wal.path.display(), disk_id = %wal.state.meta.identity.disk_id,
+            promised = %wal.state.meta.promised, decided = %wal.state.progress.decided,
+            disk_seq = %wal.state.progress.disk_seq, "log opened"
         );
         Ok(wal)
     }
@@ -89,13 +91,13 @@ impl Wal {
     /// Who this disk is.
     #[must_use]
     pub fn identity(&self) -> &Identity {
-        &self.meta.identity
+        &self.state.meta.identity
     }
 
     /// The number of the last durable transaction.
     #[must_use]
     pub fn disk_seq(&self) -> DiskSeq {
-        self.progress.disk_seq
+        self.state.progress.disk_seq
     }
 
     /// log.db, for messages.
@@ -106,7 +108,7 @@ impl Wal {
 
     /// Refuses a directory that belongs to another cluster than the configured one.
     pub fn require_cluster(&self, name: &str) -> Result<(), Error> {
-        match &self.meta.identity.genesis {
+        match &self.state.meta.identity.genesis {
             Some(genesis) if genesis.cluster_name != name => Err(Error::ForeignCluster {
                 path: self.path.clone(),
                 found: genesis.cluster_name.clone(),
@@ -123,7 +125,7 @@ impl Wal {
         {
             return Err(self.contract("the genesis is over its limit"));
         }
-        match &self.meta.identity.genesis {
+        match &self.state.meta.identity.genesis {
             Some(found) if found == genesis => Ok(()),
             Some(found) => Err(Error::OtherGenesis {
                 path: self.path.clone(),
@@ -138,10 +140,10 @@ impl Wal {
 
     /// All founders hold the genesis: from here on this node may vote, in the first epoch.
     pub fn confirm_genesis(&mut self) -> Result<(), Error> {
-        if self.meta.identity.genesis.is_none() {
+        if self.state.meta.identity.genesis.is_none() {
             return Err(self.no_identity("genesis"));
         }
-        if self.meta.identity.confirmed {
+        if self.state.meta.identity.confirmed {
             return Ok(());
         }
         self.update_meta(|meta| {
@@ -181,14 +183,14 @@ impl Wal {
     /// The commit index is the higher of `applied` and the stored hint (rule D4). Everything
     /// above it that was ever accepted comes back, or the log is refused.
     pub fn restore(&self, applied: Slot) -> Result<Restored, Error> {
-        let decided = applied.max(self.progress.decided);
+        let decided = applied.max(self.state.progress.decided);
         let (chain, timestamp) = if decided == Slot::GENESIS {
             Default::default()
         } else {
             let entry = self
                 .row(decided)?
                 .ok_or_else(|| self.row_missing(decided))?;
-            if decided == self.progress.decided && entry.chain != self.progress.chain {
+            if decided == self.state.progress.decided && entry.chain != self.state.progress.chain {
                 return Err(Error::Damaged {
                     path: self.path.clone(),
                     slot: decided,
@@ -198,16 +200,34 @@ impl Wal {
             }
             (entry.chain, entry.timestamp)
         };
+        self.count_rows()?;
         let undecided = self
             .reader(decided)?
             .range(decided.next(), Slot(u64::MAX), usize::MAX)?;
         Ok(Restored {
-            promised: self.meta.promised,
+            promised: self.state.meta.promised,
             decided,
             chain,
             timestamp,
             undecided,
-            compacted_to: self.meta.compacted_to,
+            compacted_to: self.state.meta.compacted_to,
+        })
+    }
+
+    /// Compares the count of rows above the commit index with the one stored. Below it, every
+    /// slot has its row, and a missing one is found when it is read.
+    fn count_rows(&self) -> Result<(), Error> {
+        let Progress { decided, rows, .. } = self.state.progress;
+        let found = rows::count_above(self.connection()?, &self.path, decided)?;
+        let below = decided.distance_above(self.state.meta.compacted_to);
+        if below.saturating_add(found) == rows {
+            return Ok(());
+        }
+        Err(Error::RowsLost {
+            path: self.path.clone(),
+            decided,
+            found,
+            expected: rows.saturating_sub(below),
         })
     }
 
@@ -219,10 +239,10 @@ impl Wal {
     /// The decided rows from `from` to `upto` until they weigh `bytes_max`; at least one.
     /// A hole is an error: a decided row does not go away.
     pub fn read_rows(&self, from: Slot, upto: Slot, bytes_max: usize) -> Result<Vec<Entry>, Error> {
-        if from <= self.meta.compacted_to {
+        if from <= self.state.meta.compacted_to {
             return Err(Error::Compacted {
                 from,
-                compacted_to: self.meta.compacted_to,
+                compacted_to: self.state.meta.compacted_to,
             });
         }
         if from > upto {
@@ -261,13 +281,11 @@ impl Wal {
         work: impl FnOnce(&mut transaction::Transaction<'_>) -> Result<(), transaction::Failure>,
     ) -> Result<Committed, Error> {
         let connection = self.connection.as_ref().ok_or(Error::Stopped)?;
-        let done = transaction::run(connection, &self.path, &self.meta, self.progress, work);
-        match done {
-            Ok((meta, progress, rows)) => {
-                self.meta = meta;
-                self.progress = progress;
+        match transaction::run(connection, &self.state, work) {
+            Ok((state, rows)) => {
+                self.state = state;
                 Ok(Committed {
-                    disk_seq: progress.disk_seq,
+                    disk_seq: self.state.progress.disk_seq,
                     rows,
                 })
             }
@@ -293,7 +311,7 @@ impl Wal {
 
     /// Fails unless this node may vote.
     pub(crate) fn require_confirmed(&self) -> Result<(), Error> {
-        match &self.meta.identity {
+        match &self.state.meta.identity {
             Identity { genesis: None, .. } => Err(self.no_identity("genesis")),
             Identity {
                 confirmed: false, ..
@@ -309,7 +327,8 @@ impl Wal {
 
     /// One row, checked.
     pub(crate) fn row(&self, slot: Slot) -> Result<Option<Entry>, Error> {
-        self.reader(slot.max(self.progress.decided))?.one(slot)
+        self.reader(slot.max(self.state.progress.decided))?
+            .one(slot)
     }
 
     fn reader(&self, decided: Slot) -> Result<Reader<'_>, Error> {

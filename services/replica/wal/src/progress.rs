@@ -38,6 +38,9 @@ pub(crate) struct Progress {
     pub(crate) decided: Slot,
     /// The chain at it.
     pub(crate) chain: Chain,
+    /// How many rows the log holds. A damaged page may lose rows without any checksum being
+    /// wrong (its count of cells is one number), and an undecided row may be the needed one.
+    pub(crate) rows: u64,
 }
 
 impl Progress {
@@ -46,6 +49,7 @@ impl Progress {
         disk_seq: DiskSeq(0),
         decided: Slot::GENESIS,
         chain: Chain::GENESIS,
+        rows: 0,
     };
 
     fn crc(&self) -> u32 {
@@ -53,6 +57,7 @@ impl Progress {
         hasher.update(&self.disk_seq.0.to_le_bytes());
         hasher.update(&self.decided.0.to_le_bytes());
         hasher.update(&self.chain.0);
+        hasher.update(&self.rows.to_le_bytes());
         hasher.finalize()
     }
 }
@@ -61,14 +66,15 @@ impl Progress {
 pub(crate) fn store(connection: &Connection, progress: &Progress) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO progress (copy, disk_seq, decided, chain, crc) \
-             VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT OR REPLACE INTO progress (copy, disk_seq, decided, chain, rows, crc) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
         .execute(params![
             (progress.disk_seq.0 % 2).cast_signed(),
             progress.disk_seq.0.cast_signed(),
             progress.decided.0.cast_signed(),
             progress.chain.0,
+            progress.rows.cast_signed(),
             progress.crc(),
         ])?;
     Ok(())
@@ -76,9 +82,9 @@ pub(crate) fn store(connection: &Connection, progress: &Progress) -> rusqlite::R
 
 /// Reads the later of the two rows. The flag says that it must be stored again.
 ///
-/// One damaged row is survivable: it held the last state or the one before, and what is in it
-/// is a hint but for `disk_seq`, which may be one too low then. So one is added, and storing
-/// the result replaces the damaged row.
+/// One damaged row is survivable: it held the last state or the one before. The commit index
+/// is a hint; `disk_seq` may be one too low then, so one is added, and storing the result
+/// replaces the damaged row; the count of rows may be outdated and is taken afresh.
 pub(crate) fn load(connection: &Connection, path: &Path) -> Result<(Progress, bool), Error> {
     let [even, odd] = [0_u64, 1].map(|copy| read_copy(connection, copy));
     match (even, odd) {
@@ -96,6 +102,10 @@ pub(crate) fn load(connection: &Connection, path: &Path) -> Result<(Progress, bo
                 "one of the two progress rows is damaged, the other is used; check the disk"
             );
             progress.disk_seq.0 = progress.disk_seq.0.saturating_add(1);
+            progress.rows = connection
+                .query_row("SELECT count(*) FROM log", [], |row| row.get::<_, i64>(0))
+                .map_err(|source| Error::sqlite("count the rows of", path, source))?
+                .cast_unsigned();
             Ok((progress, true))
         }
         (Err(even), Err(odd)) => Err(Error::IdentityDead {
@@ -108,15 +118,16 @@ pub(crate) fn load(connection: &Connection, path: &Path) -> Result<(Progress, bo
 /// Reads one row; the text says why it cannot be trusted.
 fn read_copy(connection: &Connection, copy: u64) -> Result<Progress, String> {
     let read = connection.query_row(
-        "SELECT disk_seq, decided, chain, crc FROM progress WHERE copy = ?1",
+        "SELECT disk_seq, decided, chain, rows, crc FROM progress WHERE copy = ?1",
         [copy.cast_signed()],
         |row| {
             let progress = Progress {
                 disk_seq: DiskSeq(row.get::<_, i64>(0)?.cast_unsigned()),
                 decided: Slot(row.get::<_, i64>(1)?.cast_unsigned()),
                 chain: Chain(row.get(2)?),
+                rows: row.get::<_, i64>(3)?.cast_unsigned(),
             };
-            Ok((progress, row.get::<_, u32>(3)?))
+            Ok((progress, row.get::<_, u32>(4)?))
         },
     );
     match read {

@@ -39,6 +39,28 @@ pub(crate) fn write(statement: &mut CachedStatement<'_>, entry: &Entry) -> rusql
     Ok(())
 }
 
+/// The highest slot that holds a row.
+pub(crate) fn last(connection: &Connection, path: &Path) -> Result<Slot, Error> {
+    connection
+        .query_row("SELECT max(slot) FROM log", [], |row| {
+            row.get::<_, Option<i64>>(0)
+        })
+        .map(|last| last.map_or(Slot::GENESIS, |last| Slot(last.cast_unsigned())))
+        .map_err(|source| Error::sqlite("read rows of", path, source))
+}
+
+/// How many rows there are above a slot.
+pub(crate) fn count_above(connection: &Connection, path: &Path, slot: Slot) -> Result<u64, Error> {
+    connection
+        .query_row(
+            "SELECT count(*) FROM log WHERE slot > ?1",
+            [slot.0.cast_signed()],
+            |row| row.get::<_, i64>(0),
+        )
+        .map(i64::cast_unsigned)
+        .map_err(|source| Error::sqlite("count rows of", path, source))
+}
+
 /// Where rows are read, and what their damage means.
 #[derive(Clone, Copy)]
 pub(crate) struct Reader<'a> {

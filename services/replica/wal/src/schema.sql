@@ -53,6 +53,7 @@ CREATE TABLE progress (
     disk_seq INTEGER NOT NULL, -- +1 per transaction: shows peers a disk that was turned back
     decided  INTEGER NOT NULL, -- the commit index; may lag (rule D4)
     chain    BLOB    NOT NULL, -- the chain at `decided`
+    rows     INTEGER NOT NULL, -- in `log`: a row that vanishes without a trace is missed
     crc      INTEGER NOT NULL
 ) STRICT;
 

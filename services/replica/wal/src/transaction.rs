@@ -2,19 +2,16 @@
 //!
 //! Must hold: D1, D2, D4. What the caller may never ask for is found here, before the commit.
 
-use std::path::Path;
-
-use paxos::entry::Entry;
+use paxos::entry::{Chain, Entry};
 use paxos::ids::{Ballot, Slot};
 use paxos::output::PersistOp;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 
-use crate::error::Error;
 use crate::identity::{self, Meta};
 use crate::limits;
 use crate::log::Peers;
 use crate::progress::{self, Progress};
-use crate::rows::{self, Reader};
+use crate::rows;
 
 /// Why a transaction did not happen.
 #[derive(Debug)]
@@ -31,40 +28,46 @@ impl From<rusqlite::Error> for Failure {
     }
 }
 
+/// What is on disk, but for the rows.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    /// The doubled row.
+    pub(crate) meta: Meta,
+    /// The rows written in turn.
+    pub(crate) progress: Progress,
+    /// The highest slot in the log. Above it every row is a new one, which is the usual case.
+    pub(crate) last: Slot,
+}
+
 /// The transaction in the making. Identity, promise and progress change in memory and are
 /// written once at its end, however many operations touch them.
 #[derive(Debug)]
 pub(crate) struct Transaction<'a> {
     connection: &'a Connection,
-    path: &'a Path,
-    meta: Meta,
+    state: State,
     meta_changed: bool,
-    progress: Progress,
-    rows: usize,
+    decided_changed: bool,
+    rows_written: usize,
 }
 
 /// Begins, works, commits. No rollback: an error is the end of this connection.
 pub(crate) fn run(
     connection: &Connection,
-    path: &Path,
-    meta: &Meta,
-    progress: Progress,
+    state: &State,
     work: impl FnOnce(&mut Transaction<'_>) -> Result<(), Failure>,
-) -> Result<(Meta, Progress, usize), Failure> {
-    let meta = meta.clone();
+) -> Result<(State, usize), Failure> {
     let mut transaction = Transaction {
         connection,
-        path,
-        meta,
+        state: state.clone(),
         meta_changed: false,
-        progress,
-        rows: 0,
+        decided_changed: false,
+        rows_written: 0,
     };
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     work(&mut transaction)?;
     transaction.finish()?;
     connection.prepare_cached("COMMIT")?.execute([])?;
-    Ok((transaction.meta, transaction.progress, transaction.rows))
+    Ok((transaction.state, transaction.rows_written))
 }
 
 impl Transaction<'_> {
@@ -73,25 +76,13 @@ impl Transaction<'_> {
         match op {
             PersistOp::Promise(ballot) => self.promise(*ballot),
             PersistOp::Accept(entries) => self.accept(entries),
-            PersistOp::Decided { slot, chain } => {
-                if *slot == self.progress.decided && *chain != self.progress.chain {
-                    return Err(Failure::Contract(format!(
-                        "{slot} was decided with chain {}, not with {chain}",
-                        self.progress.chain
-                    )));
-                }
-                if *slot > self.progress.decided {
-                    self.progress.decided = *slot;
-                    self.progress.chain = *chain;
-                }
-                Ok(())
-            }
+            PersistOp::Decided { slot, chain } => self.decide(*slot, *chain),
         }
     }
 
     /// Changes the doubled row.
     pub(crate) fn update_meta(&mut self, change: impl FnOnce(&mut Meta)) {
-        change(&mut self.meta);
+        change(&mut self.state.meta);
         self.meta_changed = true;
     }
 
@@ -113,10 +104,10 @@ impl Transaction<'_> {
     }
 
     fn promise(&mut self, ballot: Ballot) -> Result<(), Failure> {
-        if ballot < self.meta.promised {
+        if ballot < self.state.meta.promised {
             return Err(Failure::Contract(format!(
                 "the promise would fall from {} to {ballot}",
-                self.meta.promised
+                self.state.meta.promised
             )));
         }
         self.raise_promise(ballot);
@@ -124,9 +115,25 @@ impl Transaction<'_> {
     }
 
     fn raise_promise(&mut self, ballot: Ballot) {
-        if ballot > self.meta.promised {
+        if ballot > self.state.meta.promised {
             self.update_meta(|meta| meta.promised = ballot);
         }
+    }
+
+    fn decide(&mut self, slot: Slot, chain: Chain) -> Result<(), Failure> {
+        let held = &mut self.state.progress;
+        if slot == held.decided && chain != held.chain {
+            let held = held.chain;
+            return Err(Failure::Contract(format!(
+                "{slot} was decided with {held}, not {chain}"
+            )));
+        }
+        if slot > held.decided {
+            held.decided = slot;
+            held.chain = chain;
+            self.decided_changed = true;
+        }
+        Ok(())
     }
 
     fn accept(&mut self, entries: &[Entry]) -> Result<(), Failure> {
@@ -138,15 +145,15 @@ impl Transaction<'_> {
             // may be lower than the promise or higher.
             self.raise_promise(entry.ballot);
             rows::write(&mut statement, entry)?;
-            self.rows += 1;
+            self.rows_written += 1;
         }
         Ok(())
     }
 
-    /// The pair of the checks at reading.
-    fn check(&self, entry: &Entry) -> Result<(), Failure> {
+    /// The pair of the checks at reading; counts the row if its slot was empty.
+    fn check(&mut self, entry: &Entry) -> Result<(), Failure> {
         let slot = entry.slot;
-        if slot <= self.meta.compacted_to || slot.0 > i64::MAX.cast_unsigned() {
+        if slot <= self.state.meta.compacted_to || slot.0 > i64::MAX.cast_unsigned() {
             return Err(Failure::Contract(format!(
                 "a row at {slot}, outside the log"
             )));
@@ -156,37 +163,47 @@ impl Transaction<'_> {
                 "a row at {slot} whose checksum is wrong"
             )));
         }
-        if slot > self.progress.decided {
+        if slot > self.state.last {
+            self.state.last = slot;
+            self.state.progress.rows += 1;
             return Ok(());
         }
-        // Rare: a decided row comes again, with its value or as the repair of a damaged one.
-        match self.row(slot) {
-            Ok(Some(held)) if held.chain != entry.chain => Err(Failure::Contract(format!(
-                "another value for {slot}, which is decided: {} instead of {}",
-                entry.chain, held.chain
-            ))),
-            Err(Error::Sqlite { source, .. }) => Err(Failure::Sqlite(source)),
-            _ => Ok(()),
+        // The slot may hold a row: re-proposed by a new leader, or caught up. A decided one may
+        // come again only with its value, or as the repair of a damaged one.
+        match self.chain(slot)? {
+            None => self.state.progress.rows += 1,
+            Some(held) if slot <= self.state.progress.decided && held != entry.chain => {
+                return Err(Failure::Contract(format!(
+                    "another value for {slot}, which is decided: {} instead of {held}",
+                    entry.chain
+                )));
+            }
+            Some(_) => {}
         }
+        Ok(())
     }
 
-    fn row(&self, slot: Slot) -> Result<Option<Entry>, Error> {
-        let decided = self.progress.decided;
-        Reader {
-            connection: self.connection,
-            path: self.path,
-            decided,
-        }
-        .one(slot)
+    /// The chain that the row of a slot holds.
+    fn chain(&self, slot: Slot) -> rusqlite::Result<Option<Chain>> {
+        self.connection
+            .prepare_cached("SELECT chain FROM log WHERE slot = ?1")?
+            .query_row([slot.0.cast_signed()], |row| row.get(0).map(Chain))
+            .optional()
     }
 
     fn finish(&mut self) -> Result<(), Failure> {
-        if self.meta_changed {
-            self.meta.revision += 1;
-            identity::store(self.connection, &self.meta)?;
+        let Progress { decided, chain, .. } = self.state.progress;
+        if self.decided_changed && self.chain(decided)? != Some(chain) {
+            return Err(Failure::Contract(format!(
+                "{decided} would be decided with {chain}, and no row here says so"
+            )));
         }
-        self.progress.disk_seq.0 += 1;
-        progress::store(self.connection, &self.progress)?;
+        if self.meta_changed {
+            self.state.meta.revision += 1;
+            identity::store(self.connection, &self.state.meta)?;
+        }
+        self.state.progress.disk_seq.0 += 1;
+        progress::store(self.connection, &self.state.progress)?;
         Ok(())
     }
 }

@@ -1,6 +1,11 @@
 //! The log without its thread: what was committed comes back, what must not be asked for is
 //! refused.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy takes helpers of tests for production code"
+)]
+
 mod support;
 
 use bytes::Bytes;

@@ -6,7 +6,9 @@
     reason = "clippy takes helpers of tests for production code"
 )]
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use bytes::Bytes;
 use paxos::entry::{Chain, Entry, EntryKind};
@@ -66,6 +68,9 @@ pub(crate) fn voter(dir: &Path) -> Wal {
 }
 
 /// The files as a crash would leave them now.
+///
+/// Closing a file drops SQLite's locks on it in this process. Harmless here: no other process
+/// is about.
 pub(crate) fn copy(dir: &Path) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for file in std::fs::read_dir(dir).unwrap() {
@@ -73,4 +78,49 @@ pub(crate) fn copy(dir: &Path) -> TempDir {
         std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
     }
     copy
+}
+
+/// Every file of a directory with its content; the lock file without.
+pub(crate) fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    std::fs::read_dir(dir)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), path))
+        .filter(|(name, _)| name != "log.lock")
+        .map(|(name, path)| (name, std::fs::read(path).unwrap()))
+        .collect()
+}
+
+/// Names the directory that a child process of a test is to open.
+const CHILD_DIR: &str = "WAL_TEST_CHILD_DIR";
+
+/// Opens a log in a process of its own and returns what that printed.
+pub(crate) fn open_in_child(dir: &Path) -> String {
+    let output = child("support::child_opens", dir).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// This test binary again, running one of its tests as the child.
+pub(crate) fn child(test: &str, dir: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", test, "--nocapture"])
+        .env(CHILD_DIR, dir);
+    command
+}
+
+/// The directory to work on, if this process is a child.
+pub(crate) fn child_dir() -> Option<PathBuf> {
+    std::env::var_os(CHILD_DIR).map(PathBuf::from)
+}
+
+/// No test of its own: what [`open_in_child`] runs.
+#[test]
+fn child_opens() {
+    if let Some(dir) = child_dir() {
+        match Wal::open(&dir) {
+            Ok(_) => println!("opened"),
+            Err(error) => println!("{error}"),
+        }
+    }
 }
