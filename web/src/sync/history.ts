@@ -1,0 +1,28 @@
+// Pages of a room's sequence, as the sync core asks for them. Over HTTP in the browser.
+
+import type { ErrorCode } from "../generated/frames.ts";
+import type { RoomEvent, RoomId, Seq } from "./event.ts";
+
+export type PageOf = { after: Seq } | { before: Seq };
+
+export interface Page {
+  events: RoomEvent[];
+  head: Seq;
+}
+
+export interface History {
+  /** Ascending; rejects with `RequestFailed`. */
+  page(room: RoomId, of: PageOf, limit: number): Promise<Page>;
+}
+
+export class RequestFailed extends Error {
+  readonly code: ErrorCode;
+  readonly temporary: boolean;
+
+  constructor(code: ErrorCode, message: string, temporary: boolean) {
+    super(message);
+    this.name = "RequestFailed";
+    this.code = code;
+    this.temporary = temporary;
+  }
+}
