@@ -1,6 +1,12 @@
 //! Each refusal: its code, no effect, and the same answer at every repetition (the last two are
 //! checked by `Fixture::refused`).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests: a panic is the report"
+)]
+
 mod support;
 
 use proto::v1::{CreateAccount, RefusalCode, RevokeSession, command::Body, outcome};

@@ -1,5 +1,11 @@
 //! What each command does, word for word.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests: a panic is the report"
+)]
+
 mod support;
 
 use paxos::entry::EntryKind;

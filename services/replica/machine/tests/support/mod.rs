@@ -1,7 +1,11 @@
 //! Makes logs and commands for the tests.
 
-// Each test crate uses its own part of this.
-#![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "every test uses another part"
+)]
 
 use std::path::PathBuf;
 

@@ -1,0 +1,367 @@
+//! Properties over random logs: a few people, rooms and cids, so that everything collides.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests: a panic is the report"
+)]
+
+#[path = "support/model.rs"]
+mod model;
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use machine::{AppliedEntry, Asker, HistoryRange, Machine, RoomId, Seq, StateHash, UserId};
+use model::Model;
+use paxos::entry::EntryKind;
+use paxos::ids::Slot;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proto::v1::{Command, Effect, RoomEvent, command::Body, effect, outcome, room_event};
+use support::{
+    Log, command, create_room, join, leave, reply, revoke, room_effects, sign_up, user_effects,
+};
+
+fn any_body() -> impl Strategy<Value = Body> {
+    let person = prop::sample::select(vec!["Ann", "ann", "Bob", "Zoë", "ZOË", "日本", " ", "Eve"]);
+    let room_name = prop::sample::select(vec!["lab", "LAB", "general", "küche", "a b", "x"]);
+    let text = prop::sample::select(vec!["hi", "", " \n", "ja\0nein", "👩‍👩‍👧"]);
+    let (room, token, seq) = (0..5_u64, 0..6_u64, 0..12_u64);
+    prop_oneof![
+        2 => (person, token.clone()).prop_map(|(name, token)| sign_up(0, name, token)),
+        1 => token.prop_map(|token| revoke(0, 0, token)),
+        2 => room_name.prop_map(|name| create_room(0, 0, name)),
+        3 => room.clone().prop_map(|room| join(0, 0, room)),
+        2 => room.clone().prop_map(|room| leave(0, 0, room)),
+        8 => (room, text, seq).prop_map(|(room, text, seq)| {
+            // Most messages answer nothing.
+            reply(0, 0, room, text, if seq < 6 { 0 } else { seq })
+        }),
+        1 => Just(reply(0, 0, 1, &"é".repeat(8 * 1024 + 1), 0)),
+    ]
+    .prop_map(|command| command.body.unwrap())
+}
+
+fn any_command() -> impl Strategy<Value = Command> {
+    (0..48_u64, 0..5_u64, any_body(), 0..20).prop_map(|(number, author, body, oddity)| {
+        let is_sign_up = matches!(body, Body::CreateAccount(_));
+        // Now and then a sign-up with an author, or another command without one.
+        let author = if is_sign_up && oddity != 0 { 0 } else { author };
+        let mut made = command(number, author, body);
+        if oddity == 1 {
+            made.cid = made.cid.slice(..7);
+        }
+        made
+    })
+}
+
+/// A log of batches, with another kind of entry here and there.
+fn any_log() -> impl Strategy<Value = Log> {
+    vec((vec(any_command(), 0..8), 0..6), 1..24).prop_map(|batches| {
+        let mut log = Log::new();
+        // A first account in most logs, or nearly everything would be refused.
+        log.batch(vec![
+            sign_up(999, "Owner", 999),
+            sign_up(998, "Second", 998),
+        ]);
+        for (batch, oddity) in batches {
+            log.batch(batch);
+            if oddity == 0 {
+                log.push(EntryKind::Noop, bytes::Bytes::new());
+            }
+        }
+        log
+    })
+}
+
+struct Run {
+    applied: Vec<AppliedEntry>,
+    hash: StateHash,
+    machine: Machine,
+    _directory: tempfile::TempDir,
+}
+
+/// Applies the log in calls of the given sizes, over and over.
+fn run(log: &Log, sizes: &[usize]) -> Run {
+    let directory = tempfile::tempdir().unwrap();
+    let mut machine = Machine::open(directory.path().join("state.db")).unwrap();
+    let mut applied = Vec::new();
+    let mut rest = log.entries.as_slice();
+    for size in sizes.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let (now, later) = rest.split_at((*size).clamp(1, rest.len()));
+        applied.extend(machine.apply(now).unwrap());
+        rest = later;
+    }
+    let hash = machine.state_hash().unwrap();
+    Run {
+        applied,
+        hash,
+        machine,
+        _directory: directory,
+    }
+}
+
+fn commands(log: &Log) -> Vec<Vec<Command>> {
+    use prost::Message as _;
+    log.entries
+        .iter()
+        .filter(|entry| entry.kind == EntryKind::Batch)
+        .map(|entry| {
+            proto::v1::Batch::decode(entry.payload.clone())
+                .unwrap()
+                .commands
+        })
+        .collect()
+}
+
+/// An effect without what depends on the slot.
+fn slotless(effect: &Effect) -> Effect {
+    let mut effect = effect.clone();
+    match effect.kind.as_mut().unwrap() {
+        effect::Kind::Room(event) => (event.slot, event.timestamp_ms) = (0, 0),
+        effect::Kind::User(event) => event.slot = 0,
+    }
+    effect
+}
+
+/// Property: the logs of this file reach every kind of answer and of refusal, or the properties
+/// below would say nothing about it.
+#[test]
+fn random_logs_reach_every_answer() {
+    use proptest::strategy::ValueTree as _;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let (mut seen, mut duplicates) = (BTreeMap::new(), 0);
+    for _ in 0..60 {
+        let log = any_log().new_tree(&mut runner).unwrap().current();
+        for outcome in run(&log, &[9999])
+            .applied
+            .iter()
+            .flat_map(|entry| &entry.outcomes)
+        {
+            duplicates += u32::from(outcome.duplicate);
+            let kind = match outcome.result.as_ref().unwrap() {
+                outcome::Result::AccountCreated(_) => "account created",
+                outcome::Result::Done(_) => "done",
+                outcome::Result::RoomChanged(_) => "room changed",
+                outcome::Result::MessagePosted(_) => "message posted",
+                outcome::Result::Refusal(refusal) => refusal.code().as_str_name(),
+            };
+            *seen.entry(kind).or_insert(0) += 1;
+        }
+    }
+    assert_eq!(seen.len(), 4 + 6, "{seen:?}");
+    assert!(seen.values().all(|count| *count >= 10), "{seen:?}");
+    assert!(duplicates >= 100, "{duplicates}");
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 64,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    /// Property: answers, effects and state are a function of the log: how it is cut into calls
+    /// makes no difference.
+    #[test]
+    fn calls_do_not_matter(log in any_log(), sizes in vec(1..9_usize, 1..5)) {
+        let (one_by_one, cut, at_once) = (run(&log, &[1]), run(&log, &sizes), run(&log, &[9999]));
+        prop_assert_eq!(&one_by_one.applied, &cut.applied);
+        prop_assert_eq!(&one_by_one.applied, &at_once.applied);
+        prop_assert_eq!(one_by_one.hash, cut.hash);
+        prop_assert_eq!(one_by_one.hash, at_once.hash);
+        prop_assert_eq!(one_by_one.machine.applied(), at_once.machine.applied());
+    }
+
+    /// Property: how commands are put into slots changes no answer and no effect, but for the
+    /// slot and its time.
+    #[test]
+    fn slots_do_not_matter(log in any_log()) {
+        let batches = commands(&log);
+        let single = Log::of(batches.concat().into_iter().map(|command| vec![command]).collect());
+        let (a, b) = (run(&log, &[5]), run(&single, &[5]));
+        let effects = |run: &Run| -> Vec<Effect> {
+            run.applied.iter().flat_map(|entry| entry.effects.iter().map(slotless)).collect()
+        };
+        let answers = |run: &Run| -> Vec<_> {
+            run.applied
+                .iter()
+                .flat_map(|entry| entry.outcomes.clone())
+                .map(|mut outcome| {
+                    if let Some(outcome::Result::MessagePosted(posted)) = &mut outcome.result {
+                        posted.timestamp_ms = 0;
+                    }
+                    (outcome.cid, outcome.author, outcome.duplicate, outcome.result)
+                })
+                .collect()
+        };
+        prop_assert_eq!(effects(&a), effects(&b));
+        prop_assert_eq!(answers(&a), answers(&b));
+    }
+
+    /// Property: every answer is the one of a naive model, repetitions included.
+    #[test]
+    fn answers_are_the_models(log in any_log()) {
+        let mut model = Model::default();
+        let applied = run(&log, &[4]).applied;
+        let batches = applied.iter().filter(|entry| !entry.outcomes.is_empty());
+        let inputs = commands(&log).into_iter().filter(|commands| !commands.is_empty());
+        for (entry, commands) in batches.zip(inputs) {
+            prop_assert_eq!(entry.outcomes.len(), commands.len());
+            for (outcome, command) in entry.outcomes.iter().zip(&commands) {
+                let (expected, duplicate) = model.apply(command, entry.timestamp.0);
+                let found = match outcome.result.clone().unwrap() {
+                    outcome::Result::Refusal(refusal) => Err(refusal.code()),
+                    answer => Ok(answer),
+                };
+                prop_assert_eq!(&found, &expected, "{:?}", command);
+                prop_assert_eq!(outcome.duplicate, duplicate);
+                prop_assert_eq!((&outcome.cid[..], outcome.author), (&command.cid[..], command.author));
+            }
+        }
+    }
+
+    /// Property (claim C2): commands that are sent again, anywhere later and however often, have
+    /// no effect and answer what they did first.
+    #[test]
+    fn repetitions_have_no_effect(log in any_log(), again in vec(any::<(Index, Index)>(), 1..30)) {
+        let once = run(&log, &[3]);
+        let mut batches = commands(&log);
+        for (from, to) in again {
+            let (from, to) = (from.index(batches.len()), to.index(batches.len()));
+            let (from, to) = (from.min(to), from.max(to));
+            let repeated = batches[from].clone();
+            batches[to].extend(repeated);
+        }
+        let twice = run(&Log::of(batches), &[3]);
+        let effects = |run: &Run| -> Vec<Effect> {
+            run.applied.iter().flat_map(|entry| entry.effects.iter().map(slotless)).collect()
+        };
+        prop_assert_eq!(effects(&once), effects(&twice));
+
+        let mut first = BTreeMap::new();
+        for outcome in twice.applied.iter().flat_map(|entry| &entry.outcomes) {
+            if outcome.cid.len() != 16 {
+                continue;
+            }
+            let key = (outcome.author, outcome.cid.clone());
+            let answer = (outcome.slot, outcome.result.clone());
+            prop_assert_eq!(outcome.duplicate, first.contains_key(&key));
+            prop_assert_eq!(first.entry(key).or_insert_with(|| answer.clone()), &answer);
+        }
+    }
+
+    /// Property (claim C1): per room `seq` and `msg_no`, and per person `useq`, are 1, 2, 3 …
+    #[test]
+    fn numbers_have_no_hole(log in any_log()) {
+        let run = run(&log, &[2]);
+        let (mut seqs, mut msg_nos, mut useqs) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        for entry in &run.applied {
+            for event in room_effects(&entry.effects) {
+                let seq = seqs.entry(event.room).or_insert(0);
+                *seq += 1;
+                prop_assert_eq!(event.seq, *seq);
+                prop_assert_eq!(event.slot, entry.slot.0);
+                if let Some(room_event::Kind::Message(message)) = &event.kind {
+                    let msg_no = msg_nos.entry(event.room).or_insert(0);
+                    *msg_no += 1;
+                    prop_assert_eq!(message.msg_no, *msg_no);
+                }
+            }
+            for event in user_effects(&entry.effects) {
+                let useq = useqs.entry(event.user).or_insert(0);
+                *useq += 1;
+                prop_assert_eq!(event.useq, *useq);
+            }
+        }
+        let mut reader = run.machine.reader().unwrap();
+        for (user, useq) in useqs {
+            let state = reader.user_state(UserId(user)).unwrap().value.unwrap();
+            prop_assert_eq!(state.useq, useq);
+            for room in state.rooms {
+                prop_assert_eq!(Some(&room.head), seqs.get(&room.room));
+                let asker = Asker::User(UserId(user));
+                let members = reader.members(asker, RoomId(room.room)).unwrap().value.unwrap();
+                prop_assert_eq!(room.members, members.len() as u64);
+                prop_assert!(members.iter().any(|member| member.user == user));
+            }
+        }
+    }
+
+    /// Property: what is read back for a gateway equals what was emitted, in any paging and from
+    /// any slot.
+    #[test]
+    fn replay_equals_emission(log in any_log(), page in 1..12_usize, from in any::<Index>()) {
+        let run = run(&log, &[6]);
+        let mut reader = run.machine.reader().unwrap();
+        let last = run.machine.applied().slot;
+        let start = Slot(Slot::GENESIS.0 + from.index(run.applied.len()) as u64);
+        let mut replayed = Vec::new();
+        let mut after = start;
+        while after < last {
+            let view = reader.effects_between(after, Slot(u64::MAX), page).unwrap();
+            prop_assert_eq!(view.applied, last);
+            prop_assert!(view.value.upto > after, "every page advances");
+            let whole = view.value.slots.split_last().map_or(0, |(_, full)| {
+                full.iter().map(|(_, effects)| effects.len()).sum::<usize>()
+            });
+            prop_assert!(whole < page, "at most one slot beyond the limit");
+            replayed.extend(view.value.slots);
+            after = view.value.upto;
+        }
+        let emitted: Vec<(Slot, Vec<Effect>)> = run
+            .applied
+            .iter()
+            .filter(|entry| entry.slot > start && !entry.effects.is_empty())
+            .map(|entry| (entry.slot, entry.effects.clone()))
+            .collect();
+        prop_assert_eq!(replayed, emitted);
+    }
+
+    /// Property (claim C3): pages of history, put together in either direction, are all events
+    /// of the room in order.
+    #[test]
+    fn pages_make_up_the_history(log in any_log(), limit in 1..7_usize) {
+        let run = run(&log, &[7]);
+        let mut rooms: BTreeMap<u64, Vec<RoomEvent>> = BTreeMap::new();
+        for entry in &run.applied {
+            for event in room_effects(&entry.effects) {
+                rooms.entry(event.room).or_default().push(event.clone());
+            }
+        }
+        let mut reader = run.machine.reader().unwrap();
+        for (room, events) in rooms {
+            let mut page = |range| {
+                let view = reader.history(Asker::Gateway, RoomId(room), range, limit).unwrap();
+                let history = view.value.unwrap();
+                assert_eq!(history.head, Seq(events.len() as u64));
+                assert!(history.events.len() <= limit);
+                history.events
+            };
+            let mut forward: Vec<RoomEvent> = Vec::new();
+            while forward.len() < events.len() {
+                forward.extend(page(HistoryRange::After(Seq(forward.len() as u64))));
+            }
+            prop_assert_eq!(&forward, &events);
+            prop_assert_eq!(page(HistoryRange::After(Seq(events.len() as u64))), vec![]);
+
+            let mut backward = page(HistoryRange::Newest);
+            while backward[0].seq > 1 {
+                let older = page(HistoryRange::Before(Seq(backward[0].seq)));
+                backward.splice(0..0, older);
+            }
+            prop_assert_eq!(&backward, &events);
+            prop_assert_eq!(page(HistoryRange::Before(Seq(1))), vec![]);
+        }
+    }
+}

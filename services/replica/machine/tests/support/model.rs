@@ -1,0 +1,167 @@
+//! The state machine once more, as naive as possible, for comparison: plain maps, no tables, no
+//! cache, no transaction.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use proto::v1::{
+    AccountCreated, Command, Done, MessagePosted, RefusalCode, RoomChanged, command::Body,
+    outcome::Result as Answer,
+};
+
+#[derive(Default)]
+struct Room {
+    name: String,
+    head: u64,
+    messages: u64,
+    /// The `seq`s that are messages.
+    message_seqs: BTreeSet<u64>,
+    members: BTreeSet<u64>,
+}
+
+/// What a command should answer: an answer, or a refusal of which only the code is compared.
+pub(crate) type Expected = Result<Answer, RefusalCode>;
+
+#[derive(Default)]
+pub(crate) struct Model {
+    names: Vec<String>,
+    sessions: BTreeMap<Vec<u8>, u64>,
+    rooms: Vec<Room>,
+    answers: BTreeMap<(u64, Bytes), Expected>,
+}
+
+impl Model {
+    /// The answer, and whether the command had been applied before.
+    pub(crate) fn apply(&mut self, command: &Command, timestamp_ms: u64) -> (Expected, bool) {
+        if command.cid.len() != 16 {
+            return (Err(RefusalCode::BadRequest), false);
+        }
+        let key = (command.author, command.cid.clone());
+        if let Some(first) = self.answers.get(&key) {
+            return (first.clone(), true);
+        }
+        let body = command.body.clone().unwrap();
+        let answer = self.execute(command.author, body, timestamp_ms);
+        self.answers.insert(key, answer.clone());
+        (answer, false)
+    }
+
+    fn execute(&mut self, author: u64, body: Body, timestamp_ms: u64) -> Expected {
+        if let Body::CreateAccount(create) = body {
+            return self.sign_up(author, create.name.trim(), create.token_hash);
+        }
+        if author == 0 || author > self.names.len() as u64 {
+            return Err(RefusalCode::Unauthenticated);
+        }
+        match body {
+            Body::CreateAccount(_) => unreachable!(),
+            Body::RevokeSession(revoke) => match self.sessions.get(&revoke.token_hash) {
+                Some(owner) if *owner != author => Err(RefusalCode::Forbidden),
+                _ => {
+                    self.sessions.remove(&revoke.token_hash);
+                    Ok(Answer::Done(Done {}))
+                }
+            },
+            Body::CreateRoom(create) => {
+                if create.name.is_empty() || create.name.contains(' ') {
+                    return Err(RefusalCode::BadRequest);
+                }
+                let taken = self.rooms.iter().any(|room| same(&room.name, &create.name));
+                if taken {
+                    return Err(RefusalCode::NameTaken);
+                }
+                Ok(changed(self.make_room(author, &create.name)))
+            }
+            Body::JoinRoom(join) => {
+                let room = self.room(join.room)?;
+                if room.members.insert(author) {
+                    room.head += 1;
+                }
+                Ok(changed(join.room))
+            }
+            Body::LeaveRoom(leave) => {
+                let room = self.room(leave.room)?;
+                if !room.members.remove(&author) {
+                    return Err(RefusalCode::NotMember);
+                }
+                room.head += 1;
+                Ok(changed(leave.room))
+            }
+            Body::PostMessage(post) => {
+                if post.body.trim().is_empty() || post.body.len() > 16 * 1024 {
+                    return Err(RefusalCode::BadRequest);
+                }
+                let room = self.room(post.room)?;
+                if !room.members.contains(&author) {
+                    return Err(RefusalCode::NotMember);
+                }
+                if post.reply_to != 0 && !room.message_seqs.contains(&post.reply_to) {
+                    return Err(RefusalCode::BadRequest);
+                }
+                room.head += 1;
+                room.messages += 1;
+                room.message_seqs.insert(room.head);
+                Ok(Answer::MessagePosted(MessagePosted {
+                    room: post.room,
+                    seq: room.head,
+                    msg_no: room.messages,
+                    timestamp_ms,
+                }))
+            }
+        }
+    }
+
+    fn sign_up(&mut self, author: u64, name: &str, token_hash: Vec<u8>) -> Expected {
+        if author != 0 || token_hash.len() != 32 || name.is_empty() {
+            return Err(RefusalCode::BadRequest);
+        }
+        if self.names.iter().any(|taken| same(taken, name)) {
+            return Err(RefusalCode::NameTaken);
+        }
+        if self.sessions.contains_key(&token_hash) {
+            return Err(RefusalCode::BadRequest);
+        }
+        self.names.push(name.to_owned());
+        let user = self.names.len() as u64;
+        self.sessions.insert(token_hash, user);
+        if user == 1 {
+            self.make_room(user, "general");
+        } else {
+            let general = &mut self.rooms[0];
+            general.members.insert(user);
+            general.head += 1;
+        }
+        Ok(Answer::AccountCreated(AccountCreated {
+            user,
+            name: name.to_owned(),
+        }))
+    }
+
+    fn make_room(&mut self, author: u64, name: &str) -> u64 {
+        // Created, joined.
+        let mut room = Room {
+            name: name.to_owned(),
+            head: 2,
+            ..Room::default()
+        };
+        room.members.insert(author);
+        self.rooms.push(room);
+        self.rooms.len() as u64
+    }
+
+    fn room(&mut self, room: u64) -> Result<&mut Room, RefusalCode> {
+        let index = usize::try_from(room).unwrap().checked_sub(1);
+        index
+            .and_then(|index| self.rooms.get_mut(index))
+            .ok_or(RefusalCode::NotFound)
+    }
+}
+
+fn changed(room: u64) -> Answer {
+    Answer::RoomChanged(RoomChanged { room })
+}
+
+/// Enough for the names that the generator uses.
+fn same(a: &str, b: &str) -> bool {
+    a.to_lowercase() == b.to_lowercase()
+}
