@@ -1,2 +1,35 @@
-//! Placeholder until the service lands.
-fn main() {}
+//! `membership`: options, telemetry, run.
+
+use anyhow::Context;
+use membership::config::Options;
+use membership::execute::Executor;
+use membership::rpc;
+use membership::service::Service;
+use membership::store::Store;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let config = ops::config::load_or_exit::<Options>();
+    let _telemetry = ops::telemetry::start("membership")?;
+    config.log();
+    let options = config.into_settings();
+    let shutdown = ops::shutdown::on_signals().context("listen to signals")?;
+    // The port first: it also keeps a second process from the same file.
+    let listener = ops::net::bind(&options.listen, "CHATTERBOX_MEMBERSHIP_LISTEN").await?;
+    let store = Store::open(&options.data)?;
+    let stored = store.load(&options.cluster)?;
+    let service = Service::new(&options, stored);
+    tracing::info!(listen = options.listen, "membership is up");
+    let executor = tokio::spawn(Executor::new(service.clone(), store).run(shutdown.clone()));
+    let watch = tokio::spawn({
+        let (service, shutdown) = (service.clone(), shutdown.clone());
+        async move { service.watch(shutdown).await }
+    });
+    let served = rpc::serve(service, listener, shutdown.clone()).await;
+    shutdown.cancel();
+    executor.await.context("the task that forms the cluster")?;
+    watch.await.context("the task that suspects")?;
+    served?;
+    tracing::info!("stopped");
+    Ok(())
+}

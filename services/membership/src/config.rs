@@ -1,0 +1,133 @@
+//! The settings of `membership`.
+
+use std::path::PathBuf;
+
+use ops::config::{Faults, Settings};
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{NAME_BYTES_MAX, REPLICAS_MAX};
+
+/// See [`Settings::FIELDS`] for the words that `--help` shows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Options {
+    /// host:port of the gRPC server.
+    pub listen: String,
+    /// Directory of `membership.json`.
+    pub data: PathBuf,
+    /// The operator's name of the cluster; a disk of a cluster of another name is refused.
+    pub cluster: String,
+    /// How many replicas the first configuration has.
+    pub replicas: usize,
+    /// How often replicas and gateways are told to send a heartbeat.
+    pub heartbeat_ms: u32,
+    /// Silence after which a server is suspected.
+    pub suspect_after_ms: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:1051".to_owned(),
+            data: PathBuf::from("./data/membership"),
+            cluster: "chatterbox".to_owned(),
+            replicas: 3,
+            heartbeat_ms: 500,
+            suspect_after_ms: 1500,
+        }
+    }
+}
+
+impl Settings for Options {
+    const PROGRAM: &'static str = "membership";
+    const PREFIX: &'static str = "CHATTERBOX_MEMBERSHIP_";
+    const ABOUT: &'static str =
+        "Registers replicas, forms the first configuration of a cluster, suspects the silent.";
+    const FIELDS: &'static [(&'static str, &'static str)] = &[
+        ("listen", "host:port on which it answers."),
+        (
+            "data",
+            "Directory of its only file, a cache of what the replicas hold.",
+        ),
+        (
+            "cluster",
+            "Name of the cluster; disks of a cluster of another name are refused.",
+        ),
+        (
+            "replicas",
+            "How many replicas the first configuration has, 1 to 7.",
+        ),
+        (
+            "heartbeat_ms",
+            "How often replicas and gateways report, in milliseconds.",
+        ),
+        (
+            "suspect_after_ms",
+            "Silence after which a server is suspected, in milliseconds.",
+        ),
+    ];
+
+    fn validate(&self, faults: &mut Faults) {
+        faults.check(
+            ops::net::host_and_port(&self.listen).is_some(),
+            "listen",
+            format!(
+                "`{}` must be host:port, such as 127.0.0.1:1051",
+                self.listen
+            ),
+        );
+        faults.check(
+            (1..=REPLICAS_MAX).contains(&self.replicas),
+            "replicas",
+            format!("{} must be 1 to {REPLICAS_MAX}", self.replicas),
+        );
+        let name = self.cluster.trim();
+        faults.check(
+            !name.is_empty() && name.len() <= NAME_BYTES_MAX,
+            "cluster",
+            format!("the name must have 1 to {NAME_BYTES_MAX} bytes"),
+        );
+        faults.check(
+            !self.data.as_os_str().is_empty(),
+            "data",
+            "the directory must not be empty",
+        );
+        faults.check(
+            (50..=10_000).contains(&self.heartbeat_ms),
+            "heartbeat_ms",
+            format!("{} must be 50 to 10000", self.heartbeat_ms),
+        );
+        // One lost heartbeat must not be a suspicion.
+        faults.check(
+            self.suspect_after_ms >= 2 * u64::from(self.heartbeat_ms),
+            "suspect_after_ms",
+            format!(
+                "{} must be at least twice heartbeat_ms",
+                self.suspect_after_ms
+            ),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ops::config::{Faults, Settings};
+
+    use super::Options;
+
+    #[test]
+    fn the_defaults_are_valid_and_every_fault_is_said() {
+        let mut faults = Faults::of("membership");
+        Options::default().validate(&mut faults);
+        assert!(faults.is_empty(), "{faults}");
+        let wrong = Options {
+            listen: "nonsense".to_owned(),
+            cluster: " ".to_owned(),
+            replicas: 8,
+            heartbeat_ms: 1000,
+            ..Options::default()
+        };
+        wrong.validate(&mut faults);
+        assert_eq!(faults.as_slice().len(), 4, "{faults}");
+    }
+}

@@ -1,0 +1,36 @@
+//! Every bound of this service, with its reason.
+
+use std::time::Duration;
+
+/// First voters: more than seven make every commit slower and survive hardly more.
+pub const REPLICAS_MAX: usize = 7;
+
+/// Known disks, standbys and strangers included. An operator's mistake (a replica that starts
+/// with a new disk again and again) must not grow the process.
+pub const SERVERS_MAX: usize = 64;
+
+/// Known gateways; their names may be new at every start.
+pub const GATEWAYS_MAX: usize = 256;
+
+/// Disk ids, names and versions: a UUID or a host name and a little more.
+pub const NAME_BYTES_MAX: usize = 255;
+
+/// gRPC messages: a genesis of seven voters has about 1 KiB.
+pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+
+/// Connections of one process: every replica and gateway has one or two.
+pub const CONCURRENCY_MAX: usize = 64;
+
+/// How long a replica may take to answer an admin call: it includes an fsync or two.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long connecting may take.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Pause between rounds of forming, when a round left something to do.
+pub const ROUND_PAUSE: Duration = Duration::from_millis(250);
+
+/// Pause between looks at who is silent.
+pub const SWEEP_PAUSE: Duration = Duration::from_millis(250);
+
+const _: () = assert!(REPLICAS_MAX < SERVERS_MAX);

@@ -1,0 +1,260 @@
+//! Who has been heard, where, and when. Pure; the clock is handed in.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proto::v1;
+
+use crate::detector::{Detector, Uptime};
+use crate::genesis::{DiskId, Genesis};
+use crate::limits::{GATEWAYS_MAX, SERVERS_MAX};
+
+/// A replica's disk, and what was heard of it last.
+#[derive(Debug, Clone, Default)]
+pub struct Server {
+    /// host:port.
+    pub address: String,
+    /// The replica's version, empty when it has only sent heartbeats.
+    pub version: String,
+    /// Absent: never by this process.
+    pub last_heard: Option<Uptime>,
+    /// Whether it said that it leads.
+    pub leading: bool,
+    /// Its commit index.
+    pub decided: u64,
+    /// Its applied slot.
+    pub applied: u64,
+    /// Whether the last look found it silent; so that a change is said once.
+    suspected: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Gateway {
+    address: String,
+    connections: u32,
+    last_heard: Uptime,
+}
+
+/// There is no room for another disk.
+#[derive(Debug, thiserror::Error)]
+#[error("{SERVERS_MAX} disks are known already, and each was heard a moment ago")]
+pub struct Full;
+
+/// A change that is worth a line in the log.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Where it is.
+    pub address: String,
+    /// Its disk.
+    pub disk: DiskId,
+    /// Suspected, or heard again.
+    pub suspected: bool,
+}
+
+/// Everybody known.
+#[derive(Debug, Default)]
+pub struct Registry {
+    servers: BTreeMap<DiskId, Server>,
+    gateways: BTreeMap<String, Gateway>,
+}
+
+impl Registry {
+    /// The entry of a disk, made when there is none. When there is no room, the disk that was
+    /// silent for longest and is not a voter makes room.
+    pub fn server(&mut self, disk: &str, genesis: Option<&Genesis>) -> Result<&mut Server, Full> {
+        if !self.servers.contains_key(disk) && self.servers.len() >= SERVERS_MAX {
+            let voter = |disk: &str| genesis.is_some_and(|g| g.voter(disk).is_some());
+            let silent = self
+                .servers
+                .iter()
+                .filter(|(disk, server)| !voter(disk) && server.suspected)
+                .min_by_key(|(_, server)| server.last_heard)
+                .map(|(disk, _)| disk.clone());
+            self.servers.remove(&silent.ok_or(Full)?);
+        }
+        Ok(self.servers.entry(disk.to_owned()).or_default())
+    }
+
+    /// Makes sure that the voters of a genesis are there, also those never heard.
+    pub fn add_voters(&mut self, genesis: &Genesis) {
+        for voter in &genesis.voters {
+            let server = self.servers.entry(voter.disk_id.clone()).or_default();
+            if server.address.is_empty() {
+                server.address.clone_from(&voter.address);
+            }
+        }
+    }
+
+    /// Forgets other disks at this address that are not named by a genesis: a machine with a
+    /// new disk has lost the old one.
+    pub fn replace_at(&mut self, address: &str, disk: &str, genesis: Option<&Genesis>) {
+        self.servers.retain(|known, server| {
+            known == disk
+                || server.address != address
+                || genesis.is_some_and(|genesis| genesis.voter(known).is_some())
+        });
+    }
+
+    /// A gateway is alive. When there is no room, the one silent for longest makes room.
+    pub fn gateway(&mut self, name: String, address: String, connections: u32, now: Uptime) {
+        if !self.gateways.contains_key(&name) && self.gateways.len() >= GATEWAYS_MAX {
+            let oldest = self
+                .gateways
+                .iter()
+                .min_by_key(|(_, gateway)| gateway.last_heard);
+            let oldest = oldest.map(|(name, _)| name.clone()).unwrap_or_default();
+            self.gateways.remove(&oldest);
+        }
+        self.gateways.insert(
+            name,
+            Gateway {
+                address,
+                connections,
+                last_heard: now,
+            },
+        );
+    }
+
+    /// Looks who is silent; gives what changed since the last look. A gateway that is silent
+    /// for ten times as long has been scaled away and is forgotten.
+    pub fn sweep(&mut self, detector: Detector, forget: Duration, now: Uptime) -> Vec<Change> {
+        self.gateways
+            .retain(|_, gateway| now.saturating_sub(gateway.last_heard) < forget);
+        let mut changes = Vec::new();
+        for (disk, server) in &mut self.servers {
+            let suspected = detector.suspects(server.last_heard, now);
+            if suspected != server.suspected {
+                server.suspected = suspected;
+                let address = server.address.clone();
+                changes.push(Change {
+                    address,
+                    disk: disk.clone(),
+                    suspected,
+                });
+            }
+        }
+        changes
+    }
+
+    /// Everybody, voters first in the order of their ids.
+    #[must_use]
+    pub fn servers(
+        &self,
+        genesis: Option<&Genesis>,
+        detector: Detector,
+        now: Uptime,
+    ) -> Vec<v1::Server> {
+        let mut servers: Vec<v1::Server> = self
+            .servers
+            .iter()
+            .map(|(disk, server)| {
+                let voter = genesis.and_then(|genesis| genesis.voter(disk));
+                let role = match voter {
+                    Some(_) => v1::server::Role::Voter,
+                    None => v1::server::Role::Registered,
+                };
+                let heard = server
+                    .last_heard
+                    .map(|heard| millis(now.saturating_sub(heard)));
+                v1::Server {
+                    node: voter.map_or(0, |voter| voter.node),
+                    disk_id: disk.clone(),
+                    address: server.address.clone(),
+                    role: role.into(),
+                    suspected: detector.suspects(server.last_heard, now),
+                    last_heard_ms: heard,
+                    leading: server.leading,
+                    decided: server.decided,
+                    applied: server.applied,
+                }
+            })
+            .collect();
+        servers.sort_by_key(|server| (server.node == 0, server.node));
+        servers
+    }
+
+    /// Every gateway heard of late, by name.
+    #[must_use]
+    pub fn gateways(&self, now: Uptime) -> Vec<v1::GatewayInfo> {
+        let info = |(name, gateway): (&String, &Gateway)| v1::GatewayInfo {
+            name: name.clone(),
+            address: gateway.address.clone(),
+            connections: gateway.connections,
+            last_heard_ms: millis(now.saturating_sub(gateway.last_heard)),
+        };
+        self.gateways.iter().map(info).collect()
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Detector, Duration, Genesis, Registry, SERVERS_MAX};
+
+    const AFTER: Duration = Duration::from_millis(1500);
+
+    fn at(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn heard(registry: &mut Registry, disk: &str, ms: u64) {
+        let server = registry.server(disk, None).expect("room");
+        server.address = format!("{disk}:1");
+        server.last_heard = Some(at(ms));
+    }
+
+    #[test]
+    fn says_each_change_once() {
+        let mut registry = Registry::default();
+        let detector = Detector::new(AFTER);
+        heard(&mut registry, "a", 0);
+        assert!(registry.sweep(detector, AFTER * 10, at(1000)).is_empty());
+        let changes = registry.sweep(detector, AFTER * 10, at(1600));
+        assert!(changes.len() == 1 && changes[0].suspected, "{changes:?}");
+        assert!(registry.sweep(detector, AFTER * 10, at(1700)).is_empty());
+        heard(&mut registry, "a", 1800);
+        let changes = registry.sweep(detector, AFTER * 10, at(1900));
+        assert!(changes.len() == 1 && !changes[0].suspected, "{changes:?}");
+    }
+
+    #[test]
+    fn voters_come_first_and_are_there_even_if_never_heard() {
+        let mut registry = Registry::default();
+        let disks = vec![
+            ("b".to_owned(), "h:2".to_owned()),
+            ("c".to_owned(), "h:1".to_owned()),
+        ];
+        let genesis = Genesis::new("id".to_owned(), "name".to_owned(), disks);
+        heard(&mut registry, "a", 0);
+        registry.add_voters(&genesis);
+        let servers = registry.servers(Some(&genesis), Detector::new(AFTER), at(10));
+        let order: Vec<_> = servers
+            .iter()
+            .map(|s| (s.node, s.disk_id.as_str()))
+            .collect();
+        assert_eq!(order, [(1, "c"), (2, "b"), (0, "a")]);
+        assert_eq!(servers[0].last_heard_ms, None);
+        assert_eq!(servers[2].last_heard_ms, Some(10));
+    }
+
+    #[test]
+    fn is_bounded_and_gives_room_to_the_living() {
+        let mut registry = Registry::default();
+        for number in 0..SERVERS_MAX {
+            heard(&mut registry, &format!("d{number}"), 0);
+        }
+        assert!(
+            registry.server("new", None).is_err(),
+            "all were heard a moment ago"
+        );
+        registry.sweep(Detector::new(AFTER), AFTER * 10, at(2000));
+        assert!(registry.server("new", None).is_ok());
+        for number in 0..1000 {
+            registry.gateway(format!("g{number}"), String::new(), 0, at(number));
+        }
+        assert_eq!(registry.gateways(at(1000)).len(), super::GATEWAYS_MAX);
+    }
+}

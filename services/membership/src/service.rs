@@ -1,0 +1,356 @@
+//! The state of the service, and what may be asked of it.
+//!
+//! One mutex, held for microseconds and never across an await. [`Service`] is a cheap handle.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use ops::shutdown::Token;
+use proto::v1;
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::config::Options;
+use crate::detector::{Detector, Uptime};
+use crate::errors::Error;
+use crate::forming::{Action, Event, Forming};
+use crate::genesis::{DiskId, Genesis};
+use crate::limits::SWEEP_PAUSE;
+use crate::registry::Registry;
+
+/// How many suspicion times a gateway may be silent before it is forgotten.
+const FORGET_FACTOR: u32 = 10;
+
+/// The first epoch; a later one comes with the log's configuration.
+const EPOCH_FIRST: u64 = 1;
+
+/// A handle; clones are the same service.
+#[derive(Debug, Clone)]
+pub struct Service(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    cluster_name: String,
+    heartbeat_ms: u32,
+    detector: Detector,
+    forget: Duration,
+    started: Instant,
+    state: Mutex<State>,
+    /// Something happened that forming may act on.
+    wake: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    registry: Registry,
+    forming: Forming,
+    /// What was logged last of the forming, so that a wait is said once.
+    said: String,
+}
+
+/// A replica's registration, checked for form.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// The replica's disk.
+    pub disk: DiskId,
+    /// Where it is.
+    pub address: String,
+    /// Its version.
+    pub version: String,
+    /// What the disk holds, and whether that was confirmed.
+    pub genesis: Option<(Genesis, bool)>,
+}
+
+impl Service {
+    /// Begins with what the file says.
+    #[must_use]
+    pub fn new(options: &Options, stored: Option<(Genesis, bool)>) -> Self {
+        let after = Duration::from_millis(options.suspect_after_ms);
+        let fresh_id = Uuid::new_v4().to_string();
+        let mut registry = Registry::default();
+        if let Some((genesis, _)) = &stored {
+            registry.add_voters(genesis);
+            if genesis.voters.len() != options.replicas {
+                tracing::warn!(
+                    voters = genesis.voters.len(),
+                    replicas = options.replicas,
+                    "the setting REPLICAS counts only when a cluster is formed; this one was"
+                );
+            }
+        }
+        let forming = Forming::new(options.cluster.clone(), options.replicas, fresh_id, stored);
+        let said = String::new();
+        Self(Arc::new(Inner {
+            cluster_name: options.cluster.clone(),
+            heartbeat_ms: options.heartbeat_ms,
+            detector: Detector::new(after),
+            forget: after * FORGET_FACTOR,
+            started: Instant::now(),
+            state: Mutex::new(State {
+                registry,
+                forming,
+                said,
+            }),
+            wake: Notify::new(),
+        }))
+    }
+
+    /// A replica registers, with or without an identity.
+    pub fn register(&self, request: Registration) -> Result<v1::RegisterResponse, Error> {
+        let Registration {
+            disk,
+            address,
+            version,
+            genesis,
+        } = request;
+        if let Some((genesis, _)) = &genesis {
+            self.vet(&disk, genesis)?;
+        }
+        let now = self.uptime();
+        let mut state = self.lock();
+        let named = state.forming.genesis().cloned();
+        state.registry.replace_at(&address, &disk, named.as_ref());
+        let server = state.registry.server(&disk, named.as_ref())?;
+        server.address.clone_from(&address);
+        server.version = version;
+        server.last_heard = Some(now);
+        match genesis {
+            Some((genesis, confirmed)) => {
+                state.forming.moved(&disk, &address);
+                state.on(Event::Holds {
+                    disk,
+                    genesis,
+                    confirmed,
+                });
+            }
+            None => state.on(Event::Registered { disk, address }),
+        }
+        let forming = &state.forming;
+        if let Some(reason) = forming.stopped() {
+            return Err(Error::Stopped(reason.to_owned()));
+        }
+        let answer = v1::RegisterResponse {
+            registered: count(forming.registered()),
+            expected: count(forming.expected()),
+            waiting_for: forming.waiting_for(),
+        };
+        drop(state);
+        self.0.wake.notify_one();
+        Ok(answer)
+    }
+
+    /// A replica is alive.
+    pub fn replica_heartbeat(
+        &self,
+        cluster_id: &str,
+        beat: v1::ReplicaHeartbeat,
+    ) -> Result<v1::HeartbeatResponse, Error> {
+        let now = self.uptime();
+        let mut state = self.lock();
+        self.check_cluster(&state, cluster_id, &beat.disk_id)?;
+        let named = state.forming.genesis().cloned();
+        if let Some(genesis) = &named {
+            let claimed = genesis.voters.iter().find(|voter| voter.node == beat.node);
+            if claimed.is_some_and(|voter| voter.disk_id != beat.disk_id) {
+                return Err(Error::OtherDisk {
+                    node: beat.node,
+                    disk: beat.disk_id,
+                });
+            }
+            if genesis.voter(&beat.disk_id).is_some() {
+                state.forming.moved(&beat.disk_id, &beat.address);
+            }
+        } else {
+            // It belongs to a cluster that this process has forgotten: the replica knows it.
+            state.on(Event::Rumoured {
+                address: beat.address.clone(),
+            });
+            self.0.wake.notify_one();
+        }
+        let server = state.registry.server(&beat.disk_id, named.as_ref())?;
+        server.address = beat.address;
+        server.last_heard = Some(now);
+        server.leading = beat.leading;
+        server.decided = beat.decided;
+        server.applied = beat.applied;
+        Ok(self.beaten(&state, now))
+    }
+
+    /// A gateway is alive. It need not know the cluster yet.
+    pub fn gateway_heartbeat(
+        &self,
+        cluster_id: &str,
+        beat: v1::GatewayHeartbeat,
+    ) -> Result<v1::HeartbeatResponse, Error> {
+        let now = self.uptime();
+        let mut state = self.lock();
+        if !cluster_id.is_empty() {
+            self.check_cluster(&state, cluster_id, &beat.name)?;
+        }
+        state
+            .registry
+            .gateway(beat.name, beat.address, beat.connections, now);
+        Ok(self.beaten(&state, now))
+    }
+
+    fn check_cluster(&self, state: &State, cluster_id: &str, who: &str) -> Result<(), Error> {
+        match state.forming.genesis() {
+            Some(genesis) if genesis.cluster_id != cluster_id => Err(Error::OtherCluster {
+                disk: who.to_owned(),
+                theirs: cluster_id.to_owned(),
+                ours: format!("{} ({})", genesis.cluster_id, self.0.cluster_name),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn beaten(&self, state: &State, now: Uptime) -> v1::HeartbeatResponse {
+        let genesis = state.forming.genesis();
+        v1::HeartbeatResponse {
+            heartbeat_ms: self.0.heartbeat_ms,
+            servers: state.registry.servers(genesis, self.0.detector, now),
+        }
+    }
+
+    /// Everybody known.
+    #[must_use]
+    pub fn servers(&self) -> v1::GetServersResponse {
+        let now = self.uptime();
+        let state = self.lock();
+        let genesis = state.forming.genesis();
+        let formed = state.forming.is_formed();
+        v1::GetServersResponse {
+            cluster_id: genesis
+                .map(|genesis| genesis.cluster_id.clone())
+                .unwrap_or_default(),
+            cluster_name: self.0.cluster_name.clone(),
+            formed,
+            expected: count(state.forming.expected()),
+            epoch: if formed { EPOCH_FIRST } else { 0 },
+            servers: state.registry.servers(genesis, self.0.detector, now),
+            gateways: state.registry.gateways(now),
+            waiting_for: state.forming.waiting_for(),
+        }
+    }
+
+    /// Whether a disk with this genesis may be of this cluster.
+    pub fn vet(&self, disk: &str, genesis: &Genesis) -> Result<(), Error> {
+        genesis.check().map_err(|reason| Error::Invalid {
+            field: "genesis",
+            reason,
+        })?;
+        if genesis.voter(disk).is_none() {
+            let cluster = genesis.cluster_id.clone();
+            return Err(Error::NotNamed {
+                disk: disk.to_owned(),
+                cluster,
+            });
+        }
+        let state = self.lock();
+        let ours = state.forming.genesis();
+        let foreign_name = genesis.cluster_name != self.0.cluster_name;
+        // Before the cluster exists, a second genesis of its name must be heard: it stops the
+        // forming. Afterwards it is a stranger.
+        let foreign_id = state.forming.is_formed() && ours.is_some_and(|ours| ours != genesis);
+        if foreign_name || foreign_id {
+            let id = ours.map_or("not formed yet", |ours| ours.cluster_id.as_str());
+            return Err(Error::OtherCluster {
+                disk: disk.to_owned(),
+                theirs: format!("{} ({})", genesis.cluster_id, genesis.cluster_name),
+                ours: format!("{id} ({})", self.0.cluster_name),
+            });
+        }
+        Ok(())
+    }
+
+    /// Hands an event to the forming.
+    pub fn on(&self, event: Event) {
+        self.lock().on(event);
+    }
+
+    /// A rumour was looked into.
+    pub fn looked_into(&self, address: &str) {
+        self.lock().forming.looked_into(address);
+    }
+
+    /// What forming wants done now; to be asked after a whole round of answers.
+    #[must_use]
+    pub fn next_actions(&self) -> Vec<Action> {
+        let mut state = self.lock();
+        let actions = state.forming.decide();
+        state.say();
+        actions
+    }
+
+    /// Waits until something happened that forming may act on.
+    pub async fn woken(&self) {
+        self.0.wake.notified().await;
+    }
+
+    /// Looks again and again who is silent, and says what changed.
+    pub async fn watch(&self, shutdown: Token) {
+        let mut pause = tokio::time::interval(SWEEP_PAUSE);
+        while shutdown.run_until_cancelled(pause.tick()).await.is_some() {
+            let now = self.uptime();
+            let mut state = self.lock();
+            for change in state.registry.sweep(self.0.detector, self.0.forget, now) {
+                let node = state
+                    .forming
+                    .genesis()
+                    .and_then(|genesis| genesis.voter(&change.disk));
+                let node = node.map_or_else(String::new, |voter| format!("r{}", voter.node));
+                if change.suspected {
+                    tracing::warn!(node, address = change.address, "silent: suspected");
+                } else {
+                    tracing::info!(node, address = change.address, "heard again");
+                }
+            }
+        }
+    }
+
+    fn uptime(&self) -> Uptime {
+        self.0.started.elapsed()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic in another task is a bug that has been logged; the state is still whole,
+        // since every change of it is done without a call that may panic half-way.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn on(&mut self, event: Event) {
+        self.forming.on(event);
+        if let Some(genesis) = self.forming.genesis() {
+            self.registry.add_voters(genesis);
+        }
+        self.say();
+    }
+
+    /// Logs how far the forming is, when that changed.
+    fn say(&mut self) {
+        let words = match self.forming.genesis() {
+            Some(genesis) if self.forming.is_formed() => {
+                format!(
+                    "formed: cluster {}, {} voters",
+                    genesis.cluster_id,
+                    genesis.voters.len()
+                )
+            }
+            _ => format!("waiting for {}", self.forming.waiting_for()),
+        };
+        if words == self.said {
+            return;
+        }
+        match self.forming.stopped() {
+            Some(reason) => tracing::error!("{reason}"),
+            None => tracing::info!("{words}"),
+        }
+        self.said = words;
+    }
+}
+
+fn count(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
