@@ -153,6 +153,21 @@ test("an echo before its ack ends the message; the ack then changes nothing", as
   invariants.check();
 });
 
+test("an acknowledged message that ends in a gap leaves the tail without being shown twice", async () => {
+  const { clock, device, invariants } = await connected();
+  device.gateway.mangle = (frame) => (frame.t === "ev" ? [] : once(frame));
+  await device.engine.send(1, "mine");
+  await clock.advance(50);
+  assert.deepEqual(progress(device), ["chosen"]);
+  device.gateway.mangle = once;
+  device.gateway.cut();
+  device.otherWrites(1, 600);
+  await clock.advance(600);
+  assert.equal(device.shown(1)[0], null, "it lies in the gap");
+  assert.deepEqual(progress(device), []);
+  invariants.check();
+});
+
 test("C2: a lost ack is no failure; the same cid is sent again and takes effect once", async () => {
   const { clock, device, invariants } = await connected();
   device.gateway.mangle = (frame) => (frame.t === "ack" || frame.t === "ev" ? [] : once(frame));

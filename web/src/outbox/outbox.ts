@@ -90,7 +90,7 @@ export class Outbox {
     await this.write(async () => {
       for (const { owner } of await storage.load()) {
         if (owner === tabs.own || this.watched.has(owner)) continue;
-        this.watched.set(owner, tabs.whenGone(owner, () => void this.inherit(owner)));
+        this.watched.set(owner, tabs.whenGone(owner, () => this.inherit(owner)));
       }
     });
   }
@@ -260,6 +260,8 @@ export class Outbox {
       this.options.changed();
       this.pump();
     });
+    // A third tab may have taken some of it meanwhile, and may be gone too.
+    await this.adopt();
   }
 
   private find(cid: Cid): Entry | undefined {

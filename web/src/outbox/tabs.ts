@@ -10,8 +10,8 @@ import type { Cancel } from "../clock/clock.ts";
 export interface Tabs {
   /** This tab, for as long as the page lives. */
   readonly own: string;
-  /** Calls `adopt` once, when the tab `owner` is gone. */
-  whenGone(owner: string, adopt: () => void): Cancel;
+  /** Calls `adopt` once, when the tab `owner` is gone; one tab at a time until it has settled. */
+  whenGone(owner: string, adopt: () => Promise<void>): Cancel;
 }
 
 export function browserTabs(own: string): Tabs {
@@ -20,7 +20,7 @@ export function browserTabs(own: string): Tabs {
     return {
       own,
       whenGone: (_owner, adopt) => {
-        adopt();
+        void adopt().catch(() => {});
         return () => {};
       },
     };
@@ -32,7 +32,7 @@ export function browserTabs(own: string): Tabs {
     whenGone: (owner, adopt) => {
       const abandon = new AbortController();
       locks.request(lockName(owner), { signal: abandon.signal }, adopt).catch(() => {
-        // Aborted by `Cancel`: nobody waits any more.
+        // Aborted by `Cancel`, or the storage failed: the next start tries again.
       });
       return () => abandon.abort();
     },

@@ -44,8 +44,8 @@ export class FakeStorage implements OutboxStorage {
 class FakeTabs implements Tabs {
   constructor(readonly own: string) {}
 
-  whenGone(_owner: string, adopt: () => void): () => void {
-    adopt();
+  whenGone(_owner: string, adopt: () => Promise<void>): () => void {
+    void adopt();
     return () => {};
   }
 }
