@@ -10,7 +10,7 @@ interface Row extends StoredMessage {
   account: string;
 }
 
-/** `account` keeps the messages of two people, or of two clusters, on one device apart. */
+/** `account` keeps the messages of two people on one device apart. */
 export function indexedDbStorage(account: string): OutboxStorage {
   let opened: Promise<IDBDatabase> | undefined;
 

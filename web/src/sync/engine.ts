@@ -24,11 +24,6 @@ const INFLIGHT_MAX = 16;
 const FRAME_BYTES_MAX = 64 * 1024;
 const MESSAGE_BYTES_MAX = 16 * 1024;
 
-export interface Account {
-  cluster: string;
-  user: Me;
-}
-
 export interface EngineEvents {
   connection(status: ConnectionStatus): void;
   /** The list of rooms is different. */
@@ -45,7 +40,7 @@ export interface EngineEvents {
 }
 
 export interface EngineOptions {
-  account: Account;
+  user: Me;
   clock: Clock;
   random: Random;
   randomBytes: RandomBytes;
@@ -70,6 +65,8 @@ export class Engine {
   private readonly connection: Connection;
   private readonly requests: Requests;
   private max_inflight = INFLIGHT_MAX;
+  /** The id of the first `hello`: whatever this engine knows is of that cluster. */
+  private cluster_id: string | undefined;
   private epoch: number | undefined;
   private useq = 0;
   /** The highest slot seen: no gateway may show us an older state (monotonic reads). */
@@ -162,7 +159,8 @@ export class Engine {
   }
 
   private greet(hello: Hello): Start | undefined {
-    if (hello.cluster !== this.options.account.cluster) {
+    this.cluster_id ??= hello.cluster;
+    if (hello.cluster !== this.cluster_id) {
       this.disown("another cluster");
       return undefined;
     }
@@ -218,7 +216,7 @@ export class Engine {
   }
 
   private ready(user: Me, useq: number, joined: readonly Joined[]): void {
-    if (user.id !== this.options.account.user.id) {
+    if (user.id !== this.options.user.id) {
       this.disown("another user");
       return;
     }
@@ -258,7 +256,7 @@ export class Engine {
   private applied(room: RoomSync, event: RoomEvent): void {
     this.sawSlot(event.slot);
     let own = false;
-    if (event.kind === "message" && event.author.id === this.options.account.user.id) {
+    if (event.kind === "message" && event.author.id === this.options.user.id) {
       own = this.outbox.has(event.cid);
       this.outbox.echoed(event.cid);
     }

@@ -2,8 +2,8 @@
 
 import type { Event } from "../generated/frames.ts";
 
+export type { Cid, RoomId, Seq } from "../generated/frames.ts";
+
+/** `Event` is what the DOM calls its own. */
 export type RoomEvent = Event;
 export type MessageEvent = Extract<Event, { kind: "message" }>;
-export type RoomId = number;
-export type Seq = number;
-export type Cid = string;

@@ -1,14 +1,11 @@
 // Pages of a room's sequence, as the sync core asks for them. Over HTTP in the browser.
 
-import type { ErrorCode } from "../generated/frames.ts";
-import type { RoomEvent, RoomId, Seq } from "./event.ts";
+import type { ErrorCode, EventsAnswer } from "../generated/frames.ts";
+import type { RoomId, Seq } from "./event.ts";
 
 export type PageOf = { after: Seq } | { before: Seq };
 
-export interface Page {
-  events: RoomEvent[];
-  head: Seq;
-}
+export type Page = EventsAnswer;
 
 export interface History {
   /** Ascending; rejects with `RequestFailed`. */

@@ -111,7 +111,7 @@ export class Device {
       },
     };
     return new Engine({
-      account: { cluster: this.cluster.name, user: ME },
+      user: ME,
       clock: this.clock,
       random: this.random,
       randomBytes: (length) => Uint8Array.from({ length }, () => Math.floor(this.random() * 256)),

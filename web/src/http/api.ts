@@ -1,0 +1,69 @@
+// The gateway's HTTP interface (docs/protocol.md, section 1).
+
+import type { Cluster, ErrorAnswer, Me, MeAnswer, RoomsAnswer, RoomSummary, SignUp } from "../generated/frames.ts";
+import type { RoomId } from "../sync/event.ts";
+import { type History, type Page, RequestFailed } from "../sync/history.ts";
+
+/** A page must not hang for ever on a gateway that died in the middle of an answer. */
+const ANSWER_MS_MAX = 15_000;
+
+export async function me(): Promise<Me> {
+  return (await get<MeAnswer>("/api/v1/me")).user;
+}
+
+export function cluster(): Promise<Cluster> {
+  return get<Cluster>("/api/v1/cluster");
+}
+
+/** `cid` stays the same over retries, so that they make one account. */
+export async function signUp(cid: string, name: string): Promise<Me> {
+  return (await request<MeAnswer>("/api/v1/sign-up", post({ cid, name } satisfies SignUp))).user;
+}
+
+export async function signOut(): Promise<void> {
+  await request("/api/v1/sign-out", post({}));
+}
+
+export async function rooms(): Promise<RoomSummary[]> {
+  return (await get<RoomsAnswer>("/api/v1/rooms")).rooms;
+}
+
+export const history: History = {
+  page(room: RoomId, of, limit) {
+    const [side, seq] = "after" in of ? ["after", of.after] : ["before", of.before];
+    return get<Page>(`/api/v1/rooms/${room}/events?${side}=${seq}&limit=${limit}`);
+  },
+};
+
+function get<Answer>(path: string): Promise<Answer> {
+  return request<Answer>(path, { method: "GET" });
+}
+
+function post(body: object): RequestInit {
+  return { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+}
+
+async function request<Answer>(path: string, init: RequestInit): Promise<Answer> {
+  let response: Response;
+  let text: string;
+  try {
+    response = await fetch(path, { ...init, cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS_MAX) });
+    text = await response.text();
+  } catch (error) {
+    throw new RequestFailed("internal", String(error), true);
+  }
+  const answer = parse(text) as (Answer & Partial<ErrorAnswer>) | undefined;
+  if (answer?.error !== undefined) {
+    throw new RequestFailed(answer.error.code, answer.error.message, answer.error.temporary);
+  }
+  if (!response.ok) throw new RequestFailed("internal", `status ${response.status}`, response.status >= 500);
+  return answer as Answer;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

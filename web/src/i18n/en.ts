@@ -1,0 +1,157 @@
+// English: the table whose shape every other language must have.
+
+import type { ErrorCode } from "../generated/frames.ts";
+
+const NUMBERS = ["none", "one", "two", "three", "four"];
+
+function many(count: number, one: string, more: string): string {
+  return `${count.toLocaleString("en")} ${count === 1 ? one : more}`;
+}
+
+const errors: Record<ErrorCode, string> = {
+  bad_request: "The gateway did not accept this.",
+  unauthenticated: "The session has ended.",
+  forbidden_origin: "This page may not do that here.",
+  forbidden: "You may not do that.",
+  not_found: "This room does not exist.",
+  not_member: "You are not in this room.",
+  name_taken: "This name is taken.",
+  too_large: "This is too long.",
+  rate_limited: "Too fast. Wait a moment.",
+  no_quorum: "No quorum at the moment. Try again when the replicas are back.",
+  overloaded: "The cluster is busy. Try again in a moment.",
+  behind: "This gateway is behind. Try again in a moment.",
+  no_space: "The replicas' disks are full.",
+  internal: "The gateway cannot be reached. Try again in a moment.",
+};
+
+export const en = {
+  language: "English",
+  errors,
+  signUp: {
+    title: "Choose a name",
+    lead: "Team chat that loses nothing when a machine dies.",
+    name: "Name",
+    hint: "1 to 32 characters. Others see it beside your messages.",
+    submit: "Start chatting",
+    busy: "One moment…",
+    ended: "Your session has ended. Choose a name to go on.",
+  },
+  signOut: {
+    open: "Sign out",
+    title: "Sign out?",
+    text: "There are no passwords yet: this name cannot be used again afterwards.",
+    waiting: (count: number) => `${many(count, "message", "messages")} not yet sent will be deleted from this device.`,
+    confirm: "Sign out",
+  },
+  cancel: "Cancel",
+  close: "Close",
+  back: "Back to the rooms",
+  rooms: {
+    title: "Rooms",
+    create: "New room",
+    browse: "Browse rooms",
+    unread: "unread",
+    none: "No rooms yet",
+    noneText: "Create the first one, or look which rooms there are.",
+    choose: "Choose a room",
+    members: (count: number) => many(count, "member", "members"),
+  },
+  newRoom: {
+    title: "New room",
+    name: "Name of the room",
+    hint: "Letters, digits, - and _, without spaces. At most 64 characters.",
+    submit: "Create",
+    busy: "Creating…",
+  },
+  browse: {
+    title: "Browse rooms",
+    find: "Find a room",
+    join: "Join",
+    open: "Open",
+    loading: "Loading…",
+    none: "No room with this name.",
+    joinRoom: (name: string) => `Join ${name}`,
+    openRoom: (name: string) => `Open ${name}`,
+  },
+  leave: {
+    open: "Leave room",
+    title: (name: string) => `Leave ${name}?`,
+    text: "You can join again at any time.",
+    confirm: "Leave",
+    busy: "Leaving…",
+  },
+  composer: {
+    label: (room: string) => `Message to ${room}`,
+    placeholder: (room: string) => `Message #${room}`,
+    send: "Send",
+    hint: "Enter sends · Shift+Enter breaks the line",
+    tooLong: (bytes: number, max: number) => `Too long: ${bytes.toLocaleString("en")} of ${max.toLocaleString("en")} bytes.`,
+    notStored: "This device could not store the message. It was not sent.",
+  },
+  timeline: {
+    log: (room: string) => `Messages in ${room}`,
+    today: "Today",
+    yesterday: "Yesterday",
+    new: "New",
+    beginning: (room: string) => `This is the beginning of #${room}.`,
+    gap: (count: number) => `${many(count, "message", "messages")} not loaded`,
+    loading: "Loading…",
+    gapFailed: "Could not be loaded. Try again",
+    latest: "Jump to latest",
+    latestUnread: (count: number) => many(count, "new message", "new messages"),
+    created: (name: string) => `${name} created the room`,
+    joined: (name: string) => `${name} joined`,
+    left: (name: string) => `${name} left`,
+    you: "you",
+  },
+  states: {
+    queued: "Queued on this device",
+    proposed: "Proposed to the replicas",
+    chosen: "Chosen by a quorum",
+    applied: "Applied",
+    failed: "Not sent",
+  },
+  failed: {
+    retry: "Retry",
+    copy: "Copy",
+    copied: "Copied",
+    dismiss: "Delete",
+  },
+  banner: {
+    reconnecting: "Reconnecting…",
+    noQuorum: (down: number, voters: number) => `No quorum: ${down} of ${voters} replicas are down.`,
+    noAnswer: "No quorum: the replicas do not answer.",
+    waiting: (count: number) =>
+      count === 0 ? "What you write waits on this device." : `${many(count, "message waits", "messages wait")} on this device.`,
+    back: (missed: number) =>
+      missed === 0 ? "You are back, nothing was missed." : `You are back, caught up ${many(missed, "message", "messages")}.`,
+    stopped: (reason: string) => `The connection was ended: ${reason}.`,
+    reload: "Reload",
+  },
+  cluster: {
+    title: "Cluster",
+    unknown: "Cluster state unknown",
+    noQuorum: "no quorum",
+    summary: (up: number, voters: number, spare: number) =>
+      `${up} of ${voters} replicas · ${spare < 0 ? "no quorum" : `${NUMBERS[spare] ?? spare} may fail`}`,
+    gateway: "Gateway",
+    membership: "Membership",
+    answers: "answers",
+    absent: "does not answer",
+    replica: "Replica",
+    role: "Role",
+    ballot: "Ballot",
+    decided: "Decided",
+    applied: "Applied",
+    lag: "Lag",
+    suspected: "suspected",
+    roles: { leader: "leader", follower: "follower", candidate: "candidate", unreachable: "unreachable" },
+    epoch: "Epoch",
+    open: "Show the cluster",
+  },
+  regions: { rooms: "Rooms", account: "Account", room: "Room" },
+  languages: "Language",
+};
+
+export type Words = typeof en;
