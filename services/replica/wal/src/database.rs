@@ -30,6 +30,9 @@ pub(crate) const PAGE_BYTES: i64 = 4096;
 /// back rarely: enough for the upper levels of the tree and the pages of some transactions.
 const CACHE_KIB: i64 = -8192;
 
+/// Prepared statements that are kept: more than this crate has.
+const STATEMENTS_MAX: usize = 32;
+
 /// What the WAL file is cut to after a checkpoint if one huge transaction made it longer. Twice
 /// the size at which checkpoints start: in normal operation the file is never cut, for a file
 /// that is reused commits faster than one that grows.
@@ -178,6 +181,7 @@ fn connect(path: &Path) -> Result<Connection, Error> {
 /// in memory (no -shm file) and locks out every other process.
 fn configure(connection: &Connection, path: &Path) -> Result<(), Error> {
     let failed = |source| Error::sqlite("open", path, source);
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     // Nobody else may hold a lock, so waiting for one is pointless.
     connection
         .busy_timeout(std::time::Duration::ZERO)

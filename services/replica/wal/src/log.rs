@@ -138,7 +138,8 @@ impl Wal {
         }
     }
 
-    /// All founders hold the genesis: from here on this node may vote, in the first epoch.
+    /// All founders hold the genesis: from here on this node may vote; a founder in the first
+    /// epoch, a node that joined later once it activates one.
     pub fn confirm_genesis(&mut self) -> Result<(), Error> {
         if self.state.meta.identity.genesis.is_none() {
             return Err(self.no_identity("genesis"));
@@ -148,7 +149,14 @@ impl Wal {
         }
         self.update_meta(|meta| {
             meta.identity.confirmed = true;
-            meta.identity.active_epoch = meta.identity.active_epoch.max(Epoch::FIRST);
+            let node = meta
+                .identity
+                .genesis
+                .as_ref()
+                .map(|genesis| genesis.node_id);
+            if node.is_some_and(|node| node <= NodeId::GENESIS_MAX) {
+                meta.identity.active_epoch = meta.identity.active_epoch.max(Epoch::FIRST);
+            }
         })
     }
 

@@ -6,7 +6,15 @@
 //!
 //! The two are told apart by what follows the first bad frame. One connection writes, and syncs
 //! at every commit, so at most the last transaction can be torn. The WAL's salts change each time
-//! it starts over, so leftovers of earlier rounds do not count.
+//! it starts over, so leftovers of earlier rounds do not count. A commit mark of this round
+//! after the first bad frame therefore means damage, with one exception that cannot be told
+//! from it: a power loss in the middle of the last fsync, when the disk had written the last
+//! frame of the transaction but not an earlier one. It is refused as well. That costs a node
+//! that could have gone on; the opposite guess could cost an acknowledged entry.
+//!
+//! The other ambiguous place is the last frame: damage there looks like a torn tail, and is
+//! taken for one, since `kill -9` leaves that. The writer's seal keeps what was acknowledged out
+//! of that place whenever it pauses.
 //!
 //! Format: <https://www.sqlite.org/fileformat.html#the_write_ahead_log>
 

@@ -160,6 +160,10 @@ impl Drop for Writer {
 impl Wal {
     /// Hands the log to a thread of its own. Refused before the identity is confirmed: nobody
     /// votes earlier (section 2.10).
+    ///
+    /// `report` must never wait for the thread that calls [`Handle::persist`], or both wait for
+    /// ever. Completions are cumulative: keeping the last one only is enough, and a queue with
+    /// room for [`REQUESTS_MAX`] never fills.
     pub fn spawn(self, report: Box<dyn Fn(Completion) + Send>) -> Result<Writer, Error> {
         self.require_confirmed()?;
         let (sender, requests) = sync_channel(REQUESTS_MAX);
