@@ -74,8 +74,9 @@ fn measure(dir: &std::path::Path, outstanding: u64) {
                 .persist(PersistSeq(sent), vec![PersistOp::Accept(vec![entry]), hint])
                 .unwrap();
         }
-        let (at, Completion::Persisted { seq, .. }) = completions.recv().unwrap() else {
-            panic!("the disk failed")
+        let (at, seq) = match completions.recv().unwrap() {
+            (at, Completion::Persisted { seq, .. }) => (at, seq),
+            (_, Completion::Fatal(error)) => panic!("{error}"),
         };
         commits += 1;
         for number in done..seq.0 {
