@@ -350,7 +350,7 @@ fn a_full_file_system_loses_nothing_that_was_reported() {
     let durable = String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(durable_rows)
-        .last()
+        .next_back()
         .unwrap();
     let refused = Wal::open(disk.0.path()).unwrap_err();
     assert!(matches!(refused, Error::LowSpace { .. }), "{refused}");
