@@ -46,6 +46,9 @@ pub const CACHED_ROWS_MAX: usize = 32_768;
 pub const STATEMENTS_CACHED_MAX: usize = 64;
 /// Size of a page of state.db: 15 % faster than 4 KiB for rows of messages.
 pub const SQLITE_PAGE_BYTES: u32 = 8 * 1024;
+/// Memory for pages of the writer. A transaction larger than it spills to the WAL early; the
+/// places where rows are added are a few pages per table and one per busy room.
+pub const SQLITE_CACHE_KIB: i64 = 16 * 1024;
 /// Pages in the WAL after which a commit checkpoints it: 32 MiB, so that the syncs of a
 /// checkpoint are shared by some hundred thousand messages.
 pub const CHECKPOINT_PAGES: u32 = 4096;

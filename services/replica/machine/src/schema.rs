@@ -49,6 +49,10 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, Error> {
     connection
         .pragma_update(None, "wal_autocheckpoint", limits::CHECKPOINT_PAGES)
         .map_err(failed)?;
+    // Negative: KiB instead of pages.
+    connection
+        .pragma_update(None, "cache_size", -limits::SQLITE_CACHE_KIB)
+        .map_err(failed)?;
     connection
         .pragma_update(None, "cell_size_check", true)
         .map_err(failed)?;
