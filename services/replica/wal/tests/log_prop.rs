@@ -152,7 +152,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     /// Property: every transaction that returned is there as a whole, after any restarts and
     /// crashes; `disk_seq` counts the transactions.

@@ -31,6 +31,11 @@ fn next(completions: &Receiver<Completion>) -> Completion {
     completions.recv_timeout(Duration::from_secs(20)).unwrap()
 }
 
+/// Whether this reports the request with that number.
+fn is_persisted(completion: &Completion, number: u64) -> bool {
+    matches!(completion, Completion::Persisted { seq, .. } if seq.0 == number)
+}
+
 /// Rows read through the handle.
 fn read(handle: &Handle, from: Slot, upto: Slot) -> Result<Vec<Entry>, Error> {
     let (sender, rows) = channel();
@@ -228,9 +233,7 @@ fn the_wal_stays_bounded_under_load() {
             .persist(PersistSeq(number), vec![PersistOp::Accept(vec![row])])
             .unwrap();
         if number % 10 == 0 {
-            while !matches!(next(&completions), Completion::Persisted { seq, .. } if seq.0 == number)
-            {
-            }
+            while !is_persisted(&next(&completions), number) {}
             let length = std::fs::metadata(dir.path().join("log.db-wal"))
                 .unwrap()
                 .len();
