@@ -1,0 +1,305 @@
+//! The loop that owns the core: inputs in, outputs executed.
+//!
+//! It has a thread of its own, so that nothing else delays a heartbeat. In each turn it gives
+//! the core everything that is ready, up to a bound, and then executes what the core asked for,
+//! in order. It never waits for a disk, a peer or the state machine: what comes back from them
+//! is in [`Signals`] and in bounded channels.
+
+mod execute;
+mod proposals;
+mod space;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use ops::shutdown::Token;
+use paxos::Core;
+use paxos::ids::{Millis, NodeId, PersistSeq, Slot, Timestamp};
+use paxos::input::Input;
+use paxos::limits::TICK_MS;
+use paxos::message::Message;
+use paxos::output::Output;
+use paxos::status::Status;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use crate::apply;
+use crate::limits::{PEER_FRAMES_IN_MAX, STATUS_EVERY, SUBMISSIONS_QUEUE_MAX, TURN_INPUTS_MAX};
+use crate::peers::Peers;
+use crate::signals::Signals;
+use crate::waiters::{Submission, Waiters};
+use proposals::Proposals;
+pub(crate) use space::watch_space;
+
+/// What came from a peer in one frame, checked.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    /// Who sent it; authenticated.
+    pub(crate) from: NodeId,
+    /// In the order in which they were sent.
+    pub(crate) messages: Vec<Message>,
+}
+
+/// How the rest of the process reaches the driver. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Handle {
+    /// From the streams of peers.
+    pub(crate) inbound: mpsc::Sender<Inbound>,
+    /// From the streams of gateways.
+    pub(crate) submissions: mpsc::Sender<Vec<Submission>>,
+    /// Questions about the present state.
+    questions: mpsc::Sender<oneshot::Sender<Status>>,
+    /// The state a moment ago.
+    status: watch::Receiver<Status>,
+}
+
+/// The state of a driver that is stuck (a test may hold it) is the last one it told.
+const QUESTION_TIMEOUT: Duration = Duration::from_millis(200);
+/// Questions that wait. More than one person has.
+const QUESTIONS_MAX: usize = 64;
+
+impl Handle {
+    /// The state as of this call, or the last known one when the driver does not answer.
+    pub(crate) async fn status_now(&self) -> Status {
+        let (reply, answer) = oneshot::channel();
+        if self.questions.try_send(reply).is_ok()
+            && let Ok(Ok(status)) = tokio::time::timeout(QUESTION_TIMEOUT, answer).await
+        {
+            return status;
+        }
+        self.status()
+    }
+
+    /// The state a moment ago.
+    pub(crate) fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+}
+
+/// The other ends of a [`Handle`].
+#[derive(Debug)]
+struct Inputs {
+    inbound: mpsc::Receiver<Inbound>,
+    submissions: mpsc::Receiver<Vec<Submission>>,
+    questions: mpsc::Receiver<oneshot::Sender<Status>>,
+}
+
+/// What the driver works with.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// The protocol.
+    pub(crate) core: Core,
+    /// The log's writer.
+    pub(crate) wal: wal::Handle,
+    /// The other voters.
+    pub(crate) peers: Peers,
+    /// The thread that applies.
+    pub(crate) apply: apply::Queue,
+    /// Who waits for answers.
+    pub(crate) waiters: Arc<Waiters>,
+    /// What the other threads tell.
+    pub(crate) signals: Arc<Signals>,
+    /// The moment that is 0 for the core.
+    pub(crate) started: Instant,
+}
+
+/// The loop's state.
+pub(crate) struct Driver {
+    core: Core,
+    inputs: Inputs,
+    /// Read by [`Handle::status`].
+    status: watch::Sender<Status>,
+    out: Vec<Output>,
+    wal: wal::Handle,
+    peers: Peers,
+    apply: apply::Queue,
+    waiters: Arc<Waiters>,
+    signals: Arc<Signals>,
+    proposals: Proposals,
+    started: Instant,
+    /// What was told to the core.
+    persisted: PersistSeq,
+    applied: Slot,
+    next_status: Instant,
+    next_tick: Instant,
+}
+
+/// What woke the driver.
+enum Woken {
+    /// Time, or news in the signals.
+    Look,
+    Inbound(Inbound),
+    Submissions(Vec<Submission>),
+    Question(oneshot::Sender<Status>),
+    /// Asked to stop, or everybody who could say something is gone.
+    Stop,
+}
+
+impl Driver {
+    /// A driver and the way to reach it.
+    pub(crate) fn new(parts: Parts) -> (Self, Handle) {
+        let Parts {
+            core,
+            wal,
+            peers,
+            apply,
+            waiters,
+            signals,
+            started,
+        } = parts;
+        let (inbound, inbound_receiver) = mpsc::channel(PEER_FRAMES_IN_MAX);
+        let (submissions, submissions_receiver) = mpsc::channel(SUBMISSIONS_QUEUE_MAX);
+        let (questions, questions_receiver) = mpsc::channel(QUESTIONS_MAX);
+        let status = watch::Sender::new(core.status());
+        let handle = Handle {
+            inbound,
+            submissions,
+            questions,
+            status: status.subscribe(),
+        };
+        let now = Instant::now();
+        let driver = Self {
+            inputs: Inputs {
+                inbound: inbound_receiver,
+                submissions: submissions_receiver,
+                questions: questions_receiver,
+            },
+            status,
+            out: Vec::new(),
+            wal,
+            peers,
+            apply,
+            waiters,
+            applied: signals.applied(),
+            signals,
+            proposals: Proposals::new(),
+            core,
+            started,
+            persisted: PersistSeq(0),
+            next_status: now,
+            next_tick: now,
+        };
+        (driver, handle)
+    }
+
+    /// Runs until `stop`.
+    pub(crate) async fn run(mut self, stop: Token) {
+        let mut ticks = interval(Duration::from_millis(TICK_MS));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let woken = self.wait(&mut ticks, &stop).await;
+            if matches!(woken, Woken::Stop) {
+                break;
+            }
+            self.turn(woken);
+        }
+        self.waiters.close();
+    }
+
+    async fn wait(&mut self, ticks: &mut Interval, stop: &Token) -> Woken {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Woken::Stop,
+            () = self.signals.risen() => Woken::Look,
+            inbound = self.inputs.inbound.recv() => inbound.map_or(Woken::Stop, Woken::Inbound),
+            group = self.inputs.submissions.recv() => {
+                group.map_or(Woken::Stop, Woken::Submissions)
+            }
+            _ = ticks.tick() => Woken::Look,
+            question = self.inputs.questions.recv() => {
+                question.map_or(Woken::Stop, Woken::Question)
+            }
+        }
+    }
+
+    /// Takes what is ready, then executes what the core asks for.
+    fn turn(&mut self, woken: Woken) {
+        let now = self.now();
+        self.take_signals(now);
+        match woken {
+            Woken::Inbound(inbound) => self.take_inbound(now, inbound),
+            Woken::Submissions(group) => self.take_submissions(group),
+            Woken::Question(reply) => self.answer(reply),
+            Woken::Look | Woken::Stop => {}
+        }
+        for _ in 0..TURN_INPUTS_MAX {
+            let Ok(inbound) = self.inputs.inbound.try_recv() else {
+                break;
+            };
+            self.take_inbound(now, inbound);
+        }
+        for _ in 0..SUBMISSIONS_QUEUE_MAX {
+            let Ok(group) = self.inputs.submissions.try_recv() else {
+                break;
+            };
+            self.take_submissions(group);
+        }
+        self.tick_if_due(now);
+        self.execute(now);
+        // What was decided in this turn may have made room for what was gathered.
+        self.propose(now);
+        self.execute(now);
+        while let Ok(reply) = self.inputs.questions.try_recv() {
+            self.answer(reply);
+        }
+        self.publish();
+    }
+
+    fn take_signals(&mut self, now: Millis) {
+        let persisted = self.signals.persisted();
+        if persisted > self.persisted {
+            self.persisted = persisted;
+            self.step(now, Input::Persisted { seq: persisted });
+        }
+        let applied = self.signals.applied();
+        if applied > self.applied {
+            self.applied = applied;
+            self.step(now, Input::Applied { slot: applied });
+        }
+    }
+
+    fn take_inbound(&mut self, now: Millis, inbound: Inbound) {
+        let Inbound { from, messages } = inbound;
+        for message in messages {
+            self.step(now, Input::Message { from, message });
+        }
+    }
+
+    fn tick_if_due(&mut self, now: Millis) {
+        let clock = Instant::now();
+        if clock >= self.next_tick {
+            self.next_tick = clock + Duration::from_millis(TICK_MS);
+            self.step(now, Input::Tick);
+        }
+    }
+
+    fn step(&mut self, now: Millis, input: Input) {
+        self.core.step(now, input, &mut self.out);
+    }
+
+    fn answer(&self, reply: oneshot::Sender<Status>) {
+        // Nobody waits any more: nothing to do.
+        let _ = reply.send(self.core.status());
+    }
+
+    fn publish(&mut self) {
+        let clock = Instant::now();
+        if clock >= self.next_status {
+            self.next_status = clock + STATUS_EVERY;
+            self.status.send_replace(self.core.status());
+        }
+    }
+
+    fn now(&self) -> Millis {
+        let elapsed = self.started.elapsed().as_millis();
+        Millis(u64::try_from(elapsed).unwrap_or(u64::MAX))
+    }
+}
+
+/// For display only: the core makes it strictly increasing.
+fn wall_clock() -> Timestamp {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,135 @@
+//! Executes what the core asks for, in order.
+
+use paxos::ids::{Epoch, Millis, NodeId, Slot};
+use paxos::limits::PAGE_BYTES;
+use paxos::message::{Message, Rows};
+use paxos::output::{Event, Output, PersistOp};
+
+use super::Driver;
+use crate::failpoints;
+use crate::fatal;
+use crate::peers::Peers;
+
+impl Driver {
+    /// Executes all outputs of this turn.
+    pub(super) fn execute(&mut self, _now: Millis) {
+        let mut outputs = std::mem::take(&mut self.out);
+        let sends_rows = outputs.iter().any(sends_rows);
+        if sends_rows {
+            failpoints::pass(failpoints::BEFORE_SEND_ACCEPT);
+        }
+        for output in outputs.drain(..) {
+            self.execute_one(output);
+        }
+        // The vector is used again; nothing was added to `self.out` meanwhile.
+        self.out = outputs;
+        self.apply.flush();
+        if sends_rows {
+            self.pass_after_send();
+        }
+    }
+
+    fn execute_one(&mut self, output: Output) {
+        match output {
+            Output::Persist { seq, ops } => {
+                if ops.iter().any(|op| matches!(op, PersistOp::Accept(_))) {
+                    failpoints::pass(failpoints::BEFORE_PERSIST);
+                }
+                // Stopped: it has reported why and ends the process, or the process ends.
+                let _ = self.wal.persist(seq, ops);
+            }
+            Output::Send { to, message } => self.peers.send(to, message),
+            Output::Apply { entries } => self.apply.push(entries),
+            Output::ServeRows { to, from, upto } => self.serve_rows(to, from, upto),
+            Output::Proposed { token, slot, .. } => self.on_proposed(token, slot),
+            Output::Rejected { token, reason } => self.on_rejected(token, reason),
+            Output::Trace(event) => self.on_event(event),
+            Output::Halt { reason } => fatal::halted(reason),
+        }
+    }
+
+    /// Has the log's writer read a page and send it.
+    fn serve_rows(&self, to: NodeId, from: Slot, upto: Slot) {
+        let peers = self.peers.clone();
+        let epoch = self.core.status().epoch;
+        let reply = Box::new(move |read| send_rows(&peers, to, epoch, upto, read));
+        // Stopped: the asker asks another replica.
+        let _ = self.wal.read(from, upto, PAGE_BYTES, reply);
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Decided(slot) => self.on_decided(slot),
+            Event::SteppedDown(ballot) => {
+                tracing::info!(%ballot, "stopped leading or campaigning");
+                self.on_stepped_down();
+            }
+            Event::Campaigning(ballot) => tracing::info!(%ballot, "campaigning"),
+            Event::Leading(ballot) => tracing::info!(%ballot, "leading"),
+            Event::Following(ballot) => {
+                tracing::info!(%ballot, leader = %ballot.node, "following");
+            }
+            Event::Leaderless => tracing::info!("no leader is believed"),
+            Event::QuorumConnected(true) => tracing::info!("a majority is heard"),
+            Event::QuorumConnected(false) => {
+                tracing::warn!("no majority is heard: nothing can be committed until one is");
+            }
+            Event::SuffixDropped {
+                from,
+                upto,
+                hole: true,
+            } => tracing::error!(
+                %from, %upto,
+                "a hole in what the acceptors reported, which in-order acceptance excludes; \
+                 please report it and keep all logs"
+            ),
+            Event::SuffixDropped {
+                from,
+                upto,
+                hole: false,
+            } => {
+                tracing::info!(%from, %upto, "rows that cannot have been chosen are left out");
+            }
+            Event::CatchingUp { from, upto } => {
+                tracing::debug!(%from, %upto, "fetching decided rows");
+            }
+        }
+    }
+
+    #[cfg(feature = "failpoints")]
+    fn pass_after_send(&self) {
+        failpoints::pass_after(failpoints::AFTER_SEND_ACCEPT, || self.peers.flush());
+    }
+
+    #[cfg(not(feature = "failpoints"))]
+    fn pass_after_send(&self) {
+        failpoints::pass(failpoints::AFTER_SEND_ACCEPT);
+    }
+}
+
+fn sends_rows(output: &Output) -> bool {
+    matches!(output, Output::Send { message: Message::Accept(accept), .. }
+        if !accept.entries.is_empty())
+}
+
+fn send_rows(
+    peers: &Peers,
+    to: NodeId,
+    epoch: Epoch,
+    decided: Slot,
+    read: Result<Vec<paxos::Entry>, wal::Error>,
+) {
+    match read {
+        Ok(entries) => peers.send(
+            to,
+            Message::Rows(Rows {
+                epoch,
+                entries,
+                decided,
+            }),
+        ),
+        // It asks again, here or elsewhere.
+        Err(wal::Error::Busy) => {}
+        Err(error) => tracing::error!(%to, %error, "cannot serve decided rows to a peer"),
+    }
+}

@@ -1,0 +1,189 @@
+//! Clients' commands: gathered, proposed, followed until they are decided.
+//!
+//! Each command is in one of three places: gathered (no slot), in flight (a slot, undecided),
+//! or decided, from where on the thread that applies answers it. Whoever is in the first two
+//! when this replica stops leading is told so.
+
+use std::collections::VecDeque;
+
+use paxos::entry::EntryKind;
+use paxos::ids::{Millis, NodeId, ProposalToken, Slot};
+use paxos::input::Input;
+use paxos::output::{Output, RejectReason};
+use proto::v1::not_accepted::Reason;
+use proto::v1::progress::Stage;
+
+use super::{Driver, wall_clock};
+use crate::failpoints;
+use crate::gather::{Batch, Gather};
+use crate::waiters::{Key, Submission};
+
+/// The proposals of this replica.
+#[derive(Debug)]
+pub(super) struct Proposals {
+    gather: Gather,
+    last_token: ProposalToken,
+    /// Given to the core in this turn; its answers are among the outputs to be executed.
+    offered: VecDeque<(ProposalToken, Batch)>,
+    /// Proposed at the present ballot and undecided, in slot order.
+    in_flight: VecDeque<(Slot, Vec<Key>)>,
+}
+
+/// How the core answered an offer.
+#[derive(PartialEq, Eq)]
+enum Answered {
+    Placed,
+    Full,
+    Refused,
+}
+
+impl Proposals {
+    pub(super) fn new() -> Self {
+        Self {
+            gather: Gather::default(),
+            last_token: ProposalToken(0),
+            offered: VecDeque::new(),
+            in_flight: VecDeque::new(),
+        }
+    }
+
+    /// Slots proposed here, or about to be, that are not decided.
+    fn undecided_slots(&self) -> u64 {
+        (self.in_flight.len() + self.offered.len()) as u64
+    }
+
+    /// The batch that was offered under a token.
+    fn take_offered(&mut self, token: ProposalToken) -> Option<Batch> {
+        self.offered
+            .pop_front_if(|(offered, _)| *offered == token)
+            .map(|(_, batch)| batch)
+    }
+}
+
+impl Driver {
+    /// Enters commands as waiting and gathers those that are new.
+    pub(super) fn take_submissions(&mut self, group: Vec<Submission>) {
+        let fresh = self.waiters.enter(group);
+        let mut refused = Vec::new();
+        if self.signals.is_space_low() {
+            refused.extend(fresh.into_iter().map(|(key, ..)| key));
+            self.waiters.refuse(&refused, Reason::NoSpace, None);
+            return;
+        }
+        for command in fresh {
+            refused.extend(self.proposals.gather.push(command));
+        }
+        if !refused.is_empty() {
+            self.waiters.refuse(&refused, Reason::Overloaded, None);
+        }
+    }
+
+    /// Proposes what is gathered, as far as it is time for it.
+    pub(super) fn propose(&mut self, now: Millis) {
+        while let Some(batch) = self
+            .proposals
+            .gather
+            .next_batch(self.proposals.undecided_slots())
+        {
+            failpoints::pass(failpoints::BEFORE_PROPOSE);
+            if self.offer(now, batch) != Answered::Placed {
+                return;
+            }
+            failpoints::pass(failpoints::AFTER_PROPOSE_BEFORE_SEND);
+        }
+    }
+
+    fn offer(&mut self, now: Millis, batch: Batch) -> Answered {
+        let token = ProposalToken(self.proposals.last_token.0 + 1);
+        self.proposals.last_token = token;
+        let propose = Input::Propose {
+            token,
+            kind: EntryKind::Batch,
+            payload: batch.payload.clone(),
+            wall_clock: wall_clock(),
+        };
+        self.proposals.offered.push_back((token, batch));
+        let before = self.out.len();
+        self.step(now, propose);
+        let answer = self
+            .out
+            .iter()
+            .skip(before)
+            .find_map(|output| match output {
+                Output::Proposed { .. } => Some(Answered::Placed),
+                Output::Rejected {
+                    reason: RejectReason::WindowFull,
+                    ..
+                } => Some(Answered::Full),
+                Output::Rejected { .. } => Some(Answered::Refused),
+                _ => None,
+            });
+        // A halted core answers nothing; the process ends with this turn.
+        answer.unwrap_or(Answered::Refused)
+    }
+
+    /// The core gave a batch a slot.
+    pub(super) fn on_proposed(&mut self, token: ProposalToken, slot: Slot) {
+        let Some(batch) = self.proposals.take_offered(token) else {
+            return;
+        };
+        self.waiters.progress(&batch.keys, slot, Stage::Proposed);
+        self.proposals.in_flight.push_back((slot, batch.keys));
+    }
+
+    /// The core gave it none.
+    pub(super) fn on_rejected(&mut self, token: ProposalToken, reason: RejectReason) {
+        let Some(batch) = self.proposals.take_offered(token) else {
+            return;
+        };
+        let (reason, leader) = match reason {
+            RejectReason::WindowFull => {
+                self.proposals.gather.give_back(batch);
+                return;
+            }
+            RejectReason::NotLeader { leader } => self.not_leader(leader),
+            RejectReason::NoQuorum => (Reason::NoQuorum, None),
+            RejectReason::TooLarge => (Reason::TooLarge, None),
+        };
+        self.waiters.refuse(&batch.keys, reason, leader);
+        // The same holds for all that wait behind it, if it is not about this batch.
+        if reason != Reason::TooLarge {
+            let keys = self.proposals.gather.drain();
+            self.waiters.refuse(&keys, reason, leader);
+        }
+    }
+
+    /// The commit index rose: what is in flight up to it will be applied here.
+    pub(super) fn on_decided(&mut self, decided: Slot) {
+        while let Some((slot, keys)) = self
+            .proposals
+            .in_flight
+            .pop_front_if(|(slot, _)| *slot <= decided)
+        {
+            self.waiters.progress(&keys, slot, Stage::Chosen);
+        }
+    }
+
+    /// This replica stopped leading: the fate of what is undecided is not known here.
+    pub(super) fn on_stepped_down(&mut self) {
+        let (reason, leader) = self.not_leader(self.core.status().leader);
+        let mut keys = self.proposals.gather.drain();
+        keys.extend(
+            self.proposals
+                .in_flight
+                .drain(..)
+                .flat_map(|(_, keys)| keys),
+        );
+        self.waiters.refuse(&keys, reason, leader);
+    }
+
+    /// Without a leader and without a majority nobody else can take a command either.
+    fn not_leader(&self, leader: Option<NodeId>) -> (Reason, Option<NodeId>) {
+        let leader = leader.filter(|node| *node != self.core.status().node);
+        if leader.is_none() && !self.core.status().quorum_connected {
+            (Reason::NoQuorum, None)
+        } else {
+            (Reason::NotLeader, leader)
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What can go wrong, and the only mapping to gRPC status.
+
+use std::io;
+
+use machine::Denied;
+use paxos::ids::Slot;
+use tonic::{Code, Status};
+use uuid::Uuid;
+
+use crate::genesis::Invalid;
+
+/// Why a replica cannot start, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Somebody else has the directory.
+    #[error("another replica runs on this data directory: {0}")]
+    InUse(#[source] wal::Error),
+    /// The log cannot be opened or written.
+    #[error("the disk of this replica cannot be used: {0}")]
+    Log(#[source] wal::Error),
+    /// The state cannot be opened or brought forward.
+    #[error("the state on this replica's disk cannot be used: {0}")]
+    State(#[from] machine::Error),
+    /// The genesis on disk cannot be read.
+    #[error("the genesis in log.db is not valid ({0}); keep the directory for analysis")]
+    Genesis(#[from] Invalid),
+    /// The listener ended.
+    #[error("serving gRPC failed: {0}")]
+    Serve(#[from] tonic::transport::Error),
+    /// The reflection service cannot be made.
+    #[error("the descriptors for gRPC reflection are not valid: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// The system gave no thread, or no address.
+    #[error("cannot {doing}: {source}")]
+    System {
+        /// Verb and object.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A task of this process panicked.
+    #[error("bug: {0} ended with a panic; please report it")]
+    Panicked(&'static str),
+}
+
+impl From<wal::Error> for Error {
+    fn from(error: wal::Error) -> Self {
+        match error {
+            wal::Error::InUse { .. } => Self::InUse(error),
+            _ => Self::Log(error),
+        }
+    }
+}
+
+/// Why a request is not answered.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error("this replica does not belong to a cluster yet")]
+    Unformed,
+    #[error("this replica is stopping")]
+    Stopping,
+    #[error("this replica's disk belongs to another cluster: {0}")]
+    Foreign(String),
+    #[error("shard {found} is not here; this replica is of shard {own}")]
+    Shard { found: u32, own: u32 },
+    #[error("behind: slot {applied} is applied here, {wanted} is wanted")]
+    Behind { applied: Slot, wanted: Slot },
+    #[error("too many {0} at this replica; try again")]
+    Busy(&'static str),
+    #[error("the reader fell too far behind; come again with its last slot")]
+    Lagging,
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    #[error("not a member of the room")]
+    NotMember,
+    #[error("{0}")]
+    Bad(String),
+    #[error("{0}")]
+    Stranger(String),
+    #[error("{0}")]
+    Genesis(String),
+    #[error("the state cannot be read: {0}")]
+    State(#[from] machine::Error),
+    #[error("the log cannot be read: {0}")]
+    Log(#[from] wal::Error),
+}
+
+impl From<Denied> for Refused {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::NoSuchRoom => Self::NotFound("room"),
+            Denied::NotMember => Self::NotMember,
+        }
+    }
+}
+
+impl From<Refused> for Status {
+    fn from(refused: Refused) -> Self {
+        let code = match &refused {
+            Refused::Unformed
+            | Refused::Stopping
+            | Refused::Foreign(_)
+            | Refused::Behind { .. }
+            | Refused::Log(wal::Error::Busy | wal::Error::Stopped) => Code::Unavailable,
+            Refused::Shard { .. } | Refused::Genesis(_) => Code::FailedPrecondition,
+            Refused::Busy(_) | Refused::Lagging => Code::ResourceExhausted,
+            Refused::NotFound(_) => Code::NotFound,
+            Refused::NotMember => Code::PermissionDenied,
+            Refused::Bad(_) => Code::InvalidArgument,
+            Refused::Stranger(_) => Code::Unauthenticated,
+            Refused::Log(wal::Error::Compacted { .. }) => Code::OutOfRange,
+            Refused::State(error) => {
+                tracing::error!(error = ops::errors::chain(error), "cannot read the state");
+                Code::Internal
+            }
+            Refused::Log(error) => {
+                tracing::error!(error = ops::errors::chain(error), "cannot read the log");
+                Code::Internal
+            }
+        };
+        Self::new(code, refused.to_string())
+    }
+}
+
+/// A status of another service in words, without its metadata.
+pub(crate) fn plain(status: &Status) -> String {
+    let source = std::error::Error::source(status).map(ops::errors::chain);
+    match (status.message(), source) {
+        ("", None) => format!("{:?}", status.code()),
+        (words, None) => words.to_owned(),
+        (words, Some(source)) => format!("{words}: {source}"),
+    }
+}
+
+/// A genesis that this disk cannot take.
+pub(crate) fn genesis_refused(disk_id: Uuid, why: impl std::fmt::Display) -> Refused {
+    Refused::Genesis(format!("disk {disk_id} cannot take this genesis: {why}"))
+}

@@ -1,0 +1,167 @@
+//! What a replica tells the membership service, again and again. Nothing here decides anything:
+//! a member goes on without it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use paxos::ids::NodeId;
+use paxos::status::RoleName;
+use proto::v1::heartbeat_request::Kind;
+use proto::v1::membership_client::MembershipClient;
+use proto::v1::{HeartbeatRequest, HeartbeatResponse, RegisterRequest, ReplicaHeartbeat, server};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+
+use crate::errors::plain;
+use crate::limits::{HEARTBEAT_MAX, HEARTBEAT_MIN, MEMBERSHIP_TIMEOUT, REGISTER_EVERY};
+use crate::logs::Seldom;
+use crate::role::{Member, Shared};
+
+/// Speaks with the service at one address.
+pub(crate) struct Membership {
+    client: MembershipClient<Channel>,
+    url: String,
+    /// For failures that last.
+    unreachable: Seldom,
+    waiting: Seldom,
+}
+
+impl Membership {
+    /// Connects when there is something to say, and again after every failure.
+    pub(crate) fn new(url: &str) -> Result<Self, tonic::transport::Error> {
+        let channel = Endpoint::from_shared(url.to_owned())?
+            .connect_timeout(MEMBERSHIP_TIMEOUT)
+            .timeout(MEMBERSHIP_TIMEOUT)
+            .tcp_nodelay(true)
+            .connect_lazy();
+        Ok(Self {
+            client: MembershipClient::new(channel),
+            url: url.to_owned(),
+            unreachable: Seldom::default(),
+            waiting: Seldom::default(),
+        })
+    }
+
+    /// Asks for a cluster until the task is ended: until the genesis is confirmed.
+    pub(crate) async fn register(&mut self, shared: &Shared) {
+        loop {
+            match self.register_once(shared).await {
+                Ok(waiting_for) => {
+                    self.unreachable.reset();
+                    if self.waiting.due() {
+                        tracing::info!(waiting_for, "registered with membership");
+                    }
+                }
+                Err(status) => self.report(&status, "a new replica waits for membership"),
+            }
+            tokio::time::sleep(REGISTER_EVERY).await;
+        }
+    }
+
+    /// Tells that a member is alive, until the task is ended.
+    pub(crate) async fn beat(&mut self, shared: &Shared, member: &Arc<Member>) {
+        let mut wait = HEARTBEAT_MIN;
+        let mut registered = false;
+        loop {
+            if !registered {
+                // So that a service that lost its disk learns of this one. It is refused as the
+                // heartbeat is, which says so.
+                registered = self.register_once(shared).await.is_ok();
+            }
+            match self.client.heartbeat(heartbeat(shared, member)).await {
+                Ok(response) => {
+                    self.unreachable.reset();
+                    shared.set_foreign(None);
+                    wait = learn(member, response.into_inner());
+                }
+                Err(status) => {
+                    registered = false;
+                    self.refused(shared, &status);
+                }
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn register_once(&mut self, shared: &Shared) -> Result<String, Status> {
+        let identity = shared.identity();
+        let request = RegisterRequest {
+            disk_id: identity.disk_id.to_string(),
+            address: shared.address.clone(),
+            genesis: shared.genesis(),
+            confirmed: identity.confirmed,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        Ok(self
+            .client
+            .register(request)
+            .await?
+            .into_inner()
+            .waiting_for)
+    }
+
+    fn refused(&mut self, shared: &Shared, status: &Status) {
+        if status.code() != Code::FailedPrecondition {
+            self.report(status, "no heartbeat; the chat goes on without membership");
+            return;
+        }
+        let why = plain(status);
+        if self.unreachable.due() {
+            tracing::error!(
+                membership = self.url,
+                why,
+                "this replica's disk belongs to another cluster or node than membership knows: \
+                 it serves no clients; mount the right directory, or correct MEMBERSHIP"
+            );
+        }
+        shared.set_foreign(Some(why));
+    }
+
+    fn report(&mut self, status: &Status, what: &str) {
+        if self.unreachable.due() {
+            tracing::warn!(
+                membership = self.url,
+                error = plain(status),
+                "membership does not answer: {what}; trying again"
+            );
+        }
+    }
+}
+
+fn heartbeat(shared: &Shared, member: &Member) -> HeartbeatRequest {
+    let status = member.driver.status();
+    let unheard = status.peers.iter().filter(|(_, peer)| !peer.heard);
+    let replica = ReplicaHeartbeat {
+        node: status.node.0,
+        disk_id: member.cluster.disk_id.to_string(),
+        address: shared.address.clone(),
+        leading: status.role == RoleName::Leader && status.quorum_connected,
+        decided: status.decided.0,
+        applied: member.signals.applied().0,
+        unheard: unheard.map(|(node, _)| node.0).collect(),
+    };
+    HeartbeatRequest {
+        cluster_id: member.cluster.cluster_id.to_string(),
+        kind: Some(Kind::Replica(replica)),
+    }
+}
+
+/// Notes where the others are, and answers when to speak again.
+fn learn(member: &Member, response: HeartbeatResponse) -> Duration {
+    let mut addresses = BTreeMap::new();
+    for server in response.servers {
+        let node = NodeId(server.node);
+        let known = member.cluster.voters.get(&node);
+        // A node is one disk for ever: an address of another one is not its address.
+        let same_disk = known.is_some_and(|voter| voter.disk_id.to_string() == server.disk_id);
+        if same_disk && server.role() == server::Role::Voter && !server.address.is_empty() {
+            addresses.insert(node, server.address);
+        }
+    }
+    if let Some(peers) = member.peers.learn(&addresses) {
+        // Stopped: the process ends.
+        let _ = member.wal.remember_peers(peers);
+    }
+    Duration::from_millis(u64::from(response.heartbeat_ms)).clamp(HEARTBEAT_MIN, HEARTBEAT_MAX)
+}

@@ -1,0 +1,178 @@
+//! One task per peer: keeps a stream to it open and feeds it from the outbox.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ops::shutdown::Token;
+use paxos::ids::NodeId;
+use proto::v1::peer_client::PeerClient;
+use proto::v1::{PeerFrame, PeerHello, PeerMessages, peer_frame::Kind};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Endpoint;
+use tonic::{Code, Status};
+
+use super::Peer;
+use crate::errors::plain;
+use crate::genesis::Cluster;
+use crate::limits;
+use crate::logs::Seldom;
+use crate::wire;
+
+/// The first protocol version of the stream.
+pub(crate) const VERSION: u32 = 1;
+
+/// How a stream ended.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("cannot reach it: {0}")]
+    Unreachable(#[source] tonic::transport::Error),
+    #[error("it does not answer")]
+    Silent,
+    #[error("it refuses this replica: {0}")]
+    Refused(String),
+    #[error("the stream broke: {0}")]
+    Broken(String),
+}
+
+/// Keeps the stream to `peer` open until `shutdown`.
+pub(crate) async fn keep_connected(peer: Arc<Peer>, me: Arc<Cluster>, shutdown: Token) {
+    let mut seldom = Seldom::default();
+    let mut wait = limits::PEER_RECONNECT_MIN;
+    loop {
+        let started = Instant::now();
+        let ended = tokio::select! {
+            ended = stream(&peer, &me) => ended,
+            () = shutdown.cancelled() => return,
+        };
+        peer.outbox.set_open(false);
+        report(&peer, &ended, &mut seldom);
+        // A stream that lasted was fine: begin with the shortest wait again.
+        if started.elapsed() > limits::PEER_RECONNECT_MAX {
+            wait = limits::PEER_RECONNECT_MIN;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(jittered(wait)) => {}
+            () = shutdown.cancelled() => return,
+        }
+        wait = (wait * 2).min(limits::PEER_RECONNECT_MAX);
+    }
+}
+
+/// Replicas that lost the same peer at the same moment should not come back together.
+fn jittered(wait: Duration) -> Duration {
+    wait.mul_f64(rand::random_range(0.75..1.25))
+}
+
+fn report(peer: &Peer, ended: &Ended, seldom: &mut Seldom) {
+    let node = peer.node;
+    let address = peer.address();
+    match ended {
+        // A person has to do something about it.
+        Ended::Refused(why) => {
+            if seldom.due() {
+                tracing::error!(%node, address, why, "a peer refuses this replica");
+            }
+        }
+        _ => {
+            if seldom.due() {
+                tracing::warn!(
+                    %node, address, error = %ended, dropped = peer.outbox.dropped(),
+                    "no stream to a peer; trying again"
+                );
+            }
+        }
+    }
+}
+
+/// Opens one stream and feeds it until it ends.
+async fn stream(peer: &Peer, me: &Cluster) -> Ended {
+    let endpoint = match endpoint(&peer.address()) {
+        Ok(endpoint) => endpoint,
+        Err(error) => return Ended::Unreachable(error),
+    };
+    let channel = match timeout(limits::PEER_CONNECT_TIMEOUT, endpoint.connect()).await {
+        Ok(Ok(channel)) => channel,
+        Ok(Err(error)) => return Ended::Unreachable(error),
+        Err(_) => return Ended::Silent,
+    };
+    let (frames, outgoing) = mpsc::channel(limits::PEER_FRAMES_READY_MAX);
+    // The channel is empty: the hello is its first frame.
+    if frames.send(hello(peer.node, me)).await.is_err() {
+        return Ended::Silent;
+    }
+    let mut client = PeerClient::new(channel);
+    let exchange = client.exchange(ReceiverStream::new(outgoing));
+    let mut replies = match timeout(limits::PEER_CONNECT_TIMEOUT, exchange).await {
+        Ok(Ok(response)) => response.into_inner(),
+        Ok(Err(status)) => return refused_or_broken(&status),
+        Err(_) => return Ended::Silent,
+    };
+    match timeout(limits::PEER_CONNECT_TIMEOUT, replies.message()).await {
+        Ok(Ok(Some(reply))) if reply.node == peer.node.0 => {}
+        Ok(Ok(Some(reply))) => return Ended::Refused(format!("it is node {}", reply.node)),
+        Ok(Ok(None)) => return Ended::Broken("it ended".to_owned()),
+        Ok(Err(status)) => return refused_or_broken(&status),
+        Err(_) => return Ended::Silent,
+    }
+    tracing::info!(node = %peer.node, address = peer.address(), "stream to a peer is open");
+    peer.outbox.set_open(true);
+    tokio::select! {
+        () = feed(peer, &frames) => Ended::Broken("it takes no more frames".to_owned()),
+        // Nothing more is said on it; its end is the news that the peer is gone.
+        reply = replies.message() => match reply {
+            Ok(_) => Ended::Broken("it ended".to_owned()),
+            Err(status) => refused_or_broken(&status),
+        },
+    }
+}
+
+fn refused_or_broken(status: &Status) -> Ended {
+    match status.code() {
+        Code::Unauthenticated => Ended::Refused(status.message().to_owned()),
+        _ => Ended::Broken(plain(status)),
+    }
+}
+
+/// Moves frames from the outbox into the stream. While the peer does not read, the outbox
+/// fills and drops; nobody else waits.
+async fn feed(peer: &Peer, frames: &mpsc::Sender<PeerFrame>) {
+    loop {
+        // Only when the transport has room: until then messages gather into one frame.
+        let Ok(room) = frames.reserve().await else {
+            return;
+        };
+        let messages = peer.outbox.next_frame().await;
+        let messages = messages.iter().map(wire::encode).collect();
+        room.send(PeerFrame {
+            kind: Some(Kind::Messages(PeerMessages { messages })),
+        });
+    }
+}
+
+fn hello(to: NodeId, me: &Cluster) -> PeerFrame {
+    let hello = PeerHello {
+        version: VERSION,
+        cluster_id: me.cluster_id.to_string(),
+        shard: me.shard,
+        from: me.node.0,
+        to: to.0,
+        disk_id: me.disk_id.to_string(),
+    };
+    PeerFrame {
+        kind: Some(Kind::Hello(hello)),
+    }
+}
+
+fn endpoint(address: &str) -> Result<Endpoint, tonic::transport::Error> {
+    let window = u32::try_from(limits::PEER_QUEUE_BYTES_MAX).unwrap_or(u32::MAX >> 1);
+    Ok(Endpoint::from_shared(format!("http://{address}"))?
+        .connect_timeout(limits::PEER_CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(limits::PEER_KEEPALIVE)
+        .keep_alive_timeout(limits::PEER_KEEPALIVE_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(window)
+        .initial_connection_window_size(window))
+}

@@ -1,0 +1,150 @@
+//! What waits to be sent to one peer. Bounded; full means dropped.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use paxos::message::Message;
+use tokio::sync::Notify;
+
+use crate::limits::{
+    PEER_FRAME_BYTES, PEER_FRAME_MESSAGES_MAX, PEER_QUEUE_BYTES_MAX, PEER_QUEUE_MESSAGES_MAX,
+};
+use crate::wire;
+
+/// A queue between the driver, which never waits, and the stream to one peer.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    queue: Mutex<Queue>,
+    /// Something was put in.
+    filled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    messages: VecDeque<Message>,
+    bytes: usize,
+    /// There is a stream that takes messages. Without one they are old when it comes.
+    open: bool,
+    dropped: u64,
+}
+
+impl Outbox {
+    /// Queues a message, or drops it.
+    pub(crate) fn push(&self, message: Message) {
+        let weight = wire::weight_bytes(&message);
+        let mut queue = self.lock();
+        let full = queue.messages.len() >= PEER_QUEUE_MESSAGES_MAX
+            || queue.bytes.saturating_add(weight) > PEER_QUEUE_BYTES_MAX;
+        if full || !queue.open {
+            queue.dropped += 1;
+            return;
+        }
+        queue.bytes += weight;
+        queue.messages.push_back(message);
+        drop(queue);
+        self.filled.notify_one();
+    }
+
+    /// The messages of the next frame; waits for the first one.
+    pub(crate) async fn next_frame(&self) -> Vec<Message> {
+        loop {
+            let frame = self.take_frame();
+            if !frame.is_empty() {
+                return frame;
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    /// Begins and ends a stream. What waited is gone either way.
+    pub(crate) fn set_open(&self, open: bool) {
+        let mut queue = self.lock();
+        queue.open = open;
+        queue.messages.clear();
+        queue.bytes = 0;
+    }
+
+    /// Whether a stream is open.
+    pub(crate) fn is_open(&self) -> bool {
+        self.lock().open
+    }
+
+    /// Whether an open stream has something left to take.
+    #[cfg(feature = "failpoints")]
+    pub(crate) fn has_waiting(&self) -> bool {
+        let queue = self.lock();
+        queue.open && !queue.messages.is_empty()
+    }
+
+    /// Messages dropped so far.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+
+    fn take_frame(&self) -> Vec<Message> {
+        let mut queue = self.lock();
+        let mut frame = Vec::new();
+        let mut bytes = 0;
+        while bytes < PEER_FRAME_BYTES && frame.len() < PEER_FRAME_MESSAGES_MAX {
+            let Some(message) = queue.messages.pop_front() else {
+                break;
+            };
+            bytes += wire::weight_bytes(&message);
+            frame.push(message);
+        }
+        queue.bytes = queue.bytes.saturating_sub(bytes);
+        frame
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // Every change is whole before the guard is dropped.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Outbox;
+    use crate::limits::{PEER_FRAME_MESSAGES_MAX, PEER_QUEUE_MESSAGES_MAX};
+    use paxos::ids::Epoch;
+    use paxos::message::{Message, Ping};
+
+    fn ping(round: u64) -> Message {
+        Message::Ping(Ping {
+            epoch: Epoch::FIRST,
+            round,
+        })
+    }
+
+    #[tokio::test]
+    async fn what_waits_goes_in_one_frame_and_in_order() {
+        let outbox = Outbox::default();
+        outbox.set_open(true);
+        (0..3).for_each(|round| outbox.push(ping(round)));
+        assert_eq!(outbox.next_frame().await, [ping(0), ping(1), ping(2)]);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_drops_the_newest() {
+        let outbox = Outbox::default();
+        outbox.set_open(true);
+        for round in 0..PEER_QUEUE_MESSAGES_MAX as u64 + 5 {
+            outbox.push(ping(round));
+        }
+        assert_eq!(outbox.dropped(), 5);
+        let frame = outbox.next_frame().await;
+        assert_eq!(frame.len(), PEER_FRAME_MESSAGES_MAX);
+        assert_eq!(frame.first(), Some(&ping(0)));
+    }
+
+    #[test]
+    fn nothing_waits_for_a_stream_that_is_not_there() {
+        let outbox = Outbox::default();
+        outbox.push(ping(1));
+        outbox.set_open(true);
+        outbox.push(ping(2));
+        outbox.set_open(false);
+        assert_eq!(outbox.dropped(), 1);
+        assert!(!outbox.is_open());
+    }
+}

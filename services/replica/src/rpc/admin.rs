@@ -1,0 +1,128 @@
+//! What operators and the membership service ask.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::Stream;
+use paxos::entry::Entry;
+use paxos::ids::Slot;
+use proto::v1 as pb;
+use proto::v1::admin_server;
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use crate::errors::Refused;
+use crate::limits::LOG_PAGE_BYTES;
+use crate::role::{Member, Shared, blocking};
+use crate::{status, wire};
+
+/// Rows between the disk and the stream. A page is in memory anyway.
+const LOG_QUEUE_MAX: usize = 256;
+
+/// The service.
+#[derive(Debug, Clone)]
+pub(crate) struct Admin(pub(crate) Arc<Shared>);
+
+type Entries = Pin<Box<dyn Stream<Item = Result<pb::LogEntry, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl admin_server::Admin for Admin {
+    async fn get_status(
+        &self,
+        _: Request<pb::GetStatusRequest>,
+    ) -> Result<Response<pb::GetStatusResponse>, Status> {
+        let status = match self.0.member() {
+            Some(member) => status::member(&self.0, member).await,
+            None => status::unformed(&self.0),
+        };
+        Ok(Response::new(status))
+    }
+
+    type ReadLogStream = Entries;
+
+    async fn read_log(
+        &self,
+        request: Request<pb::ReadLogRequest>,
+    ) -> Result<Response<Entries>, Status> {
+        let pb::ReadLogRequest { from, upto } = request.into_inner();
+        let member = Arc::clone(self.0.member().ok_or(Refused::Unformed)?);
+        let decided = member.driver.status_now().await.decided;
+        let from = Slot(from).max(Slot::FIRST);
+        let upto = if upto == 0 {
+            decided
+        } else {
+            decided.min(Slot(upto))
+        };
+        let (sender, receiver) = mpsc::channel(LOG_QUEUE_MAX);
+        tokio::spawn(read_log(member, from, upto, sender));
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+
+    async fn get_identity(
+        &self,
+        _: Request<pb::GetIdentityRequest>,
+    ) -> Result<Response<pb::GetIdentityResponse>, Status> {
+        let identity = self.0.identity();
+        Ok(Response::new(pb::GetIdentityResponse {
+            disk_id: identity.disk_id.to_string(),
+            genesis: self.0.genesis(),
+            confirmed: identity.confirmed,
+        }))
+    }
+
+    async fn install_genesis(
+        &self,
+        request: Request<pb::InstallGenesisRequest>,
+    ) -> Result<Response<pb::InstallGenesisResponse>, Status> {
+        let genesis = request.into_inner().genesis;
+        let genesis = genesis.ok_or_else(|| Refused::Bad("genesis is missing".to_owned()))?;
+        blocking(&self.0, |shared| shared.install_genesis(genesis)).await?;
+        Ok(Response::new(pb::InstallGenesisResponse {}))
+    }
+
+    async fn confirm_genesis(
+        &self,
+        request: Request<pb::ConfirmGenesisRequest>,
+    ) -> Result<Response<pb::ConfirmGenesisResponse>, Status> {
+        let cluster_id = request.into_inner().cluster_id;
+        blocking(&self.0, move |shared| shared.confirm_genesis(&cluster_id)).await?;
+        Ok(Response::new(pb::ConfirmGenesisResponse {}))
+    }
+}
+
+/// Sends the rows from `from` to `upto`, page by page, at the reader's speed.
+async fn read_log(
+    member: Arc<Member>,
+    mut from: Slot,
+    upto: Slot,
+    sender: mpsc::Sender<Result<pb::LogEntry, Status>>,
+) {
+    while from <= upto {
+        let entries = match page(&member, from, upto).await {
+            Ok(entries) => entries,
+            Err(refused) => {
+                // Closed: nobody reads.
+                let _ = sender.send(Err(refused.into())).await;
+                return;
+            }
+        };
+        for entry in &entries {
+            from = entry.slot.next();
+            let entry = Some(wire::encode_entry(entry));
+            if sender.send(Ok(pb::LogEntry { entry })).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+async fn page(member: &Member, from: Slot, upto: Slot) -> Result<Vec<Entry>, Refused> {
+    let (reply, answer) = oneshot::channel();
+    let send = Box::new(move |read| {
+        // Nobody waits any more: nothing to do.
+        let _ = reply.send(read);
+    });
+    member.wal.read(from, upto, LOG_PAGE_BYTES, send)?;
+    Ok(answer.await.unwrap_or(Err(wal::Error::Stopped))?)
+}

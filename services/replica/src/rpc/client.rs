@@ -1,0 +1,186 @@
+//! What gateways ask: commands in, the live log and reads out.
+
+mod submit;
+mod tail;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::Stream;
+use machine::{Asker, HistoryRange, RoomId, Seq, UserId};
+use proto::v1 as pb;
+use proto::v1::chat_server;
+use proto::v1::get_history_request::Range;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::errors::Refused;
+use crate::limits::STREAM_OUTSTANDING_MAX;
+use crate::role::Shared;
+
+/// Events in one page for a person; a gateway may ask for [`machine::limits::HISTORY_EVENTS_MAX`].
+const HISTORY_EVENTS_PERSON_MAX: usize = 200;
+
+/// The service.
+#[derive(Debug, Clone)]
+pub(crate) struct Chat(pub(crate) Arc<Shared>);
+
+type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl chat_server::Chat for Chat {
+    type SubmitStream = Streamed<pb::SubmitResponse>;
+
+    async fn submit(
+        &self,
+        request: Request<Streaming<pb::SubmitRequest>>,
+    ) -> Result<Response<Self::SubmitStream>, Status> {
+        if self.0.stopping.is_cancelled() {
+            return Err(Refused::Stopping.into());
+        }
+        let member = Arc::clone(self.0.member().ok_or(Refused::Unformed)?);
+        let answers = submit::start(request.into_inner(), Arc::clone(&self.0), member);
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    type TailStream = Streamed<pb::TailResponse>;
+
+    async fn tail(
+        &self,
+        request: Request<pb::TailRequest>,
+    ) -> Result<Response<Self::TailStream>, Status> {
+        let pb::TailRequest { shard, after_slot } = request.into_inner();
+        let member = Arc::clone(self.0.serving(shard)?);
+        let answers = tail::start(member, after_slot, self.0.stopping.clone())?;
+        Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
+    }
+
+    async fn get_session(
+        &self,
+        request: Request<pb::GetSessionRequest>,
+    ) -> Result<Response<pb::GetSessionResponse>, Status> {
+        let pb::GetSessionRequest {
+            shard,
+            token_hash,
+            min_slot,
+        } = request.into_inner();
+        let reads = &self.0.serving(shard)?.reads;
+        let view = reads
+            .read(min_slot, move |reader| reader.session(&token_hash))
+            .await?;
+        let session = view.value.ok_or(Refused::NotFound("session"))?;
+        let response = pb::GetSessionResponse {
+            user: session.user.0,
+            name: session.name,
+        };
+        Ok(Response::new(response))
+    }
+
+    async fn get_user_state(
+        &self,
+        request: Request<pb::GetUserStateRequest>,
+    ) -> Result<Response<pb::GetUserStateResponse>, Status> {
+        let pb::GetUserStateRequest {
+            shard,
+            user,
+            min_slot,
+        } = request.into_inner();
+        let reads = &self.0.serving(shard)?.reads;
+        let view = reads
+            .read(min_slot, move |reader| reader.user_state(UserId(user)))
+            .await?;
+        let state = view.value.ok_or(Refused::NotFound("person"))?;
+        Ok(Response::new(pb::GetUserStateResponse {
+            user,
+            name: state.name,
+            useq: state.useq,
+            rooms: state.rooms,
+            applied: view.applied.0,
+        }))
+    }
+
+    async fn list_rooms(
+        &self,
+        request: Request<pb::ListRoomsRequest>,
+    ) -> Result<Response<pb::ListRoomsResponse>, Status> {
+        let pb::ListRoomsRequest {
+            shard,
+            user,
+            min_slot,
+        } = request.into_inner();
+        let reads = &self.0.serving(shard)?.reads;
+        let view = reads
+            .read(min_slot, move |reader| reader.rooms(UserId(user)))
+            .await?;
+        Ok(Response::new(pb::ListRoomsResponse { rooms: view.value }))
+    }
+
+    async fn list_members(
+        &self,
+        request: Request<pb::ListMembersRequest>,
+    ) -> Result<Response<pb::ListMembersResponse>, Status> {
+        let pb::ListMembersRequest {
+            shard,
+            user,
+            room,
+            min_slot,
+        } = request.into_inner();
+        let reads = &self.0.serving(shard)?.reads;
+        let asker = Asker::from_wire(user);
+        let view = reads
+            .read(min_slot, move |reader| reader.members(asker, RoomId(room)))
+            .await?;
+        let members = view.value.map_err(Refused::from)?;
+        Ok(Response::new(pb::ListMembersResponse { members }))
+    }
+
+    async fn get_history(
+        &self,
+        request: Request<pb::GetHistoryRequest>,
+    ) -> Result<Response<pb::GetHistoryResponse>, Status> {
+        let request = request.into_inner();
+        let reads = &self.0.serving(request.shard)?.reads;
+        let limit = history_limit(&request)?;
+        let asker = Asker::from_wire(request.user);
+        let room = RoomId(request.room);
+        let range = match request.range {
+            Some(Range::Before(seq)) => HistoryRange::Before(Seq(seq)),
+            Some(Range::After(seq)) => HistoryRange::After(Seq(seq)),
+            None => HistoryRange::Newest,
+        };
+        let view = reads
+            .read(request.min_slot, move |reader| {
+                reader.history(asker, room, range, limit)
+            })
+            .await?;
+        let history = view.value.map_err(Refused::from)?;
+        Ok(Response::new(pb::GetHistoryResponse {
+            events: history.events,
+            head: history.head.0,
+        }))
+    }
+}
+
+fn history_limit(request: &pb::GetHistoryRequest) -> Result<usize, Refused> {
+    let max = match Asker::from_wire(request.user) {
+        Asker::Gateway => machine::limits::HISTORY_EVENTS_MAX,
+        Asker::User(_) => HISTORY_EVENTS_PERSON_MAX,
+    };
+    let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
+    if (1..=max).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err(Refused::Bad(format!(
+            "limit is {limit}, 1 to {max} are possible"
+        )))
+    }
+}
+
+const _: () = assert!(
+    HISTORY_EVENTS_PERSON_MAX <= machine::limits::HISTORY_EVENTS_MAX,
+    "what a person may ask for is answered"
+);
+const _: () = assert!(
+    STREAM_OUTSTANDING_MAX <= u32::MAX as usize,
+    "permits are counted in u32"
+);
