@@ -10,8 +10,8 @@ use alloc::vec::Vec;
 use crate::core::{Core, Role};
 use crate::ids::{Ballot, Millis, NodeId, Round, Slot};
 use crate::limits::{
-    BACKOFF_MAX_MS, CAMPAIGN_WAIT_MS, DISCONNECTED_ROUNDS, ELECTION_TIMEOUT_MS, HEARTBEAT_MS,
-    PENALTY_MS, STUCK_MS, STUCK_RESET_MS, UNHAPPY_ROUNDS,
+    BACKOFF_MAX_MS, CAMPAIGN_WAIT_MIN_MS, CAMPAIGN_WAIT_MS, DISCONNECTED_ROUNDS,
+    ELECTION_TIMEOUT_MS, HEARTBEAT_MS, PENALTY_MS, STUCK_MS, STUCK_RESET_MS, UNHAPPY_ROUNDS,
 };
 use crate::message::{Message, Ping, Pong};
 use crate::output::{Event, HaltReason};
@@ -35,6 +35,9 @@ pub(crate) struct Election {
     pub(crate) quorum_connected: bool,
     /// Complete rounds without one, in a row.
     disconnected_rounds: u32,
+    /// Complete rounds with one, in a row. A node that was cut off looks around before it
+    /// campaigns: a leader that nobody overtook resumes.
+    connected_rounds: u32,
     /// Whether this node is content with its leader, or with itself as one.
     pub(crate) happy: bool,
     /// Complete rounds in which it was not, in a row.
@@ -75,6 +78,7 @@ impl Election {
             views: BTreeMap::new(),
             quorum_connected: false,
             disconnected_rounds: 0,
+            connected_rounds: 0,
             happy: false,
             unhappy_rounds: 0,
             campaign_at: None,
@@ -248,11 +252,13 @@ impl Core {
         let connected = self.quorum.elects(election.heard.len().saturating_add(1));
         let changed = election.quorum_connected != connected;
         election.quorum_connected = connected;
-        election.disconnected_rounds = if connected {
-            0
+        if connected {
+            election.connected_rounds = election.connected_rounds.saturating_add(1);
+            election.disconnected_rounds = 0;
         } else {
-            election.disconnected_rounds.saturating_add(1)
-        };
+            election.connected_rounds = 0;
+            election.disconnected_rounds = election.disconnected_rounds.saturating_add(1);
+        }
         if changed {
             self.trace(Event::QuorumConnected(connected));
         }
@@ -302,11 +308,11 @@ impl Core {
             CAMPAIGN_WAIT_MS
         };
         assert!(longest > 0, "candidates are spread apart");
-        let wait = if self.peers().is_empty() {
-            0
-        } else {
-            self.random.up_to(longest)
-        };
+        // At least so long that the answers of the round that begins now are weighed, too.
+        let extra = self
+            .random
+            .up_to(longest.saturating_sub(CAMPAIGN_WAIT_MIN_MS));
+        let wait = CAMPAIGN_WAIT_MIN_MS.saturating_add(extra);
         self.election.campaign_at = Some(self.now.plus(wait));
     }
 
@@ -315,7 +321,7 @@ impl Core {
         let election = &self.election;
         matches!(self.role, Role::Follower)
             && election.unhappy_rounds >= UNHAPPY_ROUNDS
-            && election.quorum_connected
+            && election.connected_rounds >= UNHAPPY_ROUNDS
             && self.now >= election.barred_until
             && !election.evidence().any(|(_, pong)| pong.happy)
             && !election

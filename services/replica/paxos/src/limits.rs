@@ -48,6 +48,8 @@ pub const ROUND_MAX: Round = Round(1 << 48);
 pub const UNHAPPY_ROUNDS: u32 = 2;
 /// Rounds without a quorum after which a leader takes no new proposals.
 pub const DISCONNECTED_ROUNDS: u32 = 2;
+/// The shortest wait before a campaign: the answers of a new round arrive within it.
+pub const CAMPAIGN_WAIT_MIN_MS: u64 = 2 * TICK_MS;
 /// The longest random wait before a campaign.
 pub const CAMPAIGN_WAIT_MS: u64 = 2 * HEARTBEAT_MS;
 /// A candidate's time without progress, and for how long others leave it alone.
@@ -87,5 +89,9 @@ const _: () = assert!(
 const _: () = assert!(
     PROMISE_PAGES_MAX as usize * PAGE_BYTES >= 2 * ACCEPT_AHEAD_BYTES_MAX,
     "what an acceptor holds fits a promise"
+);
+const _: () = assert!(
+    CAMPAIGN_WAIT_MIN_MS < CAMPAIGN_WAIT_MS / 2,
+    "candidates are spread apart"
 );
 const _: () = assert!(HEARTBEAT_MS >= 4 * TICK_MS, "a round is several ticks");

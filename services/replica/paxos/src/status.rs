@@ -78,6 +78,12 @@ pub struct PeerStatus {
 }
 
 impl Core {
+    /// The commit index and the chain at it.
+    #[must_use]
+    pub fn commit_index(&self) -> (Slot, Chain) {
+        (self.log.decided(), self.log.chain())
+    }
+
     /// What this replica knows of itself and its peers.
     #[must_use]
     pub fn status(&self) -> Status {
