@@ -6,7 +6,7 @@
 //! 1. One [`Machine`] per file, in one thread, applies entries in slot order, each once. Only
 //!    entries that are decided **and** durable in log.db (rule D5).
 //! 2. An answer leaves the replica after [`Machine::apply`] returned.
-//! 3. An [`Error`] means stop. No entry is ever skipped. The file is as it was before the call.
+//! 3. An [`Error`] means stop. No entry is ever skipped, and no call applied in part.
 //! 4. Before log rows at or below a slot are deleted, [`Machine::checkpoint_durable`] has
 //!    returned that slot or a higher one.
 //! 5. A leader proposes only commands that it [`understands`], in the form of [`encode_batch`].

@@ -97,9 +97,10 @@ impl Machine {
     ///
     /// # Errors
     ///
-    /// Any error means that nothing of this call is applied and the replica must stop: the
-    /// entries do not continue the prefix ([`Error::Gap`], [`Error::Diverged`]), contain what
-    /// this program does not understand, or the disk failed.
+    /// Any error means that the replica must stop: the entries do not continue the prefix
+    /// ([`Error::Gap`], [`Error::Diverged`]), contain what this program does not understand, or
+    /// the disk failed. Nothing of the call is applied; only after a failure of the disk it may
+    /// be the whole call, and the file tells.
     pub fn apply(&mut self, entries: &[Entry]) -> Result<Vec<AppliedEntry>, Error> {
         if entries.is_empty() {
             return Ok(Vec::new());

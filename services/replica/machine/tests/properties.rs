@@ -226,7 +226,8 @@ proptest! {
                 };
                 prop_assert_eq!(&found, &expected, "{:?}", command);
                 prop_assert_eq!(outcome.duplicate, duplicate);
-                prop_assert_eq!((&outcome.cid[..], outcome.author), (&command.cid[..], command.author));
+                prop_assert_eq!(&outcome.cid[..], &command.cid[..]);
+                prop_assert_eq!(outcome.author, command.author);
             }
         }
     }
@@ -265,7 +266,8 @@ proptest! {
     #[test]
     fn numbers_have_no_hole(log in any_log()) {
         let run = run(&log, &[2]);
-        let (mut seqs, mut msg_nos, mut useqs) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (mut seqs, mut msg_nos) = (BTreeMap::new(), BTreeMap::new());
+        let mut useqs = BTreeMap::new();
         for entry in &run.applied {
             for event in room_effects(&entry.effects) {
                 let seq = seqs.entry(event.room).or_insert(0);
