@@ -1,2 +1,48 @@
-//! Placeholder until the service lands.
-fn main() {}
+//! `chatterctl`: for whoever runs a cluster, or wants to see one fail and recover.
+
+mod chat;
+mod cli;
+mod health;
+mod local;
+mod log;
+mod output;
+mod remote;
+mod status;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::output::Output;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let mut output = Output::stdout();
+    match run(Cli::parse().command, &mut output).await {
+        Ok(code) => code,
+        // `chatterctl log r1 | head`: the reader has seen enough.
+        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            Output::stderr_line(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command, output: &mut Output) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Up(args) => local::up::run(args, output).await,
+        Command::Down(args) => local::down::run(&args, output).await,
+        Command::Status(args) => status::run(args, output).await,
+        Command::Log(args) => log::run(args, output).await,
+        Command::Logs(args) => local::logs::run(args, output).await,
+        Command::Kill(args) => local::signal::run(&args, local::signal::Wish::Kill, output),
+        Command::Pause(args) => local::signal::run(&args, local::signal::Wish::Pause, output),
+        Command::Resume(args) => local::signal::run(&args, local::signal::Wish::Resume, output),
+        Command::Chat(args) => chat::run(args, output).await,
+        Command::Health(args) => health::run(&args.url, output).await,
+        Command::Purge(args) => local::purge::run(&args, &mut std::io::stdin().lock(), output),
+        Command::Supervise(args) => local::supervise::run_detached(&args).await,
+    }
+}

@@ -1,0 +1,228 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Operates a Chatterbox cluster from the terminal.
+#[derive(Debug, Parser)]
+#[command(name = "chatterctl", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a local cluster and wait until it is ready.
+    Up(UpArgs),
+    /// Stop the local cluster. The data stays.
+    Down(DataArgs),
+    /// Show who leads, who follows, who lags. Exits with 1 when there is no quorum.
+    Status(StatusArgs),
+    /// Show the replicated log as one replica has it.
+    Log(LogArgs),
+    /// Show what the processes of the local cluster log.
+    Logs(LogsArgs),
+    /// Kill a process of the local cluster (SIGKILL); the supervisor restarts it.
+    Kill(NameArgs),
+    /// Let a process of the local cluster hang (SIGSTOP), as a machine does that hangs.
+    Pause(NameArgs),
+    /// Let a paused process go on (SIGCONT).
+    Resume(NameArgs),
+    /// Talk from the terminal.
+    Chat(ChatArgs),
+    /// Ask one process whether it is healthy: http://… or grpc://host:port.
+    Health(HealthArgs),
+    /// Delete the data of the local cluster, after asking.
+    Purge(PurgeArgs),
+    /// The supervisor of the local cluster; `up` starts it.
+    #[command(hide = true)]
+    Supervise(DataArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DataArgs {
+    /// Where the local cluster keeps its data.
+    #[arg(
+        long,
+        default_value = "./data",
+        env = "CHATTERBOX_DATA",
+        value_name = "DIR"
+    )]
+    pub(crate) data: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// How many replicas vote, 1 to 7 [default: 3, or what the data has].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=7))]
+    pub(crate) replicas: Option<u16>,
+    /// Port of the first gateway [default: 1050]; membership has the next one.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=65_000))]
+    pub(crate) port: Option<u16>,
+    /// Port of the first replica [default: the gateway's port + 11].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=65_000))]
+    pub(crate) base_port: Option<u16>,
+    /// How many gateways [default: 1].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=8))]
+    pub(crate) gateways: Option<u16>,
+    /// Stay in the foreground, until Ctrl+C.
+    #[arg(long)]
+    pub(crate) foreground: bool,
+    /// Seconds to wait until the cluster is ready.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub(crate) timeout: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Ask this membership service, such as http://127.0.0.1:1051.
+    #[arg(long, value_name = "URL")]
+    pub(crate) membership: Option<String>,
+    /// Ask this replica, such as http://127.0.0.1:1061; may be repeated.
+    #[arg(long, value_name = "URL")]
+    pub(crate) replica: Vec<String>,
+    /// As one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// Which replica: r1, 1, or host:port.
+    #[arg(value_name = "NODE")]
+    pub(crate) node: String,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Ask this membership service where the replica is.
+    #[arg(long, value_name = "URL")]
+    pub(crate) membership: Option<String>,
+    /// First slot.
+    #[arg(long, default_value_t = 0, value_name = "SLOT")]
+    pub(crate) from: u64,
+    /// Last slot.
+    #[arg(
+        long,
+        default_value_t = 0,
+        value_name = "SLOT",
+        hide_default_value = true
+    )]
+    pub(crate) upto: u64,
+    /// One JSON object per line.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show the commands in each entry, too.
+    #[arg(long)]
+    pub(crate) decode: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// Which process [default: all].
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Go on showing what is written.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// How many lines of each to begin with.
+    #[arg(short = 'n', long, default_value_t = 20)]
+    pub(crate) lines: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NameArgs {
+    /// Which process: r1, gateway-1, membership.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChatArgs {
+    /// A gateway.
+    #[arg(long, default_value = "http://localhost:1050", env = "CHATTERBOX_URL")]
+    pub(crate) url: String,
+    /// Your name; a new one makes an account [default: the last one used here].
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The room to begin in.
+    #[arg(long, default_value = "general")]
+    pub(crate) room: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HealthArgs {
+    /// http://… expects 2xx, grpc://host:port expects SERVING.
+    pub(crate) url: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PurgeArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Do not ask.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::{Cli, Command};
+
+    fn parse(line: &str) -> Result<Command, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace()).map(|cli| cli.command)
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn reads_what_the_documents_write() {
+        for line in [
+            "chatterctl up",
+            "chatterctl up --data d --replicas 5 --port 2050 --base-port 3000 --gateways 2",
+            "chatterctl up --foreground",
+            "chatterctl down --data d",
+            "chatterctl status --json --membership http://m:1051 --replica http://r:1 --replica x:2",
+            "chatterctl log r1 --from 1024 --upto 1030 --json --decode",
+            "chatterctl log 127.0.0.1:1061",
+            "chatterctl logs r1 -f",
+            "chatterctl kill r1",
+            "chatterctl pause r1",
+            "chatterctl resume r1",
+            "chatterctl purge --yes",
+            "chatterctl chat --url http://localhost:1050 --name alice --room general",
+            "chatterctl health grpc://127.0.0.1:1061",
+            "chatterctl supervise --data d",
+        ] {
+            assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
+        }
+    }
+
+    #[test]
+    fn refuses_what_cannot_be() {
+        for line in [
+            "chatterctl",
+            "chatterctl up --replicas 0",
+            "chatterctl up --replicas 8",
+            "chatterctl up --port 70000",
+            "chatterctl log",
+            "chatterctl kill",
+            "chatterctl nonsense",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! gRPC channels to the services, with time limits that suit a person who waits.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use proto::v1::admin_client::AdminClient;
+use proto::v1::membership_client::MembershipClient;
+use proto::v1::{GetServersRequest, GetServersResponse, GetStatusRequest, GetStatusResponse};
+use tonic::transport::{Channel, Endpoint};
+
+/// How long one answer may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(700);
+
+/// `host:port` of an address written with or without a scheme.
+pub(crate) fn bare(address: &str) -> &str {
+    let address = address.split_once("://").map_or(address, |(_, rest)| rest);
+    address.trim_end_matches('/')
+}
+
+/// Connects, or says in words why not.
+pub(crate) async fn channel(address: &str) -> anyhow::Result<Channel> {
+    let address = bare(address);
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))
+        .with_context(|| format!("`{address}` must be host:port"))?
+        .connect_timeout(CONNECT_TIMEOUT);
+    let connected = tokio::time::timeout(CONNECT_TIMEOUT * 2, endpoint.connect()).await;
+    connected
+        .with_context(|| format!("{address} does not answer"))?
+        .map_err(|error| anyhow::anyhow!("{address}: {}", ops::errors::chain(&error)))
+}
+
+/// What a replica says of itself.
+pub(crate) async fn status(address: &str) -> anyhow::Result<GetStatusResponse> {
+    let mut client = AdminClient::new(channel(address).await?);
+    let answer = tokio::time::timeout(CALL_TIMEOUT, client.get_status(GetStatusRequest {})).await;
+    let answer = answer.with_context(|| format!("{} does not answer", bare(address)))?;
+    Ok(answer.map_err(words)?.into_inner())
+}
+
+/// What the membership service knows.
+pub(crate) async fn servers(address: &str) -> anyhow::Result<GetServersResponse> {
+    let mut client = MembershipClient::new(channel(address).await?);
+    let answer = tokio::time::timeout(CALL_TIMEOUT, client.get_servers(GetServersRequest {})).await;
+    let answer = answer.with_context(|| format!("{} does not answer", bare(address)))?;
+    Ok(answer.map_err(words)?.into_inner())
+}
+
+/// A gRPC status as people read it.
+pub(crate) fn words(status: tonic::Status) -> anyhow::Error {
+    match status.message() {
+        "" => anyhow::anyhow!("{:?}", status.code()),
+        message => anyhow::anyhow!("{message} ({:?})", status.code()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bare;
+
+    #[test]
+    fn schemes_are_optional() {
+        for address in ["h:1", "http://h:1", "grpc://h:1/", "http://h:1/"] {
+            assert_eq!(bare(address), "h:1");
+        }
+    }
+}

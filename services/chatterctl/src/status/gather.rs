@@ -1,0 +1,159 @@
+//! Asks membership, replicas and gateways, all at once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use futures_util::future::join_all;
+use proto::v1;
+
+use super::view::{Gateway, Membership, Replica, View};
+use crate::local::plan::Kind;
+use crate::local::state::State;
+use crate::remote::{self, bare};
+
+/// Where the membership service of the containers is; a container of the cluster knows it.
+const VARIABLES: [&str; 2] = [
+    "CHATTERBOX_GATEWAY_MEMBERSHIP",
+    "CHATTERBOX_REPLICA_MEMBERSHIP",
+];
+const DEFAULT: &str = "127.0.0.1:1051";
+
+/// Whom to ask.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Places {
+    /// host:port of membership.
+    pub(crate) membership: Option<String>,
+    /// host:port of the replicas that are known without membership.
+    pub(crate) replicas: Vec<String>,
+    /// Name and host:port of gateways that can be reached from here.
+    pub(crate) gateways: Vec<(String, String)>,
+}
+
+/// By flags, else by the local cluster in `data`, else by the environment of a container,
+/// else on the default port.
+pub(crate) fn places(
+    data: &Path,
+    membership: Option<&str>,
+    replicas: &[String],
+) -> anyhow::Result<Places> {
+    let replicas: Vec<String> = replicas.iter().map(|url| bare(url).to_owned()).collect();
+    if membership.is_some() || !replicas.is_empty() {
+        let membership = membership.map(|url| bare(url).to_owned());
+        return Ok(Places {
+            membership,
+            replicas,
+            gateways: Vec::new(),
+        });
+    }
+    if let Some(state) = State::load(data)? {
+        let of = |kind: Kind| {
+            state
+                .processes
+                .iter()
+                .filter(move |process| process.kind == kind)
+        };
+        return Ok(Places {
+            membership: Some(state.membership.clone()),
+            replicas: of(Kind::Replica)
+                .map(|replica| replica.address.clone())
+                .collect(),
+            gateways: of(Kind::Gateway)
+                .map(|gateway| (gateway.name.clone(), gateway.address.clone()))
+                .collect(),
+        });
+    }
+    let named = VARIABLES.iter().find_map(|name| std::env::var(name).ok());
+    let membership = Some(named.as_deref().map_or(DEFAULT, bare).to_owned());
+    Ok(Places {
+        membership,
+        ..Places::default()
+    })
+}
+
+/// Asks everybody.
+pub(crate) async fn gather(places: &Places) -> View {
+    let asked = match &places.membership {
+        Some(address) => Some(remote::servers(address).await),
+        None => None,
+    };
+    let (known, error) = match asked {
+        Some(Ok(known)) => (Some(known), None),
+        Some(Err(error)) => (None, Some(format!("{error:#}"))),
+        None => (None, None),
+    };
+    let servers = known.iter().flat_map(|known| &known.servers);
+    let mut addresses: BTreeMap<String, Option<v1::Server>> = servers
+        .map(|server| (server.address.clone(), Some(server.clone())))
+        .collect();
+    for address in &places.replicas {
+        addresses.entry(address.clone()).or_default();
+    }
+    let replicas = join_all(addresses.into_iter().map(|(address, server)| async move {
+        let status = remote::status(&address).await;
+        Replica::new(address, server.as_ref(), status)
+    }));
+    let replicas = replicas.await;
+    let gateways = gateways(places, known.as_ref()).await;
+    let membership = Membership {
+        address: places.membership.clone().unwrap_or_default(),
+        reachable: known.is_some(),
+        error,
+        formed: known.as_ref().is_some_and(|known| known.formed),
+        waiting_for: known
+            .map(|known| known.waiting_for)
+            .filter(|words| !words.is_empty()),
+    };
+    View::judge(membership, replicas, gateways)
+}
+
+/// The gateways that membership has heard, and those of the local cluster. Only the latter can
+/// be asked: in containers their addresses are of another network.
+async fn gateways(places: &Places, known: Option<&v1::GetServersResponse>) -> Vec<Gateway> {
+    let mut found: BTreeMap<String, Gateway> = BTreeMap::new();
+    for info in known.iter().flat_map(|known| &known.gateways) {
+        let gateway = Gateway {
+            name: info.name.clone(),
+            address: info.address.clone(),
+            connections: Some(info.connections),
+            last_heard_ms: Some(info.last_heard_ms),
+            ready: None,
+        };
+        found.insert(info.name.clone(), gateway);
+    }
+    for (name, address) in &places.gateways {
+        let answer = reqwest::get(format!("http://{address}/health/ready")).await;
+        let gateway = found.entry(name.clone()).or_insert_with(|| Gateway {
+            name: name.clone(),
+            ..Gateway::default()
+        });
+        gateway.address.clone_from(address);
+        gateway.ready = Some(answer.is_ok_and(|answer| answer.status().is_success()));
+    }
+    found.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::places;
+    use crate::local::plan::Plan;
+    use crate::local::state::State;
+
+    #[test]
+    fn flags_win_over_the_local_cluster() {
+        let directory = tempfile::tempdir().expect("directory");
+        let data = directory.path();
+        let found = places(data, None, &[]).expect("places");
+        assert!(found.membership.is_some() && found.replicas.is_empty());
+        State::new(Plan::new(Some(2050), None, None, None, None))
+            .save(data)
+            .expect("save");
+        let found = places(data, None, &[]).expect("places");
+        assert_eq!(found.membership.as_deref(), Some("127.0.0.1:2051"));
+        assert_eq!(found.replicas.len(), 3);
+        let found = places(data, None, &["http://h:1".to_owned()]).expect("places");
+        assert_eq!(
+            (found.membership, found.replicas),
+            (None, vec!["h:1".to_owned()])
+        );
+    }
+}

@@ -1,0 +1,27 @@
+//! `chatterctl status`: asks everybody, judges, shows.
+
+mod gather;
+mod show;
+mod view;
+
+use std::process::ExitCode;
+
+pub(crate) use gather::places;
+
+use crate::cli::StatusArgs;
+use crate::output::Output;
+
+pub(crate) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result<ExitCode> {
+    let places = places(&args.data.data, args.membership.as_deref(), &args.replica)?;
+    let view = gather::gather(&places).await;
+    if args.json {
+        output.line(&serde_json::to_string(&view)?)?;
+    } else {
+        output.line(&show::text(&view))?;
+    }
+    Ok(if view.quorum {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
