@@ -15,9 +15,9 @@ export function cluster(): Promise<Cluster> {
   return get<Cluster>("/api/v1/cluster");
 }
 
-/** `cid` stays the same over retries, so that they make one account. */
-export async function signUp(cid: string, name: string): Promise<Me> {
-  return (await request<MeAnswer>("/api/v1/sign-up", post({ cid, name } satisfies SignUp))).user;
+/** The same wish over and over makes one account and one session. */
+export async function signUp(wish: SignUp): Promise<Me> {
+  return (await request<MeAnswer>("/api/v1/sign-up", post(wish))).user;
 }
 
 export async function signOut(): Promise<void> {
@@ -29,9 +29,9 @@ export async function rooms(): Promise<RoomSummary[]> {
 }
 
 export const history: History = {
-  page(room: RoomId, of, limit) {
+  page(room: RoomId, of, limit, min_slot) {
     const [side, seq] = "after" in of ? ["after", of.after] : ["before", of.before];
-    return get<Page>(`/api/v1/rooms/${room}/events?${side}=${seq}&limit=${limit}`);
+    return get<Page>(`/api/v1/rooms/${room}/events?${side}=${seq}&limit=${limit}&min_slot=${min_slot}`);
   },
 };
 

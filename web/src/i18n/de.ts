@@ -50,6 +50,7 @@ export const de: Words = {
     title: "Räume",
     create: "Neuer Raum",
     browse: "Räume durchsuchen",
+    leave: "Raum verlassen",
     unread: "ungelesen",
     none: "Noch keine Räume",
     noneText: "Legen Sie den ersten an, oder sehen Sie nach, welche es gibt.",
@@ -72,13 +73,6 @@ export const de: Words = {
     none: "Kein Raum mit diesem Namen.",
     joinRoom: (name) => `${name} beitreten`,
     openRoom: (name) => `${name} öffnen`,
-  },
-  leave: {
-    open: "Raum verlassen",
-    title: (name) => `${name} verlassen?`,
-    text: "Sie können jederzeit wieder beitreten.",
-    confirm: "Verlassen",
-    busy: "Wird verlassen…",
   },
   composer: {
     label: (room) => `Nachricht an ${room}`,

@@ -51,6 +51,7 @@ export const en = {
     title: "Rooms",
     create: "New room",
     browse: "Browse rooms",
+    leave: "Leave room",
     unread: "unread",
     none: "No rooms yet",
     noneText: "Create the first one, or look which rooms there are.",
@@ -73,13 +74,6 @@ export const en = {
     none: "No room with this name.",
     joinRoom: (name: string) => `Join ${name}`,
     openRoom: (name: string) => `Open ${name}`,
-  },
-  leave: {
-    open: "Leave room",
-    title: (name: string) => `Leave ${name}?`,
-    text: "You can join again at any time.",
-    confirm: "Leave",
-    busy: "Leaving…",
   },
   composer: {
     label: (room: string) => `Message to ${room}`,

@@ -5,7 +5,7 @@
 // Invariants: C2, C3, C6, C7 (PRODUCT). Tests: test/sync.test.ts, test/sync-property.test.ts
 
 import type { Clock, Random } from "../clock/clock.ts";
-import type { Cluster, ErrorCode, Joined, Me, ServerFrame } from "../generated/frames.ts";
+import type { Cluster, ErrorCode, Joined, Me, RoomSeqs, ServerFrame } from "../generated/frames.ts";
 import { makeCid, type RandomBytes } from "../outbox/cid.ts";
 import { Outbox } from "../outbox/outbox.ts";
 import type { OutboxStorage } from "../outbox/storage.ts";
@@ -169,11 +169,14 @@ export class Engine {
     this.max_inflight = hello.max_inflight;
     this.max_frame = hello.max_frame;
     this.max_message = hello.max_message;
-    const rooms = Object.fromEntries(
-      [...this.rooms.values()].filter((room) => room.log.last > 0).map((room) => [room.id, room.log.last]),
-    );
     const { useq, min_slot, focus } = this;
-    return { t: "start", useq, min_slot, rooms, ...(focus !== undefined && { focus }) };
+    return { t: "start", useq, min_slot, rooms: this.lastSeqs(), ...(focus !== undefined && { focus }) };
+  }
+
+  /** A room of which nothing is known is left out: the gateway then sends its newest events. */
+  private lastSeqs(): RoomSeqs {
+    const known = [...this.rooms.values()].filter((room) => room.log.last > 0);
+    return Object.fromEntries(known.map((room) => [room.id, room.log.last]));
   }
 
   private received(frame: ServerFrame): void {
@@ -242,7 +245,7 @@ export class Engine {
     const room = new RoomSync(joined, {
       clock,
       random,
-      history,
+      page: (of, limit) => history.page(joined.id, of, limit, this.min_slot),
       applied: (one, event) => this.applied(one, event),
       changed: (one) => {
         this.outbox.passed(one.id, one.log.last);
@@ -339,7 +342,7 @@ export class Engine {
     const rooms = [...this.lagging].flatMap((id) => this.rooms.get(id) ?? []);
     if (rooms.length === 0 || !rooms.every((room) => room.isComplete)) return;
     this.lagging.clear();
-    this.transmit({ t: "resume", rooms: Object.fromEntries(rooms.map((room) => [room.id, room.log.last])) });
+    this.transmit({ t: "resume", rooms: this.lastSeqs() });
   }
 
   private clusterChanged(cluster: Cluster): void {

@@ -8,8 +8,8 @@ export type PageOf = { after: Seq } | { before: Seq };
 export type Page = EventsAnswer;
 
 export interface History {
-  /** Ascending; rejects with `RequestFailed`. */
-  page(room: RoomId, of: PageOf, limit: number): Promise<Page>;
+  /** Ascending, by a replica that has applied `min_slot`; rejects with `RequestFailed`. */
+  page(room: RoomId, of: PageOf, limit: number, min_slot: number): Promise<Page>;
 }
 
 export class RequestFailed extends Error {

@@ -7,7 +7,7 @@ import type { Clock, Random } from "../clock/clock.ts";
 import type { Joined } from "../generated/frames.ts";
 import { backoffMs } from "../socket/backoff.ts";
 import type { RoomEvent, RoomId, Seq } from "./event.ts";
-import type { History, Page } from "./history.ts";
+import type { Page, PageOf } from "./history.ts";
 import {
   HELD_EVENTS_MAX,
   PAGE_EVENTS_MAX,
@@ -22,7 +22,7 @@ import { isRun, RoomLog } from "./room-log.ts";
 export interface RoomSyncOptions {
   clock: Clock;
   random: Random;
-  history: History;
+  page(of: PageOf, limit: number): Promise<Page>;
   /** Called for each event that entered the log, in order within a run. */
   applied(room: RoomSync, event: RoomEvent): void;
   /** The log, the head or what is being loaded is different now. */
@@ -125,7 +125,7 @@ export class RoomSync {
     try {
       const of = side === "before" ? { before: gap.to + 1 } : { after: gap.from - 1 };
       const limit = Math.min(SCROLL_PAGE_EVENTS, gap.to - gap.from + 1);
-      const page = await this.options.history.page(this.id, of, limit);
+      const page = await this.options.page(of, limit);
       if (isRun(page.events)) {
         for (const event of this.log.fill(page.events)) this.options.applied(this, event);
       }
@@ -176,7 +176,7 @@ export class RoomSync {
 
   private async nextPage(after: Seq): Promise<Page | undefined> {
     try {
-      return await this.options.history.page(this.id, { after }, PAGE_EVENTS_MAX);
+      return await this.options.page({ after }, PAGE_EVENTS_MAX);
     } catch {
       return undefined;
     }

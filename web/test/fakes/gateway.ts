@@ -159,8 +159,7 @@ class Session {
         return this.start(frame.rooms);
       case "resume":
         this.streaming = true;
-        for (const [room, last] of Object.entries(frame.rooms)) this.replay(Number(room), last);
-        return;
+        return this.replayAll(frame.rooms);
       case "send":
         return this.send(frame);
       case "ping":
@@ -179,7 +178,11 @@ class Session {
     this.unwatch = cluster.watch((room, ev) => {
       if (this.streaming) this.push({ t: "ev", room, ev });
     });
-    for (const { id, head } of cluster.joined()) {
+    this.replayAll(rooms);
+  }
+
+  private replayAll(rooms: { [room: string]: number }): void {
+    for (const { id, head } of this.options.cluster.joined()) {
       const last = rooms[id];
       if (last === undefined && head > REPLAY_EVENTS_AFTER_GAP) {
         this.push({ t: "gap", room: id, from: 1, to: head - REPLAY_EVENTS_AFTER_GAP });

@@ -1,0 +1,10 @@
+import { render } from "preact";
+
+import { ask } from "./store/session.ts";
+import { App } from "./view/app.tsx";
+import "./view/styles/index.css";
+
+const page = document.getElementById("page");
+if (page === null) throw new Error("index.html has no #page");
+render(<App />, page);
+void ask();

@@ -1,0 +1,217 @@
+// The engine of the signed-in person, as signals that a view can draw.
+
+import { batch, computed, type ReadonlySignal, signal, type Signal } from "@preact/signals";
+
+import { browserClock, type Cancel } from "../clock/clock.ts";
+import type { Cluster, Me } from "../generated/frames.ts";
+import { history } from "../http/api.ts";
+import { browserRandomBytes } from "../outbox/cid.ts";
+import { indexedDbStorage } from "../outbox/indexeddb.ts";
+import type { OutboxEntry } from "../outbox/outbox.ts";
+import type { Tabs } from "../outbox/tabs.ts";
+import { CLOSE_UNAUTHENTICATED } from "../socket/close-code.ts";
+import type { ConnectionStatus } from "../socket/connection.ts";
+import { webSocketTransport } from "../socket/websocket.ts";
+import { Engine } from "../sync/engine.ts";
+import type { RoomEvent, RoomId } from "../sync/event.ts";
+import type { RoomSync } from "../sync/room-sync.ts";
+import { DeviceMemory } from "./device.ts";
+import { isUnread } from "./unread.ts";
+
+/** A shorter interruption is not worth a word. */
+const RECONNECTING_AFTER_MS = 2_000;
+const BACK_SHOWN_MS = 6_000;
+
+export type Banner =
+  | { kind: "stopped"; reason: string }
+  | { kind: "reconnecting" }
+  | { kind: "no-quorum"; cluster?: Cluster; waiting: number }
+  | { kind: "back"; missed: number };
+
+export interface WorkspaceEvents {
+  /** The session is no more: expired, revoked, or another account took its place. */
+  ended(): void;
+  /** A message that a person should hear of. */
+  arrived(room: RoomSync, event: RoomEvent): void;
+}
+
+export class Workspace {
+  readonly user: Me;
+  readonly engine: Engine;
+  readonly memory: DeviceMemory;
+  readonly rooms = signal<readonly RoomSync[]>([]);
+  readonly outbox = signal<readonly OutboxEntry[]>([]);
+  readonly cluster = signal<Cluster | undefined>(undefined);
+  readonly status = signal<ConnectionStatus>({ kind: "connecting" });
+  /** False until the first `ready`: the list of rooms is not empty, it is unknown. */
+  readonly is_loaded = signal(false);
+  readonly banner: ReadonlySignal<Banner | undefined>;
+
+  private readonly revisions = new Map<RoomId, Signal<number>>();
+  private readonly lacks_quorum = signal(false);
+  private readonly is_away = signal(false);
+  private readonly missed = signal<number | undefined>(undefined);
+  private cancelAway: Cancel | undefined;
+  private cancelBack: Cancel | undefined;
+  private readonly listening = new AbortController();
+
+  constructor(user: Me, cluster: Cluster | undefined, tabs: Tabs, events: WorkspaceEvents) {
+    this.user = user;
+    this.cluster.value = cluster;
+    this.memory = new DeviceMemory(String(user.id));
+    this.banner = computed(() => this.currentBanner());
+    this.engine = new Engine({
+      user,
+      clock: browserClock,
+      random: Math.random,
+      randomBytes: browserRandomBytes,
+      open: webSocketTransport(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`),
+      history,
+      storage: indexedDbStorage(String(user.id)),
+      tabs,
+      events: {
+        connection: (status) => this.connectionChanged(status, events),
+        rooms: () => this.roomsChanged(),
+        room: (room) => this.touch(room.id),
+        outbox: () => {
+          this.outbox.value = [...this.engine.outbox.entries].map((entry) => ({ ...entry }));
+        },
+        cluster: () => {
+          this.cluster.value = this.engine.cluster ?? this.cluster.value;
+          this.lacks_quorum.value = this.engine.lacks_quorum;
+        },
+        event: (room, event, live) => {
+          if (live) events.arrived(room, event);
+        },
+        caughtUp: (missed) => this.caughtUp(missed),
+        strangers: () => events.ended(),
+      },
+    });
+  }
+
+  start(): void {
+    this.engine.start();
+    const { signal: until } = this.listening;
+    addEventListener("online", () => this.engine.probe(), { signal: until });
+    addEventListener("pageshow", () => this.engine.probe(), { signal: until });
+    document.addEventListener(
+      "visibilitychange",
+      () => {
+        if (document.visibilityState === "visible") this.engine.probe();
+      },
+      { signal: until },
+    );
+    // Another tab has read on.
+    addEventListener("storage", () => this.rooms.value.forEach((room) => this.touch(room.id)), { signal: until });
+  }
+
+  stop(): void {
+    this.listening.abort();
+    this.cancelAway?.();
+    this.cancelBack?.();
+    this.engine.stop();
+  }
+
+  /** Signing up made a new account: what lies here under its number is of a former cluster. */
+  async forget(): Promise<void> {
+    this.memory.clear();
+    await this.engine.outbox.discard();
+  }
+
+  /** The answer to a wish may come before the news that the room is ours: this waits for both. */
+  async entered(wish: Promise<RoomId>): Promise<RoomId> {
+    const id = await wish;
+    await new Promise<void>((resolve) => {
+      const unsubscribe = this.rooms.subscribe((rooms) => {
+        if (!rooms.some((room) => room.id === id)) return;
+        resolve();
+        // The first call comes before there is anything to unsubscribe from.
+        queueMicrotask(() => unsubscribe());
+      });
+    });
+    return id;
+  }
+
+  /** Reading this in a view draws the view again when the room changes. */
+  revision(room: RoomId): number {
+    return this.revisionSignal(room).value;
+  }
+
+  isUnread(room: RoomSync): boolean {
+    this.revision(room.id);
+    const read = this.memory.readSeq(room.id) ?? 0;
+    return isUnread({ pieces: room.log.pieces, head: room.head, read, own_id: this.user.id });
+  }
+
+  markRead(room: RoomSync): void {
+    if (room.log.last <= (this.memory.readSeq(room.id) ?? -1)) return;
+    this.memory.markRead(room.id, room.log.last);
+    this.touch(room.id);
+  }
+
+  private currentBanner(): Banner | undefined {
+    const status = this.status.value;
+    if (status.kind === "stopped") return { kind: "stopped", reason: status.reason || String(status.code) };
+    if (this.is_away.value) return { kind: "reconnecting" };
+    const cluster = this.cluster.value;
+    const waiting = this.outbox.value.filter((one) => one.progress !== "failed" && one.seq === undefined).length;
+    if (cluster?.quorum === false) return { kind: "no-quorum", cluster, waiting };
+    if (this.lacks_quorum.value) return { kind: "no-quorum", waiting };
+    const missed = this.missed.value;
+    return missed === undefined ? undefined : { kind: "back", missed };
+  }
+
+  private connectionChanged(status: ConnectionStatus, events: WorkspaceEvents): void {
+    const was_loaded = this.is_loaded.value;
+    batch(() => {
+      this.status.value = status;
+      if (status.kind === "ready") {
+        this.is_loaded.value = true;
+        this.cancelAway?.();
+        this.cancelAway = undefined;
+        // After the very first connection nothing is caught up, so nothing else ends the banner.
+        if (!was_loaded) this.is_away.value = false;
+      } else {
+        this.cancelAway ??= browserClock.after(RECONNECTING_AFTER_MS, () => {
+          this.is_away.value = true;
+        });
+      }
+    });
+    if (status.kind === "stopped" && status.code === CLOSE_UNAUTHENTICATED) events.ended();
+  }
+
+  private caughtUp(missed: number): void {
+    if (!this.is_away.value && missed === 0) return;
+    this.is_away.value = false;
+    this.missed.value = missed;
+    this.cancelBack?.();
+    this.cancelBack = browserClock.after(BACK_SHOWN_MS, () => {
+      this.missed.value = undefined;
+    });
+  }
+
+  private roomsChanged(): void {
+    const rooms = [...this.engine.rooms.values()].sort((a, b) => a.name.localeCompare(b.name));
+    batch(() => {
+      for (const room of rooms) {
+        // What was there before this device came is not news to it.
+        if (this.memory.readSeq(room.id) === undefined) this.memory.markRead(room.id, room.head);
+        this.touch(room.id);
+      }
+      this.rooms.value = rooms;
+    });
+  }
+
+  private touch(room: RoomId): void {
+    this.revisionSignal(room).value += 1;
+  }
+
+  private revisionSignal(room: RoomId): Signal<number> {
+    let found = this.revisions.get(room);
+    if (found === undefined) {
+      found = signal(0);
+      this.revisions.set(room, found);
+    }
+    return found;
+  }
+}

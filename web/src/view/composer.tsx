@@ -1,0 +1,114 @@
+// Where one writes. Never disabled: without a connection the message waits in the outbox.
+
+import { useSignal } from "@preact/signals";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+
+import { words } from "../i18n/language.ts";
+import type { Workspace } from "../store/workspace.ts";
+import type { RoomSync } from "../sync/room-sync.ts";
+import { announce } from "./announcer.tsx";
+import { SendIcon } from "./icons.tsx";
+
+/** The frame around a body: names of fields, a cid, a room. */
+const FRAME_OVERHEAD_BYTES = 512;
+
+interface ComposerProps {
+  workspace: Workspace;
+  room: RoomSync;
+  toLatest(): void;
+}
+
+export function Composer({ workspace, room, toLatest }: ComposerProps) {
+  const { engine, memory } = workspace;
+  const text = words.value.composer;
+  const field = useRef<HTMLTextAreaElement>(null);
+  const draft = useSignal(memory.draft(room.id));
+  const failure = useSignal<string | undefined>(undefined);
+
+  const setDraft = (value: string) => {
+    draft.value = value;
+    memory.setDraft(room.id, value);
+  };
+
+  useLayoutEffect(() => fitHeight(field.current), [draft.value]);
+  useEffect(() => {
+    // On a phone the keyboard would cover the room that was just opened.
+    if (matchMedia("(hover: hover)").matches) field.current?.focus();
+  }, []);
+
+  const send = async () => {
+    // The first line may be indented code; only empty lines around the text go.
+    const body = draft.value.replace(/^(?:[^\S\n]*\n)+/, "").trimEnd();
+    if (body.trim() === "") return;
+    const bytes = new TextEncoder().encode(body).length;
+    const frame_bytes = new TextEncoder().encode(JSON.stringify(body)).length + FRAME_OVERHEAD_BYTES;
+    if (bytes > engine.max_message || frame_bytes > engine.max_frame) {
+      failure.value = text.tooLong(bytes, engine.max_message);
+      announce(failure.value);
+      return;
+    }
+    failure.value = undefined;
+    draft.value = "";
+    try {
+      await engine.send(room.id, body);
+      // Only now: had the page died in between, the words would still be in the draft.
+      memory.setDraft(room.id, draft.value);
+      toLatest();
+    } catch {
+      draft.value = draft.value === "" ? body : `${body}\n${draft.value}`;
+      failure.value = text.notStored;
+      announce(failure.value);
+    }
+  };
+
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === "Escape" && !event.isComposing) toLatest();
+    // While an input method composes, Enter belongs to it (229: Safari ends composing too early).
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+    event.preventDefault();
+    void send();
+  };
+
+  return (
+    <form
+      class="composer"
+      data-region="composer"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void send();
+        field.current?.focus();
+      }}
+    >
+      {failure.value !== undefined && <p class="hint hint-error">{failure.value}</p>}
+      <div class="composer-box">
+        <textarea
+          ref={field}
+          rows={1}
+          data-testid="composer"
+          aria-label={text.label(room.name)}
+          placeholder={text.placeholder(room.name)}
+          value={draft.value}
+          onInput={(event) => setDraft(event.currentTarget.value)}
+          onKeyDown={onKeyDown}
+        />
+        <button
+          type="submit"
+          class="composer-send"
+          data-testid="send"
+          aria-label={text.send}
+          title={text.send}
+          data-empty={draft.value.trim() === ""}
+        >
+          <SendIcon />
+        </button>
+      </div>
+      <p class="composer-hint">{text.hint}</p>
+    </form>
+  );
+}
+
+function fitHeight(field: HTMLTextAreaElement | null): void {
+  if (field === null) return;
+  field.style.height = "auto";
+  field.style.height = `${field.scrollHeight}px`;
+}

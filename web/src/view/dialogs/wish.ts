@@ -1,0 +1,34 @@
+// A wish of a dialog: made once, busy until it is answered, with the reason when it is refused.
+
+import { useSignal } from "@preact/signals";
+
+import { words } from "../../i18n/language.ts";
+import { RequestFailed } from "../../sync/history.ts";
+import { announce } from "../announcer.tsx";
+
+export function useWish() {
+  const busy = useSignal(false);
+  const failure = useSignal<string | undefined>(undefined);
+
+  const make = async (wish: () => Promise<void>) => {
+    if (busy.value) return;
+    busy.value = true;
+    failure.value = undefined;
+    try {
+      await wish();
+    } catch (error) {
+      failure.value = reason(error);
+      announce(failure.value);
+    } finally {
+      busy.value = false;
+    }
+  };
+
+  return { busy, failure, make };
+}
+
+function reason(error: unknown): string {
+  if (!(error instanceof RequestFailed)) return String(error);
+  // What is wrong with a value is known to the gateway alone.
+  return error.code === "bad_request" ? error.message : words.value.errors[error.code];
+}

@@ -1,0 +1,229 @@
+// The history of a room: a window of rows over its one sequence, moved by scrolling.
+
+import { type Signal, useSignal } from "@preact/signals";
+import type { RefObject } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+
+import { words } from "../i18n/language.ts";
+import { type Row, timeline } from "../store/timeline.ts";
+import { atEnd, bounded, type Direction, extended, hasEarlier, items, type RowWindow, within } from "../store/row-window.ts";
+import { newsAfter } from "../store/unread.ts";
+import type { Workspace } from "../store/workspace.ts";
+import type { RoomEvent } from "../sync/event.ts";
+import type { RoomSync } from "../sync/room-sync.ts";
+import { dayName, dayOf } from "./dates.ts";
+import { GapRow } from "./gap-row.tsx";
+import { DownIcon } from "./icons.tsx";
+import { MessageRow, NoticeRow, PendingRow } from "./message-row.tsx";
+import { isNearEnd, isNearStart, useScroll } from "./scroll.ts";
+
+/** Own messages show their state so far from the end; further up it is always the same. */
+const STATE_ROWS = 6;
+
+interface HistoryProps {
+  workspace: Workspace;
+  room: RoomSync;
+  to_latest: Signal<number>;
+}
+
+export function History({ workspace, room, to_latest }: HistoryProps) {
+  workspace.revision(room.id);
+  const scroller = useRef<HTMLDivElement>(null);
+  const is_following = useRef(true);
+  const drawn_following = useRef(true);
+  drawn_following.current = is_following.current;
+  const came = useRef<Direction>("up");
+  const window = useRef<RowWindow | undefined>(undefined);
+  const redraw = useSignal(0);
+  redraw.value;
+  /** What was read when the room was opened stays above the "new" line while it is open. */
+  const read = useRef(workspace.memory.readSeq(room.id));
+  const focused = useSignal<string | undefined>(undefined);
+
+  const all = items(room.log.pieces);
+  // Before the first rows are here a window would be one of nothing.
+  if (all.length === 0) window.current = undefined;
+  else window.current = bounded(all, window.current ?? atEnd(all), is_following.current, came.current);
+  const at_end = window.current?.to === undefined;
+  const rows = timeline({
+    items: window.current === undefined ? [] : within(all, window.current),
+    pending: at_end ? workspace.outbox.value.filter((entry) => entry.stored.room === room.id) : [],
+    own_id: workspace.user.id,
+    read: read.current,
+    dayOf,
+  });
+
+  const moved = () => {
+    const element = scroller.current;
+    const shown = window.current;
+    if (element === null || shown === undefined) return;
+    const now = items(room.log.pieces);
+    let next = shown;
+    if (isNearStart(element) && hasEarlier(now, shown)) {
+      came.current = "up";
+      next = extended(now, shown, "up");
+    } else if (isNearEnd(element) && shown.to !== undefined) {
+      came.current = "down";
+      next = extended(now, shown, "down");
+    }
+    room.reading_back = !is_following.current || next.to !== undefined;
+    window.current = next;
+    // The rows are drawn again only when they differ; a scroll by itself draws nothing.
+    if (next !== shown || is_following.current !== drawn_following.current) redraw.value += 1;
+  };
+  useScroll({ scroller, is_following, moved });
+
+  const toLatest = () => {
+    is_following.current = true;
+    window.current = undefined;
+    room.reading_back = false;
+    redraw.value += 1;
+  };
+  useEffect(() => {
+    if (to_latest.value > 0) toLatest();
+  }, [to_latest.value]);
+  useEffect(
+    () => () => {
+      room.reading_back = false;
+    },
+    [],
+  );
+  useMarkRead(workspace, room, () => is_following.current && window.current?.to === undefined);
+
+  const is_away = !at_end || !is_following.current;
+  const messages = rows.filter((row) => row.kind === "message" || row.kind === "pending");
+  const with_state = new Set(messages.slice(-STATE_ROWS).map((row) => row.key));
+  const tab_stop = messages.some((row) => row.key === focused.value) ? focused.value : messages.at(-1)?.key;
+
+  return (
+    <div class="history-frame">
+      <div
+        ref={scroller}
+        class="history"
+        role="log"
+        aria-live="off"
+        aria-label={words.value.timeline.log(room.name)}
+        data-region="history"
+        data-testid="history"
+        onKeyDown={(event) => {
+          if (event.key === "Escape") toLatest();
+          else if (stepMessage(event)) event.preventDefault();
+        }}
+        onFocusIn={(event) => {
+          const key = (event.target as HTMLElement).closest("[data-key]")?.getAttribute("data-key");
+          if (key !== null && key !== undefined) focused.value = key;
+        }}
+      >
+        <div class="history-rows">
+          {all[0] !== undefined && window.current !== undefined && !hasEarlier(all, window.current) && all[0].kind === "event" && (
+            <p class="beginning">{words.value.timeline.beginning(room.name)}</p>
+          )}
+          {rows.map((row) => (
+            <RowView
+              key={row.key}
+              row={row}
+              workspace={workspace}
+              room={room}
+              scroller={scroller}
+              has_state={with_state.has(row.key)}
+              is_tab_stop={row.key === tab_stop}
+            />
+          ))}
+        </div>
+      </div>
+      {is_away && (
+        <button type="button" class="jump-latest" data-testid="jump-latest" onClick={toLatest}>
+          <DownIcon />
+          {jumpLabel(workspace, room)}
+        </button>
+      )}
+    </div>
+  );
+}
+
+interface RowViewProps {
+  row: Row;
+  workspace: Workspace;
+  room: RoomSync;
+  scroller: RefObject<HTMLDivElement | null>;
+  has_state: boolean;
+  is_tab_stop: boolean;
+}
+
+function RowView({ row, workspace, room, scroller, has_state, is_tab_stop }: RowViewProps) {
+  switch (row.kind) {
+    case "day":
+      return (
+        <div class="day">
+          <span>{dayName(row.ts)}</span>
+        </div>
+      );
+    case "new":
+      return (
+        <div class="new-line">
+          <span>{words.value.timeline.new}</span>
+        </div>
+      );
+    case "gap":
+      return <GapRow room={room} from={row.from} to={row.to} scroller={scroller} />;
+    case "notice":
+      return <NoticeRow event={row.event} />;
+    case "message": {
+      const is_own = row.event.author.id === workspace.user.id;
+      return (
+        <MessageRow
+          row_key={row.key}
+          event={row.event}
+          is_own={is_own}
+          grouped={row.grouped}
+          has_state={is_own && has_state}
+          is_tab_stop={is_tab_stop}
+        />
+      );
+    }
+    case "pending":
+      return (
+        <PendingRow
+          row_key={row.key}
+          entry={row.entry}
+          user={workspace.user}
+          grouped={row.grouped}
+          outbox={workspace.engine.outbox}
+          is_tab_stop={is_tab_stop}
+        />
+      );
+  }
+}
+
+function jumpLabel(workspace: Workspace, room: RoomSync): string {
+  const read = workspace.memory.readSeq(room.id) ?? 0;
+  const loaded: readonly RoomEvent[] = room.log.pieces.flatMap((piece) => (piece.kind === "loaded" ? piece.events : []));
+  const count = newsAfter(loaded, read, workspace.user.id);
+  return count === 0 ? words.value.timeline.latest : words.value.timeline.latestUnread(count);
+}
+
+/** What is on a visible screen, at the end of the room, is read. */
+function useMarkRead(workspace: Workspace, room: RoomSync, isAtEnd: () => boolean): void {
+  const mark = () => {
+    if (document.visibilityState === "visible" && document.hasFocus() && isAtEnd()) workspace.markRead(room);
+  };
+  useEffect(mark);
+  useEffect(() => {
+    const until = new AbortController();
+    document.addEventListener("visibilitychange", mark, { signal: until.signal });
+    addEventListener("focus", mark, { signal: until.signal });
+    return () => until.abort();
+  }, []);
+}
+
+/** Roving focus: one message is a tab stop, the arrows move it. */
+function stepMessage(event: KeyboardEvent): boolean {
+  if (event.altKey || (event.key !== "ArrowUp" && event.key !== "ArrowDown")) return false;
+  const here = (event.target as HTMLElement).closest("article");
+  if (here === null) return false;
+  const messages = [...(here.parentElement?.querySelectorAll<HTMLElement>("article") ?? [])];
+  const next = messages[messages.indexOf(here) + (event.key === "ArrowDown" ? 1 : -1)];
+  next?.focus();
+  next?.scrollIntoView({ block: "nearest" });
+  return next !== undefined;
+}

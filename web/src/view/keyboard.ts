@@ -1,0 +1,63 @@
+// The keys that work everywhere on the page.
+
+import { useEffect } from "preact/hooks";
+
+import { openRoom, showRoom } from "../store/route.ts";
+import type { Workspace } from "../store/workspace.ts";
+import { CLUSTER_PANEL_ID } from "./cluster-chip.tsx";
+
+const REGIONS = ["rooms", "history", "composer"];
+
+export function useKeyboard(workspace: Workspace): void {
+  useEffect(() => {
+    const listener = (event: KeyboardEvent) => {
+      // A dialog is a conversation of its own.
+      if (document.querySelector("dialog[open]") !== null) return;
+      if (act(event, workspace)) event.preventDefault();
+    };
+    addEventListener("keydown", listener);
+    return () => removeEventListener("keydown", listener);
+  }, [workspace]);
+}
+
+function act(event: KeyboardEvent, workspace: Workspace): boolean {
+  const { key, altKey, ctrlKey, metaKey, shiftKey } = event;
+  if (altKey && !ctrlKey && !metaKey && (key === "ArrowUp" || key === "ArrowDown")) {
+    stepRoom(workspace, key === "ArrowDown" ? 1 : -1, shiftKey);
+    return true;
+  }
+  if (ctrlKey && key === ".") {
+    document.getElementById(CLUSTER_PANEL_ID)?.togglePopover();
+    return true;
+  }
+  if (key === "F6") {
+    stepRegion(shiftKey ? -1 : 1);
+    return true;
+  }
+  return false;
+}
+
+function stepRoom(workspace: Workspace, step: 1 | -1, unread_only: boolean): void {
+  const rooms = workspace.rooms.value;
+  const start = rooms.findIndex((room) => room.id === openRoom.value);
+  for (let n = 1; n <= rooms.length; n += 1) {
+    const room = rooms[(start + step * n + rooms.length * (n + 1)) % rooms.length];
+    if (room === undefined || (unread_only && !workspace.isUnread(room))) continue;
+    showRoom(room.id);
+    return;
+  }
+}
+
+function stepRegion(step: 1 | -1): void {
+  const here = document.activeElement?.closest("[data-region]")?.getAttribute("data-region") ?? "";
+  const start = REGIONS.indexOf(here);
+  for (let n = 1; n <= REGIONS.length; n += 1) {
+    const name = REGIONS[(start + step * n + REGIONS.length * 2) % REGIONS.length];
+    const target = document.querySelector<HTMLElement>(
+      `[data-region="${name}"] :is([aria-current], [tabindex="0"], textarea, button)`,
+    );
+    if (target === null || target.offsetParent === null) continue;
+    target.focus();
+    return;
+  }
+}

@@ -1,0 +1,173 @@
+// One message, or a quiet line about who came and went.
+
+import type { ComponentChildren } from "preact";
+
+import { words } from "../i18n/language.ts";
+import type { Me } from "../generated/frames.ts";
+import type { Outbox, OutboxEntry } from "../outbox/outbox.ts";
+import type { MessageEvent, RoomEvent } from "../sync/event.ts";
+import { announce } from "./announcer.tsx";
+import { Avatar } from "./avatar.tsx";
+import { copyToClipboard } from "./clipboard.ts";
+import { fullMoment, timeOfDay } from "./dates.ts";
+import { linkify } from "./linkify.ts";
+import { type MessageState, StateMark } from "./state-mark.tsx";
+
+interface MessageRowProps {
+  row_key: string;
+  event: MessageEvent;
+  is_own: boolean;
+  grouped: boolean;
+  has_state: boolean;
+  is_tab_stop: boolean;
+}
+
+export function MessageRow({ row_key, event, is_own, grouped, has_state, is_tab_stop }: MessageRowProps) {
+  return (
+    <Message
+      row_key={row_key}
+      author={event.author}
+      body={event.body}
+      ts={event.ts}
+      state="applied"
+      is_own={is_own}
+      grouped={grouped}
+      has_state={has_state}
+      is_tab_stop={is_tab_stop}
+      cid={event.cid}
+      seq={event.seq}
+    />
+  );
+}
+
+interface PendingRowProps {
+  row_key: string;
+  entry: OutboxEntry;
+  user: Me;
+  grouped: boolean;
+  outbox: Outbox;
+  is_tab_stop: boolean;
+}
+
+export function PendingRow({ row_key, entry, user, grouped, outbox, is_tab_stop }: PendingRowProps) {
+  const { stored, progress } = entry;
+  const text = words.value.failed;
+  return (
+    <Message
+      row_key={row_key}
+      author={user}
+      body={stored.body}
+      ts={stored.written_ms}
+      state={progress}
+      is_own
+      grouped={grouped}
+      has_state
+      is_tab_stop={is_tab_stop}
+      cid={stored.cid}
+    >
+      {stored.failure !== undefined && (
+        <p class="message-failure">
+          <span>{`${words.value.states.failed}: ${words.value.errors[stored.failure.code]}`}</span>
+          <button type="button" class="button button-small" data-testid="retry" onClick={() => outbox.retry(stored.cid)}>
+            {text.retry}
+          </button>
+          <button type="button" class="button button-small" data-testid="copy" onClick={() => void copy(stored.body)}>
+            {text.copy}
+          </button>
+          <button type="button" class="button button-small" data-testid="dismiss" onClick={() => outbox.dismiss(stored.cid)}>
+            {text.dismiss}
+          </button>
+        </p>
+      )}
+    </Message>
+  );
+}
+
+interface MessageProps {
+  row_key: string;
+  author: Me;
+  body: string;
+  ts: number;
+  state: MessageState;
+  is_own: boolean;
+  grouped: boolean;
+  has_state: boolean;
+  is_tab_stop: boolean;
+  cid: string;
+  seq?: number;
+  children?: ComponentChildren;
+}
+
+function Message(props: MessageProps) {
+  const { row_key, author, body, ts, state, is_own, grouped, has_state, is_tab_stop, cid, seq, children } = props;
+  const time = timeOfDay(ts);
+  const stated = has_state ? `, ${words.value.states[state]}` : "";
+  return (
+    <article
+      class={`message${grouped ? " message-grouped" : ""} message-${state}`}
+      data-testid="message"
+      data-anchor
+      data-key={row_key}
+      data-seq={seq}
+      data-cid={cid}
+      data-state={state}
+      data-own={is_own}
+      tabIndex={is_tab_stop ? 0 : -1}
+      aria-label={`${author.name}, ${body}, ${time}${stated}`}
+    >
+      <div class="message-side">
+        {grouped ? <time dateTime={new Date(ts).toISOString()}>{time}</time> : <Avatar id={author.id} name={author.name} />}
+      </div>
+      <div class="message-main">
+        {!grouped && (
+          <header>
+            <span class="message-author">{author.name}</span>
+            <time dateTime={new Date(ts).toISOString()} title={fullMoment(ts)}>
+              {time}
+            </time>
+          </header>
+        )}
+        <div class="message-line">
+          <p class="message-body">
+            <Body text={body} />
+          </p>
+          {has_state && <StateMark state={state} />}
+        </div>
+        {children}
+      </div>
+    </article>
+  );
+}
+
+function Body({ text }: { text: string }) {
+  return (
+    <>
+      {linkify(text).map((part) =>
+        part.kind === "text" ? (
+          part.text
+        ) : (
+          <a href={part.address} target="_blank" rel="noopener noreferrer nofollow">
+            {part.text}
+          </a>
+        ),
+      )}
+    </>
+  );
+}
+
+export function NoticeRow({ event }: { event: RoomEvent }) {
+  const text = words.value.timeline;
+  const { name } = event.author;
+  const line =
+    event.kind === "created" ? text.created(name) : event.kind === "joined" ? text.joined(name) : text.left(name);
+  return (
+    <p class="notice" data-anchor data-testid="notice" data-seq={event.seq}>
+      {line}
+      <time dateTime={new Date(event.ts).toISOString()}>{timeOfDay(event.ts)}</time>
+    </p>
+  );
+}
+
+async function copy(text: string): Promise<void> {
+  if (await copyToClipboard(text)) announce(words.value.failed.copied);
+}

@@ -1,0 +1,22 @@
+// One room: its history and the composer.
+
+import { useSignal } from "@preact/signals";
+
+import type { Workspace } from "../store/workspace.ts";
+import type { RoomSync } from "../sync/room-sync.ts";
+import { Composer } from "./composer.tsx";
+import { History } from "./history.tsx";
+
+export function RoomPane({ workspace, room }: { workspace: Workspace; room: RoomSync }) {
+  /** Raised when the history should show its end: after sending, or with Esc. */
+  const to_latest = useSignal(0);
+  const toLatest = () => {
+    to_latest.value += 1;
+  };
+  return (
+    <>
+      <History workspace={workspace} room={room} to_latest={to_latest} />
+      <Composer workspace={workspace} room={room} toLatest={toLatest} />
+    </>
+  );
+}

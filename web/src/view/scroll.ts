@@ -1,0 +1,84 @@
+// Keeps the place in a list whose rows come and go at both ends: at the end it follows, elsewhere
+// the row under the reader's eyes stays where it is.
+
+import type { RefObject } from "preact";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+
+/** So close to the end counts as the end. */
+const END_PX = 48;
+/** So close to an edge the next rows are fetched. */
+const EDGE_PX = 600;
+
+interface Anchor {
+  element: HTMLElement;
+  top: number;
+}
+
+export interface ScrollOptions {
+  scroller: RefObject<HTMLElement | null>;
+  /** Decided by the person's scrolling, kept over renders. */
+  is_following: { current: boolean };
+  moved(): void;
+}
+
+export function useScroll({ scroller, is_following, moved }: ScrollOptions): void {
+  const anchor = useRef<Anchor | undefined>(undefined);
+  const latest = useRef(moved);
+  latest.current = moved;
+
+  // After every render, before the browser paints.
+  useLayoutEffect(() => {
+    const element = scroller.current;
+    if (element === null) return;
+    keepPlace(element, is_following.current, anchor.current);
+    anchor.current = anchorOf(element);
+  });
+
+  useEffect(() => {
+    const element = scroller.current;
+    if (element === null) return;
+    const onScroll = () => {
+      is_following.current = distanceToEnd(element) < END_PX;
+      anchor.current = anchorOf(element);
+      latest.current();
+    };
+    // The pane shrinks when the composer grows or a phone shows its keyboard.
+    const resized = new ResizeObserver(() => keepPlace(element, is_following.current, anchor.current));
+    element.addEventListener("scroll", onScroll, { passive: true });
+    resized.observe(element);
+    return () => {
+      element.removeEventListener("scroll", onScroll);
+      resized.disconnect();
+    };
+  }, []);
+}
+
+export function isNearStart(element: HTMLElement): boolean {
+  return element.scrollTop < EDGE_PX;
+}
+
+export function isNearEnd(element: HTMLElement): boolean {
+  return distanceToEnd(element) < EDGE_PX;
+}
+
+function distanceToEnd(element: HTMLElement): number {
+  return element.scrollHeight - element.scrollTop - element.clientHeight;
+}
+
+function keepPlace(element: HTMLElement, following: boolean, anchor: Anchor | undefined): void {
+  if (following) {
+    element.scrollTop = element.scrollHeight;
+  } else if (anchor?.element.isConnected === true) {
+    element.scrollTop += anchor.element.getBoundingClientRect().top - anchor.top;
+  }
+}
+
+/** The first row in sight that will not go away: a gap shrinks, a day line may repeat. */
+function anchorOf(element: HTMLElement): Anchor | undefined {
+  const edge = element.getBoundingClientRect().top;
+  for (const row of element.querySelectorAll<HTMLElement>("[data-anchor]")) {
+    const { top, bottom } = row.getBoundingClientRect();
+    if (bottom > edge) return { element: row, top };
+  }
+  return undefined;
+}

@@ -1,0 +1,180 @@
+// The signed-in page: header, rooms, and the room that is open. One pane at a time on a phone.
+
+import { computed, useComputed, useSignal } from "@preact/signals";
+import { useEffect, useLayoutEffect } from "preact/hooks";
+
+import { words } from "../i18n/language.ts";
+import { openRoom, showRoom } from "../store/route.ts";
+import { arrivals } from "../store/session.ts";
+import type { Workspace } from "../store/workspace.ts";
+import { RequestFailed } from "../sync/history.ts";
+import type { RoomSync } from "../sync/room-sync.ts";
+import { announce } from "./announcer.tsx";
+import { Banner } from "./banner.tsx";
+import { ClusterChip } from "./cluster-chip.tsx";
+import { ClusterPanel } from "./cluster-panel.tsx";
+import { BrowseRooms } from "./dialogs/browse-rooms.tsx";
+import { NewRoom } from "./dialogs/new-room.tsx";
+import { SignOut } from "./dialogs/sign-out.tsx";
+import { BackIcon, LeaveIcon, Logo } from "./icons.tsx";
+import { useKeyboard } from "./keyboard.ts";
+import { RoomPane } from "./room-pane.tsx";
+import { Sidebar } from "./sidebar.tsx";
+import { summary } from "./replicas.ts";
+
+export type DialogName = "new-room" | "browse-rooms" | "sign-out";
+
+/** Wide enough for both panes: then a room is always open. The same width as in layout.css. */
+const TWO_PANES = "(min-width: 720px)";
+
+export function Shell({ workspace }: { workspace: Workspace }) {
+  const dialog = useSignal<DialogName | undefined>(undefined);
+  const open = useComputed(() => workspace.rooms.value.find((room) => room.id === openRoom.value));
+  const room = open.value;
+  const close = () => {
+    dialog.value = undefined;
+  };
+
+  useKeyboard(workspace);
+  useDefaultRoom(workspace);
+  useTitle(workspace, room);
+  useEffect(() => {
+    arrivals.listener = (where, event) => {
+      if (where.id !== openRoom.value || event.kind !== "message" || event.author.id === workspace.user.id) return;
+      announce(`${event.author.name}: ${event.body}`);
+    };
+  }, [workspace]);
+  useEffect(() => {
+    workspace.engine.focusOn(room?.id);
+    if (room !== undefined) workspace.memory.lastRoom = room.id;
+  }, [room?.id]);
+
+  return (
+    <div class="shell" data-view={room === undefined ? "rooms" : "room"}>
+      <header class="bar">
+        <div class="bar-brand">
+          <Logo />
+          <span>Chatterbox</span>
+        </div>
+        {room === undefined ? (
+          <div class="bar-room" />
+        ) : (
+          <div class="bar-room">
+            <button type="button" class="button-icon bar-back" aria-label={words.value.back} onClick={() => showRoom(undefined)}>
+              <BackIcon />
+            </button>
+            <RoomHeading workspace={workspace} room={room} />
+            <LeaveRoom workspace={workspace} room={room} />
+          </div>
+        )}
+        <ClusterChip cluster={workspace.cluster.value} />
+      </header>
+      <Sidebar
+        workspace={workspace}
+        open_id={room?.id}
+        ask={(name) => {
+          dialog.value = name;
+        }}
+      />
+      <main class="pane" data-region="room" aria-label={room?.name ?? words.value.regions.room}>
+        <Banner banner={workspace.banner.value} />
+        {room !== undefined && <RoomPane key={room.id} workspace={workspace} room={room} />}
+        {room === undefined && workspace.is_loaded.value && (
+          <Nothing workspace={workspace} ask={(name) => (dialog.value = name)} />
+        )}
+      </main>
+      <ClusterPanel cluster={workspace.cluster.value} />
+      {dialog.value === "new-room" && <NewRoom workspace={workspace} close={close} />}
+      {dialog.value === "browse-rooms" && <BrowseRooms workspace={workspace} close={close} />}
+      {dialog.value === "sign-out" && <SignOut workspace={workspace} close={close} />}
+    </div>
+  );
+}
+
+function RoomHeading({ workspace, room }: { workspace: Workspace; room: RoomSync }) {
+  workspace.revision(room.id);
+  return (
+    <div class="bar-heading">
+      <h1>
+        <span class="hash" aria-hidden="true">
+          #
+        </span>
+        {room.name}
+      </h1>
+      <p>{words.value.rooms.members(room.members)}</p>
+    </div>
+  );
+}
+
+/** Without a question: whoever left joins again, and finds everything as it was. */
+function LeaveRoom({ workspace, room }: { workspace: Workspace; room: RoomSync }) {
+  const leaving = useSignal(false);
+  const text = words.value.rooms;
+  const leave = async () => {
+    if (leaving.value) return;
+    leaving.value = true;
+    try {
+      await workspace.engine.leaveRoom(room.id);
+      if (openRoom.value === room.id) showRoom(undefined, "replace");
+    } catch (error) {
+      announce(error instanceof RequestFailed ? words.value.errors[error.code] : String(error));
+    } finally {
+      leaving.value = false;
+    }
+  };
+  return (
+    <button
+      type="button"
+      class="button-icon"
+      data-testid="leave-room"
+      aria-label={text.leave}
+      aria-disabled={leaving.value}
+      title={text.leave}
+      onClick={() => void leave()}
+    >
+      <LeaveIcon />
+    </button>
+  );
+}
+
+function Nothing({ workspace, ask }: { workspace: Workspace; ask(name: DialogName): void }) {
+  const text = words.value.rooms;
+  const has_rooms = workspace.rooms.value.length > 0;
+  return (
+    <div class="nothing">
+      <Logo />
+      <h1>{has_rooms ? text.choose : text.none}</h1>
+      {!has_rooms && <p>{text.noneText}</p>}
+      {!has_rooms && (
+        <div class="nothing-actions">
+          <button type="button" class="button button-primary" onClick={() => ask("new-room")}>
+            {text.create}
+          </button>
+          <button type="button" class="button" onClick={() => ask("browse-rooms")}>
+            {text.browse}
+          </button>
+        </div>
+      )}
+      <p class="cluster-line">{summary(workspace.cluster.value)}</p>
+    </div>
+  );
+}
+
+/** Opens the room of the last visit, or the first, where there is space for it beside the list. */
+function useDefaultRoom(workspace: Workspace): void {
+  const wanted = computed(() => {
+    const rooms = workspace.rooms.value;
+    if (rooms.some((room) => room.id === openRoom.value)) return undefined;
+    return rooms.find((room) => room.id === workspace.memory.lastRoom)?.id ?? rooms[0]?.id;
+  }).value;
+  useLayoutEffect(() => {
+    if (wanted !== undefined && matchMedia(TWO_PANES).matches) showRoom(wanted, "replace");
+  }, [wanted]);
+}
+
+function useTitle(workspace: Workspace, room: RoomSync | undefined): void {
+  const unread = workspace.rooms.value.filter((one) => workspace.isUnread(one)).length;
+  useEffect(() => {
+    document.title = `${unread > 0 ? `(${unread}) ` : ""}${room === undefined ? "" : `${room.name} · `}Chatterbox`;
+  }, [unread, room?.name]);
+}

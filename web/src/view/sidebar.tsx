@@ -1,0 +1,97 @@
+// The rooms of the person, and the way to more of them.
+
+import { words } from "../i18n/language.ts";
+import { showRoom } from "../store/route.ts";
+import type { Workspace } from "../store/workspace.ts";
+import type { RoomId } from "../sync/event.ts";
+import type { RoomSync } from "../sync/room-sync.ts";
+import { Avatar } from "./avatar.tsx";
+import { LeaveIcon, PlusIcon, SearchIcon } from "./icons.tsx";
+import { LanguageSwitch } from "./language-switch.tsx";
+import type { DialogName } from "./shell.tsx";
+
+interface SidebarProps {
+  workspace: Workspace;
+  open_id: RoomId | undefined;
+  ask(dialog: DialogName): void;
+}
+
+export function Sidebar({ workspace, open_id, ask }: SidebarProps) {
+  const text = words.value;
+  return (
+    <nav class="sidebar" data-region="rooms" aria-label={text.regions.rooms}>
+      <div class="sidebar-heading">
+        <h2>{text.rooms.title}</h2>
+        <button
+          type="button"
+          class="button-icon"
+          data-testid="browse-rooms"
+          aria-label={text.rooms.browse}
+          title={text.rooms.browse}
+          onClick={() => ask("browse-rooms")}
+        >
+          <SearchIcon />
+        </button>
+        <button
+          type="button"
+          class="button-icon"
+          data-testid="new-room"
+          aria-label={text.rooms.create}
+          title={text.rooms.create}
+          onClick={() => ask("new-room")}
+        >
+          <PlusIcon />
+        </button>
+      </div>
+      <ul class="room-list" data-testid="room-list">
+        {workspace.rooms.value.map((room) => (
+          <RoomItem key={room.id} workspace={workspace} room={room} is_open={room.id === open_id} />
+        ))}
+      </ul>
+      <footer class="account" aria-label={text.regions.account}>
+        <Avatar id={workspace.user.id} name={workspace.user.name} />
+        <span class="account-name">{workspace.user.name}</span>
+        <LanguageSwitch />
+        <button
+          type="button"
+          class="button-icon"
+          data-testid="sign-out"
+          aria-label={text.signOut.open}
+          title={text.signOut.open}
+          onClick={() => ask("sign-out")}
+        >
+          <LeaveIcon />
+        </button>
+      </footer>
+    </nav>
+  );
+}
+
+function RoomItem({ workspace, room, is_open }: { workspace: Workspace; room: RoomSync; is_open: boolean }) {
+  const is_unread = workspace.isUnread(room);
+  const waiting = workspace.outbox.value.filter((entry) => entry.stored.room === room.id && entry.progress === "failed");
+  return (
+    <li>
+      <button
+        type="button"
+        class={is_unread ? "room-item room-item-unread" : "room-item"}
+        data-testid="room-item"
+        data-room-name={room.name}
+        data-unread={is_unread}
+        aria-current={is_open ? "page" : undefined}
+        onClick={() => showRoom(room.id)}
+      >
+        <span class="hash" aria-hidden="true">
+          #
+        </span>
+        <span class="room-item-name">{room.name}</span>
+        {waiting.length > 0 && (
+          <span class="room-item-failed" title={words.value.states.failed}>
+            !<span class="hidden-visually">{words.value.states.failed}</span>
+          </span>
+        )}
+        {is_unread && <span class="hidden-visually">, {words.value.rooms.unread}</span>}
+      </button>
+    </li>
+  );
+}
