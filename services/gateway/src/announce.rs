@@ -1,0 +1,45 @@
+//! Tells every socket when the cluster changes.
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::app::App;
+use crate::frames::{Cluster, ServerFrame};
+use crate::limits::{CLUSTER_FRAME_INTERVAL, CLUSTER_SLOTS_INTERVAL};
+use crate::socket::outbox::serialise;
+
+/// Runs until the gateway ends.
+pub(crate) async fn run(app: Arc<App>) {
+    let mut view = app.cluster.watch();
+    let mut told: Option<Cluster> = None;
+    let mut slots_told = Instant::now();
+    loop {
+        let now = view.borrow_and_update().frame(&app.options.name);
+        let changed = told.as_ref() != Some(&now);
+        let matters = told.as_ref().map(without_slots) != Some(without_slots(&now));
+        let slots_due = slots_told + CLUSTER_SLOTS_INTERVAL;
+        if matters || changed && Instant::now() >= slots_due {
+            if let Some(text) = serialise(&ServerFrame::Cluster(now.clone())) {
+                app.hub.broadcast_cluster(&text);
+            }
+            told = Some(now);
+            slots_told = Instant::now();
+            sleep(CLUSTER_FRAME_INTERVAL).await;
+            continue;
+        }
+        tokio::select! {
+            change = view.changed() => if change.is_err() { return },
+            () = sleep_until(slots_due), if changed => {}
+        }
+    }
+}
+
+/// Slots move with each message; nobody needs each of these moves.
+fn without_slots(cluster: &Cluster) -> Cluster {
+    let mut cluster = cluster.clone();
+    for replica in &mut cluster.replicas {
+        (replica.decided, replica.applied, replica.lag) = (None, None, None);
+    }
+    cluster
+}

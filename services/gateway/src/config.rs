@@ -1,0 +1,171 @@
+//! The settings of `gateway`.
+
+use ops::config::{Faults, Settings};
+use serde::{Deserialize, Serialize};
+
+/// See [`Settings::FIELDS`] for the words that `--help` shows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Options {
+    /// host:port of the public HTTP server.
+    pub listen: String,
+    /// URL of the membership service.
+    pub membership: String,
+    /// Replicas to ask when the membership service does not answer at start.
+    pub replicas: Vec<String>,
+    /// The gateway's name for people.
+    pub name: String,
+    /// Origins of pages that may use this gateway besides its own.
+    pub public_origins: Vec<String>,
+    /// Requests per second and person in the long run.
+    pub sends_per_second: u32,
+    /// Requests of a person at once.
+    pub sends_burst: u32,
+    /// New accounts per second on this gateway.
+    pub sign_ups_per_second: u32,
+    /// Open sockets per person.
+    pub sockets_per_user: u32,
+    /// Open sockets in all.
+    pub sockets: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:1050".to_owned(),
+            membership: "http://127.0.0.1:1051".to_owned(),
+            replicas: Vec::new(),
+            name: "gateway".to_owned(),
+            public_origins: Vec::new(),
+            sends_per_second: 10,
+            sends_burst: 20,
+            sign_ups_per_second: 50,
+            sockets_per_user: 16,
+            sockets: 10_000,
+        }
+    }
+}
+
+impl Settings for Options {
+    const PROGRAM: &'static str = "gateway";
+    const PREFIX: &'static str = "CHATTERBOX_GATEWAY_";
+    const ABOUT: &'static str = "Serves the page and its WebSocket; talks to the replicas.";
+    const FIELDS: &'static [(&'static str, &'static str)] = &[
+        ("listen", "host:port on which people reach it."),
+        (
+            "membership",
+            "URL of the membership service, http://host:port.",
+        ),
+        (
+            "replicas",
+            "host:port of replicas, asked for the others when membership is away at start.",
+        ),
+        ("name", "Name of this gateway, shown in the cluster panel."),
+        (
+            "public_origins",
+            "Origins such as https://chat.example.org under which a proxy shows this gateway.",
+        ),
+        (
+            "sends_per_second",
+            "Requests per second and person in the long run.",
+        ),
+        ("sends_burst", "Requests of a person at once."),
+        (
+            "sign_ups_per_second",
+            "New accounts per second on this gateway.",
+        ),
+        ("sockets_per_user", "Open sockets per person."),
+        ("sockets", "Open sockets in all."),
+    ];
+
+    fn validate(&self, faults: &mut Faults) {
+        faults.check(
+            ops::net::host_and_port(&self.listen).is_some(),
+            "listen",
+            format!(
+                "`{}` must be host:port, such as 127.0.0.1:1050",
+                self.listen
+            ),
+        );
+        let service = self
+            .membership
+            .strip_prefix("http://")
+            .map(|rest| rest.trim_end_matches('/'));
+        faults.check(
+            service.and_then(ops::net::host_and_port).is_some(),
+            "membership",
+            format!("`{}` must be http://host:port", self.membership),
+        );
+        for replica in &self.replicas {
+            faults.check(
+                ops::net::host_and_port(replica).is_some(),
+                "replicas",
+                format!("`{replica}` must be host:port"),
+            );
+        }
+        faults.check(
+            !self.name.trim().is_empty() && self.name.len() <= 64,
+            "name",
+            "must have 1 to 64 bytes",
+        );
+        for origin in &self.public_origins {
+            let host = origin.split_once("://");
+            faults.check(
+                matches!(host, Some(("http" | "https", host)) if !host.is_empty() && !host.contains('/')),
+                "public_origins",
+                format!("`{origin}` must be scheme://host or scheme://host:port, without a path"),
+            );
+        }
+        for (key, value) in [
+            ("sends_per_second", self.sends_per_second),
+            ("sends_burst", self.sends_burst),
+            ("sign_ups_per_second", self.sign_ups_per_second),
+            ("sockets_per_user", self.sockets_per_user),
+            ("sockets", self.sockets),
+        ] {
+            faults.check(
+                (1..=1_000_000).contains(&value),
+                key,
+                format!("{value} must be 1 to 1000000"),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(options: &Options) -> String {
+        let mut faults = Faults::of(Options::PROGRAM);
+        options.validate(&mut faults);
+        faults.to_string()
+    }
+
+    #[test]
+    fn all_faults_are_named_at_once() {
+        let said = faults(&Options {
+            listen: "nonsense".to_owned(),
+            membership: "ftp://x".to_owned(),
+            public_origins: vec!["chat.example.org".to_owned()],
+            sockets: 0,
+            ..Options::default()
+        });
+        for key in [
+            "listen",
+            "nonsense",
+            "membership",
+            "public_origins",
+            "sockets",
+        ] {
+            assert!(said.contains(key), "{key}: {said}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_valid() {
+        let mut faults = Faults::of(Options::PROGRAM);
+        Options::default().validate(&mut faults);
+        assert!(faults.is_empty(), "{faults}");
+    }
+}

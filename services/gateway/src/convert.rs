@@ -1,0 +1,91 @@
+//! From the words of replicas (proto) to the words of clients (frames).
+
+use proto::v1;
+
+use crate::errors::Error;
+use crate::frames::{Event, EventKind, EventsAnswer, Joined, Person, RoomSummary};
+use crate::ids::{Cid, MsgNo, RoomId, Seq, Slot, Useq, UserId};
+
+/// An event of a room.
+pub(crate) fn event(event: v1::RoomEvent) -> Result<Event, Error> {
+    let (room, seq) = (event.room, event.seq);
+    let broken = || {
+        tracing::error!(room, seq, "an event that this version cannot read");
+        Error::internal("an event that this gateway's version cannot read")
+    };
+    let what = match event.kind.ok_or_else(broken)? {
+        v1::room_event::Kind::Message(message) => EventKind::Message {
+            msg_no: MsgNo(message.msg_no),
+            cid: Cid::from_bytes(&message.cid).ok_or_else(broken)?,
+            body: message.body,
+            reply_to: (message.reply_to > 0).then_some(Seq(message.reply_to)),
+        },
+        v1::room_event::Kind::Created(_) => EventKind::Created,
+        v1::room_event::Kind::Joined(_) => EventKind::Joined,
+        v1::room_event::Kind::Left(_) => EventKind::Left,
+    };
+    Ok(Event {
+        seq: Seq(seq),
+        slot: Slot(event.slot),
+        ts: event.timestamp_ms,
+        author: Person {
+            id: UserId(event.author),
+            name: event.author_name,
+        },
+        what,
+    })
+}
+
+/// A page of events.
+pub(crate) fn events(page: v1::GetHistoryResponse) -> Result<EventsAnswer, Error> {
+    let head = Seq(page.head);
+    let events = page
+        .events
+        .into_iter()
+        .map(event)
+        .collect::<Result<_, _>>()?;
+    Ok(EventsAnswer { events, head })
+}
+
+/// A room that a person is in.
+pub(crate) fn joined(room: v1::JoinedRoom) -> Joined {
+    Joined {
+        id: RoomId(room.room),
+        name: room.name,
+        head: Seq(room.head),
+        members: room.members,
+    }
+}
+
+/// A room that a person may join.
+pub(crate) fn summary(room: v1::RoomSummary) -> RoomSummary {
+    RoomSummary {
+        id: RoomId(room.room),
+        name: room.name,
+        members: room.members,
+        joined: room.joined,
+        head: Seq(room.head),
+    }
+}
+
+/// What a person's session starts from.
+pub(crate) struct UserState {
+    pub(crate) user: Person,
+    pub(crate) useq: Useq,
+    pub(crate) rooms: Vec<Joined>,
+    /// The slot that this view is of.
+    pub(crate) applied: Slot,
+}
+
+/// A person's rooms.
+pub(crate) fn user_state(state: v1::GetUserStateResponse) -> UserState {
+    UserState {
+        user: Person {
+            id: UserId(state.user),
+            name: state.name,
+        },
+        useq: Useq(state.useq),
+        rooms: state.rooms.into_iter().map(joined).collect(),
+        applied: Slot(state.applied),
+    }
+}

@@ -1,0 +1,104 @@
+//! Reads of rooms.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::errors::Error;
+use crate::frames::{ErrorCode, EventsAnswer, MembersAnswer, RoomsAnswer};
+use crate::http::Caller;
+use crate::ids::{RoomId, Seq, Slot};
+use crate::limits::{HISTORY_PAGE_DEFAULT, HISTORY_PAGE_MAX};
+use crate::reads::Page;
+
+/// The newest page has no lower bound: every `seq` is below this, and it is a number of JSON.
+const BEYOND: Seq = Seq(1 << 53);
+
+/// What a read may say about where it begins.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Where {
+    before: Option<u64>,
+    after: Option<u64>,
+    limit: Option<u32>,
+    min_slot: Option<u64>,
+}
+
+type Asked = Result<Query<Where>, QueryRejection>;
+
+fn asked(query: Asked) -> Result<Where, Error> {
+    match query {
+        Ok(Query(query)) => Ok(query),
+        Err(rejection) => Err(Error::bad_request(rejection.body_text())),
+    }
+}
+
+impl Where {
+    fn min_slot(&self) -> Slot {
+        Slot(self.min_slot.unwrap_or(0))
+    }
+}
+
+fn room_of(room: &str) -> Result<RoomId, Error> {
+    let room = room.parse().ok().map(RoomId);
+    room.ok_or_else(|| Error::new(ErrorCode::NotFound, "there is no such room"))
+}
+
+/// `GET /api/v1/rooms`.
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    Caller(caller): Caller,
+    query: Asked,
+) -> Result<Json<RoomsAnswer>, Error> {
+    let min_slot = asked(query)?.min_slot();
+    let rooms = app.reads.rooms(caller.person.id, min_slot).await?;
+    Ok(Json(RoomsAnswer { rooms }))
+}
+
+/// `GET /api/v1/rooms/{room}/members`.
+pub(crate) async fn members(
+    State(app): State<Arc<App>>,
+    Caller(caller): Caller,
+    Path(room): Path<String>,
+    query: Asked,
+) -> Result<Json<MembersAnswer>, Error> {
+    let (room, min_slot) = (room_of(&room)?, asked(query)?.min_slot());
+    let members = app.reads.members(caller.person.id, room, min_slot).await?;
+    Ok(Json(MembersAnswer { members }))
+}
+
+/// `GET /api/v1/rooms/{room}/events`.
+pub(crate) async fn events(
+    State(app): State<Arc<App>>,
+    Caller(caller): Caller,
+    Path(room): Path<String>,
+    query: Asked,
+) -> Result<Json<EventsAnswer>, Error> {
+    let (room, query) = (room_of(&room)?, asked(query)?);
+    let page = match (query.before, query.after) {
+        (Some(_), Some(_)) => {
+            return Err(Error::bad_request(
+                "before and after: one of them is allowed",
+            ));
+        }
+        (None, Some(after)) => Page::After(Seq(after)),
+        (Some(before), None) => Page::Before(Seq(before)),
+        (None, None) => Page::Before(BEYOND),
+    };
+    let limit = query.limit.unwrap_or(HISTORY_PAGE_DEFAULT);
+    if !(1..=HISTORY_PAGE_MAX).contains(&limit) {
+        return Err(Error::bad_request(format!(
+            "limit: 1 to {HISTORY_PAGE_MAX} are allowed"
+        )));
+    }
+    let reads = &app.reads;
+    Ok(Json(
+        reads
+            .history(caller.person.id, room, page, limit, query.min_slot())
+            .await?,
+    ))
+}

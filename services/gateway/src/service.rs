@@ -1,0 +1,83 @@
+//! The life of the process: start, serve, stop without losing an acknowledgement.
+
+use std::future::IntoFuture as _;
+use std::io;
+use std::sync::Arc;
+
+use axum::serve::ListenerExt as _;
+use ops::shutdown::Token as Stop;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+use crate::app::App;
+use crate::config::Options;
+use crate::limits::{CLOSE_PATIENCE, DRAIN_PATIENCE};
+use crate::{announce, stack};
+
+/// The gateway could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The public port failed.
+    #[error("the HTTP server ended: {0}")]
+    Serve(#[from] io::Error),
+}
+
+/// Serves on `listener` until `stop` is cancelled, then says good-bye to everybody, waits for
+/// the acknowledgements in flight (at most 3 s) and ends.
+///
+/// # Errors
+/// When the public port fails.
+pub async fn run(options: Options, listener: TcpListener, stop: Stop) -> Result<(), Error> {
+    let app = App::start(options);
+    tokio::spawn(announce::run(Arc::clone(&app)));
+    let served = Stop::new();
+    let listener = listener.tap_io(|connection| {
+        // A chat's frames are small and each is waited for.
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY");
+        }
+    });
+    let end = served.clone();
+    let server = axum::serve(listener, stack::service(Arc::clone(&app)))
+        .with_graceful_shutdown(async move { end.cancelled().await });
+    let mut server = tokio::spawn(server.into_future());
+    tokio::select! {
+        result = &mut server => return flat(result),
+        () = stop.cancelled() => {}
+    }
+    drain(&app).await;
+    served.cancel();
+    match timeout(CLOSE_PATIENCE, &mut server).await {
+        Ok(result) => flat(result),
+        // Somebody keeps an idle connection: nothing is lost with it.
+        Err(_) => {
+            server.abort();
+            Ok(())
+        }
+    }
+}
+
+/// Everybody hears `bye`; whoever waits for an acknowledgement gets it, if it comes in time.
+/// Health says 503 meanwhile, so that a load balancer sends nobody new.
+async fn drain(app: &App) {
+    app.stopping.cancel();
+    app.hub.drain();
+    app.sockets.close();
+    tracing::info!(sockets = app.sockets.len(), "drains");
+    if timeout(DRAIN_PATIENCE + CLOSE_PATIENCE, app.sockets.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            sockets = app.sockets.len(),
+            "stops with sockets that did not close"
+        );
+    }
+}
+
+fn flat(result: Result<io::Result<()>, tokio::task::JoinError>) -> Result<(), Error> {
+    match result {
+        Ok(result) => Ok(result?),
+        Err(error) => Err(Error::Serve(io::Error::other(error))),
+    }
+}

@@ -1,0 +1,135 @@
+//! The layered HTTP service, one reason per layer, outermost first.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tower_http::compression::CompressionLayer;
+use tower_http::trace::{DefaultMakeSpan, DefaultOnResponse, TraceLayer};
+use tracing::Level;
+
+use crate::app::App;
+use crate::errors::Error;
+use crate::http::{accounts, rooms, status};
+use crate::limits::{HTTP_BODY_BYTES_MAX, HTTP_CONCURRENT_MAX, HTTP_TIMEOUT};
+use crate::page;
+use crate::socket::upgrade::upgrade;
+
+/// Everything that the public port answers.
+pub(crate) fn service(app: Arc<App>) -> Router {
+    let room = Arc::new(Semaphore::new(HTTP_CONCURRENT_MAX));
+    let api = Router::new()
+        .route("/api/v1/sign-up", post(accounts::sign_up))
+        .route("/api/v1/sign-out", post(accounts::sign_out))
+        .route("/api/v1/me", get(accounts::me))
+        .route("/api/v1/rooms", get(rooms::list))
+        .route("/api/v1/rooms/{room}/events", get(rooms::events))
+        .route("/api/v1/rooms/{room}/members", get(rooms::members))
+        .route("/api/v1/cluster", get(status::cluster))
+        .method_not_allowed_fallback(wrong_method)
+        // Answers are about this person at this moment: nobody may keep them.
+        .layer(from_fn(never_stored))
+        // A body is read into memory before anybody looks at it.
+        .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
+        // Whoever waits longer has been given up by the browser.
+        .layer(from_fn(in_time))
+        // More at once only make each other slower; the next one is told to come again.
+        .layer(from_fn_with_state(room, one_of_many));
+    Router::new()
+        .merge(api)
+        // Outside of the layers above: sockets live for days, and health must answer when
+        // nothing else does.
+        .route("/ws", get(upgrade))
+        .route("/health/live", get(status::live))
+        .route("/health/ready", get(status::ready))
+        .fallback(page::serve)
+        .with_state(app)
+        // Text shrinks to a quarter; sockets are not touched, since an upgrade has no body.
+        .layer(CompressionLayer::new().gzip(true))
+        // On every answer, also on errors: a page that somebody smuggles in runs nothing.
+        .layer(from_fn(secured))
+        // Outermost, so that a request is seen whatever becomes of it. Paths hold no secrets.
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(DefaultMakeSpan::new().level(Level::DEBUG))
+                .on_response(DefaultOnResponse::new().level(Level::DEBUG)),
+        )
+}
+
+async fn wrong_method() -> Error {
+    Error::bad_request("this address does not know this method")
+}
+
+async fn never_stored(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    match timeout(HTTP_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Error::internal("the request took too long").into_response(),
+    }
+}
+
+async fn one_of_many(State(room): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    match room.try_acquire() {
+        Ok(_permit) => next.run(request).await,
+        Err(_) => Error::overloaded("this gateway has too much to do", 500).into_response(),
+    }
+}
+
+async fn secured(request: Request, next: Next) -> Response {
+    let policy = content_policy(request.headers());
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("permissions-policy"),
+            "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+        ),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// `'self'` covers our WebSocket in browsers of today; older Safari wants it by name.
+fn content_policy(headers: &HeaderMap) -> HeaderValue {
+    let plain = |host: &&str| {
+        host.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))
+    };
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .filter(plain);
+    let sockets = host.map_or(String::new(), |host| format!(" ws://{host} wss://{host}"));
+    let policy = format!(
+        "default-src 'self'; script-src 'self'; style-src 'self'; connect-src 'self'{sockets}; \
+         img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'; form-action 'self'; \
+         object-src 'none'; require-trusted-types-for 'script'"
+    );
+    HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'self'"))
+}
