@@ -18,6 +18,8 @@ const PAUSE: Duration = Duration::from_millis(40);
 /// A process that ends this often while the cluster starts will not stop doing so.
 const RESTARTS_MAX: u32 = 3;
 
+const STILL_RUNNING: &str = "What has started still runs: chatterctl status, chatterctl down";
+
 /// How far the start is. In the order in which it is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Progress {
@@ -74,13 +76,13 @@ pub(crate) async fn wait(
             .find(|process| process.restarts >= RESTARTS_MAX);
         if let Some(Process { name, restarts, .. }) = failing {
             let log = logs::tail(data, name, 8);
-            bail!("{name} ended {restarts} times; the end of its log:\n{log}");
+            bail!("{name} ended {restarts} times; the end of its log:\n{log}\n{STILL_RUNNING}");
         }
         if Instant::now() > deadline {
             let log = logs::tail(data, &missing, 8);
             bail!(
                 "not ready within {} s: {missing} is not; the end of its log:\n{log}\n\
-                 The processes still run: chatterctl status, chatterctl down",
+                 {STILL_RUNNING}",
                 within.as_secs()
             );
         }
