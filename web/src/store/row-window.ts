@@ -41,9 +41,12 @@ export function atEnd(all: readonly Item[]): RowWindow {
 /** The person came near the edge: more rows there, fewer at the other. */
 export function extended(all: readonly Item[], window: RowWindow, direction: Direction): RowWindow {
   const [first, last] = bounds(all, window);
-  return direction === "up"
-    ? slice(all, first - ROWS_STEP, Math.min(last, first - ROWS_STEP + ROWS_MAX - 1))
-    : slice(all, Math.max(first, last + ROWS_STEP - ROWS_MAX + 1), last + ROWS_STEP);
+  if (direction === "up") {
+    const top = Math.max(0, first - ROWS_STEP);
+    return slice(all, top, Math.min(last, top + ROWS_MAX - 1));
+  }
+  const bottom = Math.min(all.length - 1, last + ROWS_STEP);
+  return slice(all, Math.max(first, bottom - ROWS_MAX + 1), bottom);
 }
 
 /**

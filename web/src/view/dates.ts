@@ -14,7 +14,7 @@ export function dayName(ts: number): string {
   if (dayOf(ts) === dayOf(now)) return words.value.timeline.today;
   if (dayOf(ts) === dayOf(now - DAY_MS)) return words.value.timeline.yesterday;
   const is_this_year = new Date(ts).getFullYear() === new Date(now).getFullYear();
-  return new Intl.DateTimeFormat(language.value, {
+  return new Intl.DateTimeFormat(locale(), {
     weekday: "long",
     day: "numeric",
     month: "long",
@@ -23,9 +23,14 @@ export function dayName(ts: number): string {
 }
 
 export function timeOfDay(ts: number): string {
-  return new Intl.DateTimeFormat(language.value, { hour: "2-digit", minute: "2-digit" }).format(ts);
+  return new Intl.DateTimeFormat(locale(), { hour: "2-digit", minute: "2-digit" }).format(ts);
 }
 
 export function fullMoment(ts: number): string {
-  return new Intl.DateTimeFormat(language.value, { dateStyle: "full", timeStyle: "medium" }).format(ts);
+  return new Intl.DateTimeFormat(locale(), { dateStyle: "full", timeStyle: "medium" }).format(ts);
+}
+
+/** The browser's own region where it speaks the chosen language: 15:04 in Leeds, 3:04 PM in Boston. */
+function locale(): string {
+  return navigator.languages.find((tag) => tag.split("-")[0] === language.value) ?? language.value;
 }

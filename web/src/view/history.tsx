@@ -33,7 +33,7 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
   const drawn_following = useRef(true);
   drawn_following.current = is_following.current;
   const came = useRef<Direction>("up");
-  const window = useRef<RowWindow | undefined>(undefined);
+  const view = useRef<RowWindow | undefined>(undefined);
   const redraw = useSignal(0);
   redraw.value;
   /** What was read when the room was opened stays above the "new" line while it is open. */
@@ -42,11 +42,11 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
 
   const all = items(room.log.pieces);
   // Before the first rows are here a window would be one of nothing.
-  if (all.length === 0) window.current = undefined;
-  else window.current = bounded(all, window.current ?? atEnd(all), is_following.current, came.current);
-  const at_end = window.current?.to === undefined;
+  if (all.length === 0) view.current = undefined;
+  else view.current = bounded(all, view.current ?? atEnd(all), is_following.current, came.current);
+  const at_end = view.current?.to === undefined;
   const rows = timeline({
-    items: window.current === undefined ? [] : within(all, window.current),
+    items: view.current === undefined ? [] : within(all, view.current),
     pending: at_end ? workspace.outbox.value.filter((entry) => entry.stored.room === room.id) : [],
     own_id: workspace.user.id,
     read: read.current,
@@ -55,7 +55,7 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
 
   const moved = () => {
     const element = scroller.current;
-    const shown = window.current;
+    const shown = view.current;
     if (element === null || shown === undefined) return;
     const now = items(room.log.pieces);
     let next = shown;
@@ -67,7 +67,7 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
       next = extended(now, shown, "down");
     }
     room.reading_back = !is_following.current || next.to !== undefined;
-    window.current = next;
+    view.current = next;
     // The rows are drawn again only when they differ; a scroll by itself draws nothing.
     if (next !== shown || is_following.current !== drawn_following.current) redraw.value += 1;
   };
@@ -75,7 +75,7 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
 
   const toLatest = () => {
     is_following.current = true;
-    window.current = undefined;
+    view.current = undefined;
     room.reading_back = false;
     redraw.value += 1;
   };
@@ -88,7 +88,7 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
     },
     [],
   );
-  useMarkRead(workspace, room, () => is_following.current && window.current?.to === undefined);
+  useMarkRead(workspace, room, () => is_following.current && view.current?.to === undefined);
 
   const is_away = !at_end || !is_following.current;
   const messages = rows.filter((row) => row.kind === "message" || row.kind === "pending");
@@ -115,7 +115,7 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
         }}
       >
         <div class="history-rows">
-          {all[0] !== undefined && window.current !== undefined && !hasEarlier(all, window.current) && all[0].kind === "event" && (
+          {all[0] !== undefined && view.current !== undefined && !hasEarlier(all, view.current) && all[0].kind === "event" && (
             <p class="beginning">{words.value.timeline.beginning(room.name)}</p>
           )}
           {rows.map((row) => (

@@ -64,8 +64,8 @@ export function BrowseRooms({ workspace, close }: { workspace: Workspace; close(
                 #
               </span>
               {room.name}
+              <span class="browse-members">{words.value.rooms.members(room.members)}</span>
             </span>
-            <span class="browse-members">{words.value.rooms.members(room.members)}</span>
             {is_in(room) ? (
               <button type="button" class="button button-small" aria-label={text.openRoom(room.name)} onClick={() => open(room)}>
                 {text.open}
