@@ -97,11 +97,13 @@ impl Durable {
         let mut sorted: Vec<u64> = self.samples.iter().copied().collect();
         sorted.sort_unstable();
         let median = sorted.get(sorted.len() / 2).copied().unwrap_or(0);
-        let oldest = self
-            .in_flight
-            .front()
-            .map_or(0, |(_, since)| now.since(*since));
-        median.max(oldest)
+        median.max(self.oldest_ms(now))
+    }
+
+    /// The age of the oldest request under way, in milliseconds.
+    pub(crate) fn oldest_ms(&self, now: Millis) -> u64 {
+        let oldest = self.in_flight.front();
+        oldest.map_or(0, |(_, since)| now.since(*since))
     }
 
     /// Whether nothing is under way.

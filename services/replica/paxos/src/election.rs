@@ -424,8 +424,8 @@ impl Core {
         self.trace(Event::SteppedDown(ballot));
     }
 
-    /// A leader that reaches a majority with heartbeats but not with its proposals steps down
-    /// at once and lets others try.
+    /// A leader that reaches a majority with heartbeats but not with its proposals, or whose
+    /// own disk hangs, steps down at once and lets others try.
     fn step_down_when_stuck(&mut self) {
         let (now, median) = (self.now, self.median_latency_ms());
         let decided = self.log.decided();
@@ -435,9 +435,15 @@ impl Core {
         if leader.last == decided || !self.election.quorum_connected {
             leader.moved = now;
         }
+        // A disk that hangs keeps the leader from applying, and so from answering its clients.
+        let hangs = if leader.peers.is_empty() {
+            0
+        } else {
+            self.durable.oldest_ms(now)
+        };
         let election = &mut self.election;
         let limit = doubled(STUCK_MS, election.stuck).max(median.saturating_mul(3));
-        if now.since(leader.moved) >= limit {
+        if now.since(leader.moved).max(hangs) >= limit {
             let penalty = doubled(PENALTY_MS, election.stuck);
             election.stuck = election.stuck.saturating_add(1);
             election.barred_until = now.plus(penalty);

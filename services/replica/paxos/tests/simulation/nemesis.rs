@@ -25,7 +25,7 @@ const LINKS: usize = 7;
 impl Profile {
     pub(crate) fn draw(world: &mut World) -> Self {
         let random = &mut world.random;
-        let pause_us = [150_000, 400_000, 1_000_000][random.index(3)];
+        let pause_us = [100_000, 250_000, 600_000][random.index(3)];
         let mut weights = [3, 1, 3, 2, 4, 2, 2, 2];
         for weight in &mut weights {
             if random.per_mille(250) {
@@ -61,7 +61,7 @@ pub(crate) fn torment(world: &mut World, profile: Profile, end: Micros) {
 
 fn strike(world: &mut World, profile: Profile) {
     let count = world.nodes.len();
-    let node = world.random.index(count);
+    let node = victim(world);
     match profile.pick(world) {
         CRASH => {
             let pause = world.random.between(5_000, 2_000_000);
@@ -102,17 +102,39 @@ fn strike(world: &mut World, profile: Profile) {
             world.network.loss = [0, 0, 10, 100, 300][random.index(5)];
             world.network.duplication = [0, 0, 50, 200][random.index(4)];
             world.network.reorders = random.per_mille(300);
-            world.network.delay_us = [(100, 1_000), (50, 5_000), (1_000, 40_000)][random.index(3)];
+            world.network.delay_us =
+                [(100, 1_000), (50, 5_000), (1_000, 40_000), (5_000, 80_000)][random.index(4)];
             world.nodes[node].drift = random.between(0, 100) as i64 - 50;
         }
         _ => unreachable!("a kind of fault"),
     }
 }
 
+/// Any node, but the one that leads as often as all others together.
+fn victim(world: &mut World) -> usize {
+    let count = world.nodes.len();
+    let any = world.random.index(count);
+    let leads = |node: &usize| {
+        let status = world.status(*node);
+        status.is_some_and(|status| status.role == paxos::RoleName::Leader)
+    };
+    let leader = (0..count).find(leads);
+    if world.random.per_mille(500) {
+        leader.unwrap_or(any)
+    } else {
+        any
+    }
+}
+
 /// Cuts the network into one of the shapes of section 2.13 of the design, or into two parts.
 fn partition(world: &mut World) {
     let count = world.nodes.len();
-    let order = world.random.shuffled(count);
+    let mut order = world.random.shuffled(count);
+    // The leader comes first as often as not: alone, the hub, or the end of the chain.
+    let first = victim(world);
+    if let Some(place) = order.iter().position(|node| *node == first) {
+        order.swap(0, place);
+    }
     let place = |node: usize| order.iter().position(|other| *other == node).unwrap_or(0);
     world.counters.partitions += 1;
     match world.random.index(4) {

@@ -212,6 +212,14 @@ fn a_stuck_leader_steps_down() {
     });
 }
 
+/// A quorum decides without the leader's disk, but the leader cannot answer its clients.
+#[test]
+fn a_leader_whose_disk_hangs_steps_down() {
+    measure("leader's disk hangs", 5, 1_600_000, 1, |world, leader| {
+        world.nodes[leader].disk.latency_us = (60_000_000, 60_000_000);
+    });
+}
+
 #[test]
 fn slow_disks_do_not_prevent_an_election() {
     measure(
