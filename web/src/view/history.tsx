@@ -104,6 +104,7 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
         aria-live="off"
         aria-label={words.value.timeline.log(room.name)}
         data-region="history"
+        tabIndex={messages.length === 0 ? 0 : -1}
         data-testid="history"
         onKeyDown={(event) => {
           if (event.key === "Escape") toLatest();

@@ -10,7 +10,7 @@ export function LanguageSwitch() {
           class="language"
           lang={one}
           aria-pressed={one === language.value}
-          aria-label={nameOf(one)}
+          aria-label={`${one.toUpperCase()}, ${nameOf(one)}`}
           title={nameOf(one)}
           onClick={() => choose(one)}
         >
