@@ -86,7 +86,7 @@ impl Settings for Options {
         faults.check(
             self.membership
                 .strip_prefix("http://")
-                .is_some_and(|rest| has_port(rest)),
+                .is_some_and(has_port),
             "membership",
             format!("`{}` must be http://host:port", self.membership),
         );

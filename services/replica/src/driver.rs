@@ -19,7 +19,7 @@ use paxos::input::Input;
 use paxos::limits::TICK_MS;
 use paxos::message::Message;
 use paxos::output::Output;
-use paxos::status::Status;
+use paxos::status::{RoleName, Status};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
@@ -126,8 +126,10 @@ pub(crate) struct Driver {
 
 /// What woke the driver.
 enum Woken {
-    /// Time, or news in the signals.
-    Look,
+    /// News in the signals.
+    Signal,
+    /// Time.
+    Tick,
     Inbound(Inbound),
     Submissions(Vec<Submission>),
     Question(oneshot::Sender<Status>),
@@ -200,12 +202,12 @@ impl Driver {
         tokio::select! {
             biased;
             () = stop.cancelled() => Woken::Stop,
-            () = self.signals.risen() => Woken::Look,
+            () = self.signals.risen() => Woken::Signal,
             inbound = self.inputs.inbound.recv() => inbound.map_or(Woken::Stop, Woken::Inbound),
             group = self.inputs.submissions.recv() => {
                 group.map_or(Woken::Stop, Woken::Submissions)
             }
-            _ = ticks.tick() => Woken::Look,
+            _ = ticks.tick() => Woken::Tick,
             question = self.inputs.questions.recv() => {
                 question.map_or(Woken::Stop, Woken::Question)
             }
@@ -220,7 +222,8 @@ impl Driver {
             Woken::Inbound(inbound) => self.take_inbound(now, inbound),
             Woken::Submissions(group) => self.take_submissions(group),
             Woken::Question(reply) => self.answer(reply),
-            Woken::Look | Woken::Stop => {}
+            Woken::Tick => self.next_tick = Instant::now(),
+            Woken::Signal | Woken::Stop => {}
         }
         for _ in 0..TURN_INPUTS_MAX {
             let Ok(inbound) = self.inputs.inbound.try_recv() else {
@@ -235,10 +238,10 @@ impl Driver {
             self.take_submissions(group);
         }
         self.tick_if_due(now);
-        self.execute(now);
+        self.execute();
         // What was decided in this turn may have made room for what was gathered.
         self.propose(now);
-        self.execute(now);
+        self.execute();
         while let Ok(reply) = self.inputs.questions.try_recv() {
             self.answer(reply);
         }
@@ -286,7 +289,11 @@ impl Driver {
         let clock = Instant::now();
         if clock >= self.next_status {
             self.next_status = clock + STATUS_EVERY;
-            self.status.send_replace(self.core.status());
+            let status = self.core.status();
+            if status.role == RoleName::Leader && !status.accepts_proposals {
+                self.on_no_quorum();
+            }
+            self.status.send_replace(status);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Executes what the core asks for, in order.
 
-use paxos::ids::{Epoch, Millis, NodeId, Slot};
+use paxos::ids::{Epoch, NodeId, Slot};
 use paxos::limits::PAGE_BYTES;
 use paxos::message::{Message, Rows};
 use paxos::output::{Event, Output, PersistOp};
@@ -12,7 +12,7 @@ use crate::peers::Peers;
 
 impl Driver {
     /// Executes all outputs of this turn.
-    pub(super) fn execute(&mut self, _now: Millis) {
+    pub(super) fn execute(&mut self) {
         let mut outputs = std::mem::take(&mut self.out);
         let sends_rows = outputs.iter().any(sends_rows);
         if sends_rows {

@@ -177,6 +177,16 @@ impl Driver {
         self.waiters.refuse(&keys, reason, leader);
     }
 
+    /// This replica leads but reaches no majority: those who wait are told so now. What is in
+    /// flight stays, and is decided when a majority is back; a retry then takes no effect twice.
+    pub(super) fn on_no_quorum(&mut self) {
+        let mut keys = self.proposals.gather.drain();
+        for (_, in_flight) in &mut self.proposals.in_flight {
+            keys.append(in_flight);
+        }
+        self.waiters.refuse(&keys, Reason::NoQuorum, None);
+    }
+
     /// Without a leader and without a majority nobody else can take a command either.
     fn not_leader(&self, leader: Option<NodeId>) -> (Reason, Option<NodeId>) {
         let leader = leader.filter(|node| *node != self.core.status().node);

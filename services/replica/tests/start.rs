@@ -1,0 +1,209 @@
+//! The first and the later starts of a replica: genesis, health, and what must not be opened.
+
+#![allow(
+    clippy::expect_used,
+    reason = "a test that meets the unexpected has failed"
+)]
+
+mod support;
+
+use std::fs;
+use std::time::Duration;
+
+use ops::shutdown::Token;
+use proto::v1 as pb;
+use proto::v1::get_status_response::Phase;
+use support::{Cluster, eventually, options, sign_up};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tonic::Code;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+async fn health(cluster: &Cluster, index: usize, service: &str) -> ServingStatus {
+    let mut client = HealthClient::new(cluster.channel(index).await);
+    let request = HealthCheckRequest {
+        service: service.to_owned(),
+    };
+    eventually("the health service knows the name", async || {
+        let answer = client.check(request.clone()).await.ok()?;
+        Some(answer.into_inner().status())
+    })
+    .await
+}
+
+fn install(genesis: &pb::Genesis) -> pb::InstallGenesisRequest {
+    pb::InstallGenesisRequest {
+        genesis: Some(genesis.clone()),
+    }
+}
+
+async fn refuses(cluster: &Cluster, index: usize, genesis: &pb::Genesis) {
+    let answer = cluster
+        .admin(index)
+        .await
+        .install_genesis(install(genesis))
+        .await;
+    let refused = answer.expect_err("this disk cannot take it");
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+}
+
+async fn takes(cluster: &Cluster, index: usize, genesis: &pb::Genesis) {
+    let answer = cluster
+        .admin(index)
+        .await
+        .install_genesis(install(genesis))
+        .await;
+    answer.expect("the same one again is fine");
+}
+
+/// A disk takes one genesis for ever: through repetitions, restarts and membership.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_genesis_is_for_ever() {
+    let mut cluster = Cluster::unformed(1);
+    let genesis = cluster.genesis().await;
+    let other = cluster.genesis().await;
+    assert_ne!(genesis.cluster_id, other.cluster_id);
+    let confirm = pb::ConfirmGenesisRequest {
+        cluster_id: genesis.cluster_id.clone(),
+    };
+    let early = cluster.admin(0).await.confirm_genesis(confirm).await;
+    assert_eq!(
+        early.expect_err("nothing to confirm").code(),
+        Code::FailedPrecondition
+    );
+    let mut for_others = genesis.clone();
+    for_others.voters[0].disk_id = uuid::Uuid::new_v4().to_string();
+    refuses(&cluster, 0, &for_others).await;
+
+    takes(&cluster, 0, &genesis).await;
+    takes(&cluster, 0, &genesis).await;
+    refuses(&cluster, 0, &other).await;
+    cluster.kill(0);
+    cluster.restart(0).await;
+    let identity = cluster
+        .admin(0)
+        .await
+        .get_identity(pb::GetIdentityRequest {})
+        .await;
+    let identity = identity.expect("always answered").into_inner();
+    assert_eq!(
+        (identity.genesis, identity.confirmed),
+        (Some(genesis.clone()), false)
+    );
+
+    cluster.confirm(0, &genesis).await;
+    cluster.commit(sign_up("alice")).await;
+    takes(&cluster, 0, &genesis).await;
+    cluster.confirm(0, &genesis).await;
+    refuses(&cluster, 0, &other).await;
+}
+
+/// Nobody votes before the confirmation, and health says when clients are served.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_votes_before_the_confirmation() {
+    let cluster = Cluster::unformed(3);
+    assert_eq!(health(&cluster, 0, "").await, ServingStatus::NotServing);
+    assert_eq!(cluster.status(0).await.phase(), Phase::Unformed);
+    let refused = cluster.chat(0).await.tail(pb::TailRequest::default()).await;
+    assert_eq!(refused.expect_err("unformed").code(), Code::Unavailable);
+
+    let genesis = cluster.genesis().await;
+    for index in 0..3 {
+        takes(&cluster, index, &genesis).await;
+    }
+    cluster.confirm(0, &genesis).await;
+    eventually("it is a member", async || {
+        (cluster.status(0).await.phase() == Phase::Member).then_some(())
+    })
+    .await;
+    // Several elections' time.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(
+        cluster.status(0).await.leader,
+        0,
+        "the others do not vote yet"
+    );
+    assert_eq!(health(&cluster, 0, "").await, ServingStatus::NotServing);
+
+    cluster.confirm(1, &genesis).await;
+    cluster.confirm(2, &genesis).await;
+    cluster.commit(sign_up("alice")).await;
+    for service in [
+        "",
+        "chatterbox.v1.Chat",
+        "chatterbox.v1.Peer",
+        "chatterbox.v1.Admin",
+    ] {
+        eventually("it serves", async || {
+            (health(&cluster, 0, service).await == ServingStatus::Serving).then_some(())
+        })
+        .await;
+    }
+}
+
+async fn start_fails(data: &std::path::Path) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let run = replica::run(options(data, "127.0.0.1:0"), listener, Token::new());
+    let ended = tokio::time::timeout(Duration::from_secs(5), run).await;
+    ops::errors::chain(
+        &ended
+            .expect("it ends at once")
+            .expect_err("it cannot start"),
+    )
+}
+
+/// Two replicas never share a directory.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_directory_in_use_is_refused() {
+    let cluster = Cluster::unformed(1);
+    cluster.status(0).await;
+    let said = start_fails(cluster.data[0].path()).await;
+    assert!(said.contains("another replica"), "{said}");
+    assert_eq!(
+        cluster.status(0).await.phase(),
+        Phase::Unformed,
+        "the first one lives"
+    );
+}
+
+/// What is no log of ours is refused and left as it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_foreign_file_is_refused_and_kept() {
+    let data = TempDir::new().expect("a directory");
+    let garbage = vec![0x5a; 8192];
+    fs::write(data.path().join("log.db"), &garbage).expect("written");
+    let said = start_fails(data.path()).await;
+    assert!(said.contains("log.db"), "{said}");
+    assert_eq!(
+        fs::read(data.path().join("log.db")).expect("there"),
+        garbage
+    );
+}
+
+/// A directory that cannot be made names itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unusable_directory_is_named() {
+    let data = TempDir::new().expect("a directory");
+    let file = data.path().join("file");
+    fs::write(&file, "not a directory").expect("written");
+    let said = start_fails(&file.join("data")).await;
+    assert!(
+        said.contains("file/data") && said.contains("disk"),
+        "{said}"
+    );
+}
+
+/// Without membership a new replica waits, and stops when told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_replica_waits_for_membership() {
+    let mut cluster = Cluster::unformed(1);
+    assert_eq!(cluster.status(0).await.phase(), Phase::Unformed);
+    cluster.processes[0]
+        .take()
+        .expect("it runs")
+        .stop()
+        .await
+        .expect("a clean end");
+}
