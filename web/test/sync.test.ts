@@ -287,6 +287,21 @@ test("a request survives a lost connection and keeps its cid", async () => {
   assert.equal(new Set(cids).size, 1);
 });
 
+test("members: who comes and goes is counted once, also over a reconnect", async () => {
+  const { clock, device } = await connected();
+  const members = () => device.engine.rooms.get(1)?.members;
+  const author = { id: 9, name: "Cai" };
+  const ev = { seq: 1, slot: 1, ts: 0, author, kind: "joined" as const };
+  device.cluster.events(1).push(ev);
+  device.gateway.push({ t: "ev", room: 1, ev });
+  device.gateway.push({ t: "ev", room: 1, ev });
+  await clock.advance(50);
+  assert.equal(members(), 3);
+  device.gateway.cut();
+  await clock.advance(600);
+  assert.equal(members(), 2, "what `ready` says counts, and it contains the replay");
+});
+
 test("a new epoch: the restored cluster may lack a tail, so everything starts over", async () => {
   const { clock, device } = await connected();
   device.otherWrites(1, 5);

@@ -44,6 +44,8 @@ export class RoomSync {
   reading_back = false;
 
   private readonly options: RoomSyncOptions;
+  /** `members` counts who came and went up to here. */
+  private members_seq: Seq;
   private readonly held = new Map<Seq, RoomEvent>();
   /** Everything up to here must be in the log before anything newer is shown. */
   private target: Seq = 0;
@@ -55,6 +57,7 @@ export class RoomSync {
     this.id = joined.id;
     this.name = joined.name;
     this.members = joined.members;
+    this.members_seq = joined.head;
     this.head = joined.head;
     this.options = options;
   }
@@ -62,6 +65,7 @@ export class RoomSync {
   describe(joined: Joined): void {
     this.name = joined.name;
     this.members = joined.members;
+    this.members_seq = joined.head;
     this.head = Math.max(this.head, joined.head);
     this.options.changed(this);
   }
@@ -72,7 +76,7 @@ export class RoomSync {
       case "known":
         return;
       case "applied":
-        this.options.applied(this, event);
+        this.entered(event);
         this.drainHeld();
         this.trim();
         this.options.changed(this);
@@ -127,12 +131,21 @@ export class RoomSync {
       const limit = Math.min(SCROLL_PAGE_EVENTS, gap.to - gap.from + 1);
       const page = await this.options.page(of, limit);
       if (isRun(page.events)) {
-        for (const event of this.log.fill(page.events)) this.options.applied(this, event);
+        for (const event of this.log.fill(page.events)) this.entered(event);
       }
     } finally {
       this.filling.delete(key);
       this.options.changed(this);
     }
+  }
+
+  private entered(event: RoomEvent): void {
+    if (event.seq > this.members_seq) {
+      this.members_seq = event.seq;
+      if (event.kind === "joined") this.members += 1;
+      if (event.kind === "left") this.members -= 1;
+    }
+    this.options.applied(this, event);
   }
 
   private trim(): void {
@@ -144,7 +157,7 @@ export class RoomSync {
     for (let next = this.held.get(this.log.last + 1); next; next = this.held.get(this.log.last + 1)) {
       this.held.delete(next.seq);
       this.log.offer(next);
-      this.options.applied(this, next);
+      this.entered(next);
     }
     for (const seq of this.held.keys()) if (seq <= this.log.last) this.held.delete(seq);
   }
@@ -185,7 +198,7 @@ export class RoomSync {
   private append(page: Page): void {
     if (!isRun(page.events)) return;
     for (const event of page.events) {
-      if (this.log.offer(event) === "applied") this.options.applied(this, event);
+      if (this.log.offer(event) === "applied") this.entered(event);
     }
     this.drainHeld();
     this.options.changed(this);

@@ -36,8 +36,8 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
   const view = useRef<RowWindow | undefined>(undefined);
   const redraw = useSignal(0);
   redraw.value;
-  /** What was read when the room was opened stays above the "new" line while it is open. */
-  const read = useRef(workspace.memory.readSeq(room.id));
+  /** The read position when the person came, or looked away: newer stands below the "new" line. */
+  const read = useRef(workspace.isUnread(room) ? workspace.memory.readSeq(room.id) : undefined);
   const focused = useSignal<string | undefined>(undefined);
 
   const all = items(room.log.pieces);
@@ -80,7 +80,10 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
     redraw.value += 1;
   };
   useEffect(() => {
-    if (to_latest.value > 0) toLatest();
+    if (to_latest.value === 0) return;
+    // Whoever answers has read.
+    read.current = undefined;
+    toLatest();
   }, [to_latest.value]);
   useEffect(
     () => () => {
@@ -88,7 +91,14 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
     },
     [],
   );
-  useMarkRead(workspace, room, () => is_following.current && view.current?.to === undefined);
+  useMarkRead({
+    workspace,
+    room,
+    isAtEnd: () => is_following.current && view.current?.to === undefined,
+    lookedAway: () => {
+      read.current = workspace.memory.readSeq(room.id);
+    },
+  });
 
   const is_away = !at_end || !is_following.current;
   const messages = rows.filter((row) => row.kind === "message" || row.kind === "pending");
@@ -107,7 +117,7 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
         tabIndex={messages.length === 0 ? 0 : -1}
         data-testid="history"
         onKeyDown={(event) => {
-          if (event.key === "Escape") toLatest();
+          if (event.key === "Escape") to_latest.value += 1;
           else if (stepMessage(event)) event.preventDefault();
         }}
         onFocusIn={(event) => {
@@ -203,8 +213,15 @@ function jumpLabel(workspace: Workspace, room: RoomSync): string {
   return count === 0 ? words.value.timeline.latest : words.value.timeline.latestUnread(count);
 }
 
+interface MarkReadOptions {
+  workspace: Workspace;
+  room: RoomSync;
+  isAtEnd(): boolean;
+  lookedAway(): void;
+}
+
 /** What is on a visible screen, at the end of the room, is read. */
-function useMarkRead(workspace: Workspace, room: RoomSync, isAtEnd: () => boolean): void {
+function useMarkRead({ workspace, room, isAtEnd, lookedAway }: MarkReadOptions): void {
   const mark = () => {
     if (document.visibilityState === "visible" && document.hasFocus() && isAtEnd()) workspace.markRead(room);
   };
@@ -213,6 +230,7 @@ function useMarkRead(workspace: Workspace, room: RoomSync, isAtEnd: () => boolea
     const until = new AbortController();
     document.addEventListener("visibilitychange", mark, { signal: until.signal });
     addEventListener("focus", mark, { signal: until.signal });
+    addEventListener("blur", lookedAway, { signal: until.signal });
     return () => until.abort();
   }, []);
 }
