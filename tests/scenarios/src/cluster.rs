@@ -298,17 +298,14 @@ impl Cluster {
     pub async fn equal_logs(&self, members: &[usize], within: Duration) -> Result<Vec<LogEntry>> {
         let deadline = Instant::now() + within;
         loop {
-            let mut slots = Vec::new();
-            for &index in members {
-                let status = self.status(index).await?;
-                slots.extend([status.decided, status.applied]);
-            }
-            if slots.windows(2).all(|pair| pair[0] == pair[1]) {
+            let positions = self.positions(members).await;
+            let equal = |slots: &Vec<u64>| slots.windows(2).all(|pair| pair[0] == pair[1]);
+            if positions.as_ref().is_ok_and(equal) {
                 break;
             }
             ensure!(
                 Instant::now() < deadline,
-                "decided and applied differ: {slots:?}"
+                "decided and applied differ: {positions:?}"
             );
             sleep(Duration::from_millis(20)).await;
         }
@@ -320,6 +317,16 @@ impl Cluster {
             }
         }
         Ok(first)
+    }
+
+    /// The commit index and the applied slot of each; an error while one of them starts.
+    async fn positions(&self, members: &[usize]) -> Result<Vec<u64>> {
+        let mut slots = Vec::new();
+        for &index in members {
+            let status = self.status(index).await?;
+            slots.extend([status.decided, status.applied]);
+        }
+        Ok(slots)
     }
 
     /// All replica indices.

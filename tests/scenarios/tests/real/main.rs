@@ -3,5 +3,6 @@
 mod bad_input;
 mod basic;
 mod failover;
+mod idle;
 mod restart;
 mod startup_faults;

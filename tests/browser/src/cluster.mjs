@@ -1,0 +1,106 @@
+// A local cluster for one test file, started and asked by `chatterctl` as a person would.
+
+import { execFile, spawn } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { promisify } from "node:util";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const run = promisify(execFile);
+const root = path.resolve(import.meta.dirname, "../../..");
+const profile = process.env.CHATTERBOX_PROFILE ?? "debug";
+const chatterctl = path.join(root, "target", profile, "chatterctl");
+
+/** Whether something listens on a port of loopback. */
+function isFree(port) {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
+}
+
+/** The first of 20 ports in a row that are all free. */
+async function freePorts() {
+  for (let first = 21_000 + (process.pid % 50) * 100; first < 31_000; first += 20) {
+    const ports = Array.from({ length: 20 }, (_, index) => first + index);
+    const free = await Promise.all(ports.map(isFree));
+    if (free.every(Boolean)) return first;
+  }
+  throw new Error("no 20 free ports in a row between 21000 and 31000");
+}
+
+export class Cluster {
+  static async start({ replicas = 3 } = {}) {
+    const cluster = new Cluster();
+    cluster.data = await mkdtemp(path.join(tmpdir(), "chatterbox-browser-"));
+    cluster.port = await freePorts();
+    cluster.url = `http://localhost:${cluster.port}`;
+    await cluster.ctl("up", "--replicas", String(replicas), "--port", String(cluster.port));
+    return cluster;
+  }
+
+  /** Runs `chatterctl` on this cluster and returns what it printed. */
+  async ctl(command, ...args) {
+    const { stdout } = await run(chatterctl, [command, "--data", this.data, ...args], {
+      timeout: 60_000,
+    });
+    return stdout;
+  }
+
+  async status() {
+    try {
+      return JSON.parse(await this.ctl("status", "--json"));
+    } catch (error) {
+      // Status exits with 1 when there is no quorum, and prints all the same.
+      if (error.stdout) return JSON.parse(error.stdout);
+      throw error;
+    }
+  }
+
+  /** The name of the leader, like `r1`. */
+  async leader() {
+    for (let attempt = 0; attempt < 200; attempt += 1) {
+      const status = await this.status();
+      const leader = status.replicas.find((replica) => replica.role === "leader");
+      if (leader && status.quorum) return leader.name;
+      await sleep(50);
+    }
+    throw new Error("no leader within 10 s");
+  }
+
+  async pid(name) {
+    const state = JSON.parse(await readFile(path.join(this.data, "cluster.json"), "utf8"));
+    const found = state.processes.find((entry) => entry.name === name);
+    if (!found?.pid) throw new Error(`${name} is not in cluster.json`);
+    return found.pid;
+  }
+
+  /** `kill -9`; the supervisor starts it again. */
+  async kill(name) {
+    process.kill(await this.pid(name), "SIGKILL");
+  }
+
+  /** Stands still like a machine that hangs, until `resume`. */
+  async pause(name) {
+    process.kill(await this.pid(name), "SIGSTOP");
+  }
+
+  async resume(name) {
+    process.kill(await this.pid(name), "SIGCONT");
+  }
+
+  async stop() {
+    await this.ctl("down").catch(() => undefined);
+    await rm(this.data, { recursive: true, force: true });
+  }
+}
+
+/** For tests that talk in the terminal beside the page. */
+export function terminal(cluster, name) {
+  return spawn(chatterctl, ["chat", "--url", cluster.url, "--name", name], {
+    env: { ...process.env, XDG_STATE_HOME: cluster.data },
+  });
+}
