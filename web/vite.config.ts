@@ -13,8 +13,17 @@ export default defineConfig({
     // A gateway on this machine answers what the development server does not have. It checks
     // that `Origin` equals `Host`, hence the rewritten header.
     proxy: {
-      "/api": { target: "http://localhost:1050", headers: { Origin: "http://localhost:1050" }, changeOrigin: true },
-      "/ws": { target: "http://localhost:1050", headers: { Origin: "http://localhost:1050" }, changeOrigin: true, ws: true },
+      "/api": {
+        target: "http://localhost:1050",
+        headers: { Origin: "http://localhost:1050" },
+        changeOrigin: true,
+      },
+      "/ws": {
+        target: "http://localhost:1050",
+        headers: { Origin: "http://localhost:1050" },
+        changeOrigin: true,
+        ws: true,
+      },
     },
   },
 });

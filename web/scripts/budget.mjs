@@ -14,9 +14,14 @@ let exceeded = false;
 for (const { what, ending, bytes_max } of BUDGETS) {
   const bytes = names
     .filter((name) => name.endsWith(ending))
-    .reduce((sum, name) => sum + gzipSync(readFileSync(new URL(name, folder)), { level: 9 }).length, 0);
+    .reduce(
+      (sum, name) => sum + gzipSync(readFileSync(new URL(name, folder)), { level: 9 }).length,
+      0,
+    );
   const verdict = bytes <= bytes_max ? "ok" : "TOO LARGE";
-  console.log(`${what}: ${(bytes / 1024).toFixed(1)} kB of ${bytes_max / 1024} kB gzip, ${verdict}`);
+  console.log(
+    `${what}: ${(bytes / 1024).toFixed(1)} kB of ${bytes_max / 1024} kB gzip, ${verdict}`,
+  );
   exceeded ||= bytes === 0 || bytes > bytes_max;
 }
 

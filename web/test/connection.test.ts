@@ -20,9 +20,15 @@ async function connected(): Promise<{ clock: FakeClock; device: Device }> {
 
 test("back-off: the first try within 500 ms, then full jitter doubling to 30 s", () => {
   const almost_one = () => 0.9999999;
-  const ceilings = [0, 1, 2, 3, 4, 5, 6, 7, 5_000].map((attempt) => Math.ceil(backoffMs(attempt, almost_one) / 100) * 100);
+  const ceilings = [0, 1, 2, 3, 4, 5, 6, 7, 5_000].map(
+    (attempt) => Math.ceil(backoffMs(attempt, almost_one) / 100) * 100,
+  );
   assert.deepEqual(ceilings, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
-  assert.equal(backoffMs(3, () => 0), 0, "full jitter reaches down to zero");
+  assert.equal(
+    backoffMs(3, () => 0),
+    0,
+    "full jitter reaches down to zero",
+  );
 });
 
 test("a lost connection is back within 500 ms when the gateway answers", async () => {
@@ -149,7 +155,10 @@ test("start carries what the client has seen: monotonic reads and a replay from 
 test("a gateway of another cluster, or a session of another person, ends the engine", async () => {
   const { clock, device } = await connected();
   device.gateway.mangle = (frame) => [
-    { frame: frame.t === "ready" ? { ...frame, user: { id: 99, name: "Eve" } } : frame, later_ms: 0 },
+    {
+      frame: frame.t === "ready" ? { ...frame, user: { id: 99, name: "Eve" } } : frame,
+      later_ms: 0,
+    },
   ];
   device.gateway.cut();
   await clock.advance(600);

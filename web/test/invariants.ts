@@ -27,7 +27,11 @@ export class Invariants {
       assert.equal(piece.from, expected, "C3: a piece begins where the one before ended");
       assert.ok(piece.to >= piece.from, "C3: no piece is empty");
       if (piece.kind === "loaded") {
-        assert.deepEqual(piece.events, truth.slice(piece.from - 1, piece.to), "C3: the one sequence");
+        assert.deepEqual(
+          piece.events,
+          truth.slice(piece.from - 1, piece.to),
+          "C3: the one sequence",
+        );
       }
       expected = piece.to + 1;
     }

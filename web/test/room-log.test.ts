@@ -19,7 +19,9 @@ function run(from: number, to: number): RoomEvent[] {
 }
 
 function outline(log: RoomLog): string {
-  return log.pieces.map((piece) => `${piece.kind === "gap" ? "?" : ""}${piece.from}-${piece.to}`).join(" ");
+  return log.pieces
+    .map((piece) => `${piece.kind === "gap" ? "?" : ""}${piece.from}-${piece.to}`)
+    .join(" ");
 }
 
 test("seq ≤ last is dropped, last + 1 applied, more is ahead", () => {

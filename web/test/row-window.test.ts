@@ -6,7 +6,18 @@ import test from "node:test";
 
 import fc from "fast-check";
 
-import { atEnd, bounded, extended, firstSeq, hasEarlier, type Item, lastSeq, ROWS_FIRST, ROWS_MAX, within } from "../src/store/row-window.ts";
+import {
+  atEnd,
+  bounded,
+  extended,
+  firstSeq,
+  hasEarlier,
+  type Item,
+  lastSeq,
+  ROWS_FIRST,
+  ROWS_MAX,
+  within,
+} from "../src/store/row-window.ts";
 
 function sequence(count: number, gap?: { from: number; to: number }): Item[] {
   const all: Item[] = [];
@@ -65,29 +76,33 @@ test("property: contiguous, within the limit, never empty", () => {
     fc.record({ more: fc.integer({ min: 1, max: 400 }), following: fc.boolean() }),
   );
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 800 }), fc.array(step, { maxLength: 40 }), (start, steps) => {
-      let count = start;
-      let all = sequence(count, { from: 2, to: 50 });
-      let window = atEnd(all);
-      let came: "up" | "down" = "up";
-      for (const one of steps) {
-        if (one === "end") window = atEnd(all);
-        else if (one === "up" || one === "down") {
-          came = one;
-          window = extended(all, window, one);
-        } else {
-          count += one.more;
-          all = sequence(count, { from: 2, to: 50 });
-          window = bounded(all, window, one.following, came);
+    fc.property(
+      fc.integer({ min: 1, max: 800 }),
+      fc.array(step, { maxLength: 40 }),
+      (start, steps) => {
+        let count = start;
+        let all = sequence(count, { from: 2, to: 50 });
+        let window = atEnd(all);
+        let came: "up" | "down" = "up";
+        for (const one of steps) {
+          if (one === "end") window = atEnd(all);
+          else if (one === "up" || one === "down") {
+            came = one;
+            window = extended(all, window, one);
+          } else {
+            count += one.more;
+            all = sequence(count, { from: 2, to: 50 });
+            window = bounded(all, window, one.following, came);
+          }
+          window = bounded(all, window, false, came);
+          const rows = within(all, window);
+          assert.ok(rows.length > 0 && rows.length <= ROWS_MAX, `${rows.length} rows`);
+          rows.forEach((row, index) => {
+            const before = rows[index - 1];
+            if (before !== undefined) assert.equal(firstSeq(row), lastSeq(before) + 1, "C3");
+          });
         }
-        window = bounded(all, window, false, came);
-        const rows = within(all, window);
-        assert.ok(rows.length > 0 && rows.length <= ROWS_MAX, `${rows.length} rows`);
-        rows.forEach((row, index) => {
-          const before = rows[index - 1];
-          if (before !== undefined) assert.equal(firstSeq(row), lastSeq(before) + 1, "C3");
-        });
-      }
-    }),
+      },
+    ),
   );
 });

@@ -33,10 +33,26 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ do: fc.constant("write" as const), room }) },
   {
     weight: 4,
-    arbitrary: fc.record({ do: fc.constant("other" as const), room, count: fc.constantFrom(1, 2, 60, 600) }),
+    arbitrary: fc.record({
+      do: fc.constant("other" as const),
+      room,
+      count: fc.constantFrom(1, 2, 60, 600),
+    }),
   },
-  { weight: 6, arbitrary: fc.record({ do: fc.constant("wait" as const), ms: fc.constantFrom(1, 7, 40, 900, 20_000) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("cut" as const), code: fc.constantFrom(1006, 4400, 4409, 4413) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant("wait" as const),
+      ms: fc.constantFrom(1, 7, 40, 900, 20_000),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("cut" as const),
+      code: fc.constantFrom(1006, 4400, 4409, 4413),
+    }),
+  },
   {
     weight: 4,
     arbitrary: fc.record({
@@ -60,11 +76,16 @@ const action: fc.Arbitrary<Action> = fc.oneof(
 function mangler(seed: number, rate: number): (frame: ServerFrame) => Arrival[] {
   const random = seededRandom(seed);
   return (frame) => {
-    const stream = frame.t === "ev" || frame.t === "ack" || frame.t === "state" || frame.t === "live";
+    const stream =
+      frame.t === "ev" || frame.t === "ack" || frame.t === "state" || frame.t === "live";
     if (!stream || random() >= rate) return [{ frame, later_ms: 0 }];
     const fate = random();
     if (fate < 0.4) return [];
-    if (fate < 0.7) return [{ frame, later_ms: 0 }, { frame, later_ms: Math.floor(random() * 50) }];
+    if (fate < 0.7)
+      return [
+        { frame, later_ms: 0 },
+        { frame, later_ms: Math.floor(random() * 50) },
+      ];
     return [{ frame, later_ms: Math.floor(random() * 200) }];
   };
 }
@@ -109,7 +130,11 @@ async function play(device: Device, step: Action, written: Map<number, string[]>
       return engine.probe();
     case "scroll": {
       const gap = engine.rooms.get(step.room)?.log.pieces.find((piece) => piece.kind === "gap");
-      if (gap !== undefined) await engine.rooms.get(step.room)?.fillGap(gap.to, step.side).catch(() => {});
+      if (gap !== undefined)
+        await engine.rooms
+          .get(step.room)
+          ?.fillGap(gap.to, step.side)
+          .catch(() => {});
       return;
     }
   }
@@ -135,9 +160,15 @@ test("C2, C3 and C6 hold at every step, and every queued message ends exactly on
         await heal(device, invariants);
         for (const id of ROOMS) {
           const truth = device.cluster.events(id);
-          const own = truth.flatMap((event) => (event.kind === "message" && event.author.id === ME.id ? [event.body] : []));
+          const own = truth.flatMap((event) =>
+            event.kind === "message" && event.author.id === ME.id ? [event.body] : [],
+          );
           assert.deepEqual(own, written.get(id) ?? [], "exactly once, in the order of writing");
-          assert.equal(device.engine.rooms.get(id)?.log.last, truth.length, "the page knows the whole sequence");
+          assert.equal(
+            device.engine.rooms.get(id)?.log.last,
+            truth.length,
+            "the page knows the whole sequence",
+          );
         }
         assert.deepEqual(device.engine.outbox.entries, [], "nothing is left in the outbox");
         assert.deepEqual(device.storage.rows, [], "nothing is left on the device");
@@ -145,7 +176,10 @@ test("C2, C3 and C6 hold at every step, and every queued message ends exactly on
       },
     ),
     // Fixed, so that a change is judged by the same schedules each time; both can be asked for.
-    { numRuns: Number(process.env["RUNS"] ?? 300), seed: Number(process.env["SEED"] ?? 20_261_123) },
+    {
+      numRuns: Number(process.env["RUNS"] ?? 300),
+      seed: Number(process.env["SEED"] ?? 20_261_123),
+    },
   );
 });
 

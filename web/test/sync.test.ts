@@ -10,7 +10,9 @@ import { Device, ME } from "./fakes/device.ts";
 import type { Arrival } from "./fakes/gateway.ts";
 import { Invariants } from "./invariants.ts";
 
-async function connected(rooms = [1]): Promise<{ clock: FakeClock; device: Device; invariants: Invariants }> {
+async function connected(
+  rooms = [1],
+): Promise<{ clock: FakeClock; device: Device; invariants: Invariants }> {
   const clock = new FakeClock();
   const device = new Device(clock, 1, rooms);
   device.engine.start();
@@ -27,7 +29,9 @@ function progress(device: Device): string[] {
 function own(device: Device, room = 1): string[] {
   return device.cluster
     .events(room)
-    .flatMap((event) => (event.kind === "message" && event.author.id === ME.id ? [event.body] : []));
+    .flatMap((event) =>
+      event.kind === "message" && event.author.id === ME.id ? [event.body] : [],
+    );
 }
 
 test("C3: a dropped event is fetched before anything newer is shown", async () => {
@@ -46,7 +50,12 @@ test("C3: a dropped event is fetched before anything newer is shown", async () =
 test("C3: doubled and reordered events leave each once, in order", async () => {
   const { clock, device, invariants } = await connected();
   device.gateway.mangle = (frame) =>
-    frame.t === "ev" ? [{ frame, later_ms: 60 - frame.ev.seq * 10 }, { frame, later_ms: 70 }] : once(frame);
+    frame.t === "ev"
+      ? [
+          { frame, later_ms: 60 - frame.ev.seq * 10 },
+          { frame, later_ms: 70 },
+        ]
+      : once(frame);
   device.otherWrites(1, 5);
   await clock.advance(500);
   assert.equal(device.engine.rooms.get(1)?.log.last, 5);
@@ -63,11 +72,23 @@ test("C3: a long absence becomes an explicit gap, and scrolling loads it from bo
   await clock.advance(600);
   const room = device.engine.rooms.get(1);
   const shape = () => room?.log.pieces.map((piece) => [piece.kind, piece.from, piece.to]);
-  assert.deepEqual(shape(), [["loaded", 1, 2], ["gap", 3, 652], ["loaded", 653, 702]]);
+  assert.deepEqual(shape(), [
+    ["loaded", 1, 2],
+    ["gap", 3, 652],
+    ["loaded", 653, 702],
+  ]);
   await room?.fillGap(652, "before");
-  assert.deepEqual(shape(), [["loaded", 1, 2], ["gap", 3, 552], ["loaded", 553, 702]]);
+  assert.deepEqual(shape(), [
+    ["loaded", 1, 2],
+    ["gap", 3, 552],
+    ["loaded", 553, 702],
+  ]);
   await room?.fillGap(3, "after");
-  assert.deepEqual(shape(), [["loaded", 1, 102], ["gap", 103, 552], ["loaded", 553, 702]]);
+  assert.deepEqual(shape(), [
+    ["loaded", 1, 102],
+    ["gap", 103, 552],
+    ["loaded", 553, 702],
+  ]);
   invariants.check();
   assert.deepEqual(device.caught_up, [700], "the gap counts as missed, it is only not loaded yet");
 });
@@ -205,7 +226,8 @@ test("one in flight per room, rooms independent, order kept", async () => {
   for (const body of ["a", "b", "c"]) await device.engine.send(1, body);
   await device.engine.send(2, "z");
   await clock.advance(6);
-  const sends = () => device.gateway.heard.flatMap((frame) => (frame.t === "send" ? [frame.body] : []));
+  const sends = () =>
+    device.gateway.heard.flatMap((frame) => (frame.t === "send" ? [frame.body] : []));
   assert.deepEqual(sends(), ["a", "z"]);
   await clock.advance(200);
   assert.deepEqual(own(device, 1), ["a", "b", "c"]);
@@ -220,13 +242,19 @@ test("a permanent error fails the message, the next ones go on, retry keeps the 
   assert.deepEqual(progress(device), ["failed"]);
   assert.deepEqual(own(device), ["take me"]);
   const cid = device.engine.outbox.entries[0]?.stored.cid ?? "";
-  assert.deepEqual(device.storage.rows.map((row) => row.failure?.code), ["not_member"], "survives a reload as failed");
+  assert.deepEqual(
+    device.storage.rows.map((row) => row.failure?.code),
+    ["not_member"],
+    "survives a reload as failed",
+  );
   device.reload();
   await clock.advance(200);
   assert.deepEqual(progress(device), ["failed"]);
   device.engine.outbox.retry(cid);
   await clock.advance(200);
-  const sent = device.gateway.heard.flatMap((frame) => (frame.t === "send" && frame.body === "refuse me" ? [frame.cid] : []));
+  const sent = device.gateway.heard.flatMap((frame) =>
+    frame.t === "send" && frame.body === "refuse me" ? [frame.cid] : [],
+  );
   assert.deepEqual(sent, [cid, cid]);
   device.engine.outbox.dismiss(cid);
   await clock.advance(10);
@@ -257,9 +285,17 @@ test("rate_limited waits as long as it is told", async () => {
   device.gateway.mangle = (frame) => {
     if (frame.t !== "ack" || refusals === 0) return once(frame);
     refusals -= 1;
-    return once({ t: "err", ref: frame.cid, code: "rate_limited", message: "", temporary: true, retry_ms: 3_000 });
+    return once({
+      t: "err",
+      ref: frame.cid,
+      code: "rate_limited",
+      message: "",
+      temporary: true,
+      retry_ms: 3_000,
+    });
   };
-  device.gateway.mangle = ((inner) => (frame: ServerFrame) => (frame.t === "ev" ? [] : inner(frame)))(device.gateway.mangle);
+  device.gateway.mangle = ((inner) => (frame: ServerFrame) =>
+    frame.t === "ev" ? [] : inner(frame))(device.gateway.mangle);
   await device.engine.send(1, "mine");
   await clock.advance(2_900);
   assert.equal(device.gateway.heard.filter((frame) => frame.t === "send").length, 1);

@@ -14,7 +14,16 @@ const ME = 1;
 const MINUTE = 60_000;
 
 function message(seq: number, author: number, ts: number): RoomEvent {
-  return { seq, slot: seq, ts, author: { id: author, name: `u${author}` }, kind: "message", msg_no: seq, cid: `c${seq}`, body: "" };
+  return {
+    seq,
+    slot: seq,
+    ts,
+    author: { id: author, name: `u${author}` },
+    kind: "message",
+    msg_no: seq,
+    cid: `c${seq}`,
+    body: "",
+  };
 }
 
 function event(seq: number, author: number, ts: number): Item {
@@ -35,19 +44,52 @@ function outline(all: Row[]): string[] {
 }
 
 test("consecutive messages of one author within five minutes are grouped", () => {
-  const items = [event(1, 2, 0), event(2, 2, MINUTE), event(3, 3, MINUTE), event(4, 2, 2 * MINUTE), event(5, 2, 8 * MINUTE)];
-  assert.deepEqual(outline(rows({ items })), ["day", "message", "message+", "message", "message", "message"]);
+  const items = [
+    event(1, 2, 0),
+    event(2, 2, MINUTE),
+    event(3, 3, MINUTE),
+    event(4, 2, 2 * MINUTE),
+    event(5, 2, 8 * MINUTE),
+  ];
+  assert.deepEqual(outline(rows({ items })), [
+    "day",
+    "message",
+    "message+",
+    "message",
+    "message",
+    "message",
+  ]);
 });
 
 test("a day and a gap end a group; after a gap the day is named again", () => {
   const day = 86_400_000;
-  const items: Item[] = [event(1, 2, day - 1), event(2, 2, day), { kind: "gap", from: 3, to: 9 }, event(10, 2, day + 1)];
-  assert.deepEqual(outline(rows({ items })), ["day", "message", "day", "message", "gap", "day", "message"]);
+  const items: Item[] = [
+    event(1, 2, day - 1),
+    event(2, 2, day),
+    { kind: "gap", from: 3, to: 9 },
+    event(10, 2, day + 1),
+  ];
+  assert.deepEqual(outline(rows({ items })), [
+    "day",
+    "message",
+    "day",
+    "message",
+    "gap",
+    "day",
+    "message",
+  ]);
 });
 
 test("the new line stands before the first unread message of somebody else", () => {
   const items = [event(1, 2, 0), event(2, ME, 0), event(3, 2, 0), event(4, 2, 0)];
-  assert.deepEqual(outline(rows({ items, read: 1 })), ["day", "message", "message", "new", "message", "message+"]);
+  assert.deepEqual(outline(rows({ items, read: 1 })), [
+    "day",
+    "message",
+    "message",
+    "new",
+    "message",
+    "message+",
+  ]);
   assert.ok(!outline(rows({ items, read: 4 })).includes("new"));
   assert.ok(!outline(rows({ items })).includes("new"));
 });
@@ -62,21 +104,41 @@ test("a pending message keeps its key when it enters the sequence", () => {
 
 test("keys are unique", () => {
   const day = 86_400_000;
-  const items: Item[] = [event(1, 2, 2 * day), event(2, 2, 0), { kind: "gap", from: 3, to: 9 }, event(10, 2, 2 * day)];
+  const items: Item[] = [
+    event(1, 2, 2 * day),
+    event(2, 2, 0),
+    { kind: "gap", from: 3, to: 9 },
+    event(10, 2, 2 * day),
+  ];
   const keys = rows({ items, pending: [pending("a", 0), pending("b", 0)] }).map((row) => row.key);
   assert.equal(new Set(keys).size, keys.length);
 });
 
 test("unread is derived: others' messages, gaps and unknown events, not one's own", () => {
-  const loaded = (...events: RoomEvent[]) => [{ kind: "loaded" as const, from: events[0]?.seq ?? 1, to: events.at(-1)?.seq ?? 1, events }];
+  const loaded = (...events: RoomEvent[]) => [
+    { kind: "loaded" as const, from: events[0]?.seq ?? 1, to: events.at(-1)?.seq ?? 1, events },
+  ];
   const own = message(1, ME, 0);
-  const joined: RoomEvent = { seq: 2, slot: 2, ts: 0, author: { id: 2, name: "u2" }, kind: "joined" };
+  const joined: RoomEvent = {
+    seq: 2,
+    slot: 2,
+    ts: 0,
+    author: { id: 2, name: "u2" },
+    kind: "joined",
+  };
   const other = message(3, 2, 0);
   const query = { own_id: ME };
   assert.equal(isUnread({ ...query, pieces: loaded(own, joined), head: 2, read: 0 }), false);
   assert.equal(isUnread({ ...query, pieces: loaded(own, joined, other), head: 3, read: 2 }), true);
   assert.equal(isUnread({ ...query, pieces: loaded(own, joined, other), head: 3, read: 3 }), false);
-  assert.equal(isUnread({ ...query, pieces: loaded(own), head: 5, read: 1 }), true, "the head is ahead of what is here");
-  assert.equal(isUnread({ ...query, pieces: [{ kind: "gap", from: 1, to: 9 }], head: 9, read: 4 }), true);
+  assert.equal(
+    isUnread({ ...query, pieces: loaded(own), head: 5, read: 1 }),
+    true,
+    "the head is ahead of what is here",
+  );
+  assert.equal(
+    isUnread({ ...query, pieces: [{ kind: "gap", from: 1, to: 9 }], head: 9, read: 4 }),
+    true,
+  );
   assert.equal(newsAfter([own, joined, other], 0, ME), 1);
 });

@@ -1,6 +1,14 @@
 // The gateway's HTTP interface (docs/protocol.md, section 1).
 
-import type { Cluster, ErrorAnswer, Me, MeAnswer, RoomsAnswer, RoomSummary, SignUp } from "../generated/frames.ts";
+import type {
+  Cluster,
+  ErrorAnswer,
+  Me,
+  MeAnswer,
+  RoomsAnswer,
+  RoomSummary,
+  SignUp,
+} from "../generated/frames.ts";
 import type { RoomId } from "../sync/event.ts";
 import { type History, type Page, RequestFailed } from "../sync/history.ts";
 
@@ -31,7 +39,9 @@ export async function rooms(): Promise<RoomSummary[]> {
 export const history: History = {
   page(room: RoomId, of, limit, min_slot) {
     const [side, seq] = "after" in of ? ["after", of.after] : ["before", of.before];
-    return get<Page>(`/api/v1/rooms/${room}/events?${side}=${seq}&limit=${limit}&min_slot=${min_slot}`);
+    return get<Page>(
+      `/api/v1/rooms/${room}/events?${side}=${seq}&limit=${limit}&min_slot=${min_slot}`,
+    );
   },
 };
 
@@ -40,14 +50,22 @@ function get<Answer>(path: string): Promise<Answer> {
 }
 
 function post(body: object): RequestInit {
-  return { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  return {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  };
 }
 
 async function request<Answer>(path: string, init: RequestInit): Promise<Answer> {
   let response: Response;
   let text: string;
   try {
-    response = await fetch(path, { ...init, cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS_MAX) });
+    response = await fetch(path, {
+      ...init,
+      cache: "no-store",
+      signal: AbortSignal.timeout(ANSWER_MS_MAX),
+    });
     text = await response.text();
   } catch (error) {
     throw new RequestFailed("internal", String(error), true);
@@ -56,7 +74,8 @@ async function request<Answer>(path: string, init: RequestInit): Promise<Answer>
   if (answer?.error !== undefined) {
     throw new RequestFailed(answer.error.code, answer.error.message, answer.error.temporary);
   }
-  if (!response.ok) throw new RequestFailed("internal", `status ${response.status}`, response.status >= 500);
+  if (!response.ok)
+    throw new RequestFailed("internal", `status ${response.status}`, response.status >= 500);
   return answer as Answer;
 }
 

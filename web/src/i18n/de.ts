@@ -79,7 +79,8 @@ export const de: Words = {
     placeholder: (room) => `Nachricht an #${room}`,
     send: "Senden",
     hint: "Eingabe sendet · Umschalt+Eingabe bricht die Zeile um",
-    tooLong: (bytes, max) => `Zu lang: ${bytes.toLocaleString("de")} von ${max.toLocaleString("de")} Bytes.`,
+    tooLong: (bytes, max) =>
+      `Zu lang: ${bytes.toLocaleString("de")} von ${max.toLocaleString("de")} Bytes.`,
     notStored: "Dieses Gerät konnte die Nachricht nicht speichern. Sie wurde nicht gesendet.",
   },
   timeline: {
@@ -132,7 +133,9 @@ export const de: Words = {
     noQuorum: "kein Quorum",
     summary: (up, voters, spare) =>
       `${up} von ${voters} Replikaten · ${
-        spare < 0 ? "kein Quorum" : `${NUMBERS[spare] ?? spare} ${spare > 1 ? "dürfen" : "darf"} ausfallen`
+        spare < 0
+          ? "kein Quorum"
+          : `${NUMBERS[spare] ?? spare} ${spare > 1 ? "dürfen" : "darf"} ausfallen`
       }`,
     gateway: "Gateway",
     membership: "Mitgliederdienst",
@@ -145,7 +148,12 @@ export const de: Words = {
     applied: "Angewandt",
     lag: "Rückstand",
     suspected: "verdächtigt",
-    roles: { leader: "Leiter", follower: "Folger", candidate: "Kandidat", unreachable: "nicht erreichbar" },
+    roles: {
+      leader: "Leiter",
+      follower: "Folger",
+      candidate: "Kandidat",
+      unreachable: "nicht erreichbar",
+    },
     epoch: "Epoche",
     open: "Cluster anzeigen",
   },

@@ -41,7 +41,8 @@ export const en = {
     open: "Sign out",
     title: "Sign out?",
     text: "There are no passwords yet: this name cannot be used again afterwards.",
-    waiting: (count: number) => `${many(count, "message", "messages")} not yet sent will be deleted from this device.`,
+    waiting: (count: number) =>
+      `${many(count, "message", "messages")} not yet sent will be deleted from this device.`,
     confirm: "Sign out",
   },
   cancel: "Cancel",
@@ -80,7 +81,8 @@ export const en = {
     placeholder: (room: string) => `Message #${room}`,
     send: "Send",
     hint: "Enter sends · Shift+Enter breaks the line",
-    tooLong: (bytes: number, max: number) => `Too long: ${bytes.toLocaleString("en")} of ${max.toLocaleString("en")} bytes.`,
+    tooLong: (bytes: number, max: number) =>
+      `Too long: ${bytes.toLocaleString("en")} of ${max.toLocaleString("en")} bytes.`,
     notStored: "This device could not store the message. It was not sent.",
   },
   timeline: {
@@ -114,12 +116,17 @@ export const en = {
   },
   banner: {
     reconnecting: "Reconnecting…",
-    noQuorum: (down: number, voters: number) => `No quorum: ${down} of ${voters} replicas are down.`,
+    noQuorum: (down: number, voters: number) =>
+      `No quorum: ${down} of ${voters} replicas are down.`,
     noAnswer: "No quorum: the replicas do not answer.",
     waiting: (count: number) =>
-      count === 0 ? "What you write waits on this device." : `${many(count, "message waits", "messages wait")} on this device.`,
+      count === 0
+        ? "What you write waits on this device."
+        : `${many(count, "message waits", "messages wait")} on this device.`,
     back: (missed: number) =>
-      missed === 0 ? "You are back, nothing was missed." : `You are back, caught up ${many(missed, "message", "messages")}.`,
+      missed === 0
+        ? "You are back, nothing was missed."
+        : `You are back, caught up ${many(missed, "message", "messages")}.`,
     stopped: (reason: string) => `The connection was ended: ${reason}.`,
     reload: "Reload",
   },
@@ -140,7 +147,12 @@ export const en = {
     applied: "Applied",
     lag: "Lag",
     suspected: "suspected",
-    roles: { leader: "leader", follower: "follower", candidate: "candidate", unreachable: "unreachable" },
+    roles: {
+      leader: "leader",
+      follower: "follower",
+      candidate: "candidate",
+      unreachable: "unreachable",
+    },
     epoch: "Epoch",
     open: "Show the cluster",
   },

@@ -8,11 +8,16 @@ export function makeCid(now_ms: number, randomBytes: RandomBytes): string {
   const bytes = randomBytes(10);
   const version = 0x70 | ((bytes[0] ?? 0) & 0x0f);
   const variant = 0x80 | ((bytes[2] ?? 0) & 0x3f);
-  const rest = Array.from(bytes, (byte, index) => hex(index === 0 ? version : index === 2 ? variant : byte)).join("");
-  return [time.slice(0, 8), time.slice(8), rest.slice(0, 4), rest.slice(4, 8), rest.slice(8)].join("-");
+  const rest = Array.from(bytes, (byte, index) =>
+    hex(index === 0 ? version : index === 2 ? variant : byte),
+  ).join("");
+  return [time.slice(0, 8), time.slice(8), rest.slice(0, 4), rest.slice(4, 8), rest.slice(8)].join(
+    "-",
+  );
 }
 
-export const browserRandomBytes: RandomBytes = (length) => crypto.getRandomValues(new Uint8Array(length));
+export const browserRandomBytes: RandomBytes = (length) =>
+  crypto.getRandomValues(new Uint8Array(length));
 
 function hex(byte: number): string {
   return byte.toString(16).padStart(2, "0");

@@ -70,7 +70,10 @@ function open(): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
     const request = indexedDB.open(DATABASE, 1);
     request.onupgradeneeded = () => {
-      const rows = request.result.createObjectStore(STORE, { keyPath: "order", autoIncrement: true });
+      const rows = request.result.createObjectStore(STORE, {
+        keyPath: "order",
+        autoIncrement: true,
+      });
       rows.createIndex("account", "account");
       rows.createIndex("cid", ["account", "cid"], { unique: true });
     };

@@ -65,7 +65,8 @@ export class Outbox {
 
   /** Written by the person and not yet committed, as far as this device knows. */
   get waiting(): number {
-    return this.list.filter((entry) => entry.progress !== "failed" && entry.seq === undefined).length;
+    return this.list.filter((entry) => entry.progress !== "failed" && entry.seq === undefined)
+      .length;
   }
 
   has(cid: Cid): boolean {
@@ -75,7 +76,13 @@ export class Outbox {
   /** Resolves when the message is durable and only then shown; rejects when it cannot be stored. */
   enqueue(room: RoomId, body: string): Promise<void> {
     const { clock, makeCid, storage, tabs } = this.options;
-    const stored: StoredMessage = { cid: makeCid(), room, body, written_ms: clock.now(), owner: tabs.own };
+    const stored: StoredMessage = {
+      cid: makeCid(),
+      room,
+      body,
+      written_ms: clock.now(),
+      owner: tabs.own,
+    };
     return this.write(async () => {
       await storage.add(stored);
       this.list.push(fresh(stored));
@@ -90,7 +97,10 @@ export class Outbox {
     await this.write(async () => {
       for (const { owner } of await storage.load()) {
         if (owner === tabs.own || this.watched.has(owner)) continue;
-        this.watched.set(owner, tabs.whenGone(owner, () => this.inherit(owner)));
+        this.watched.set(
+          owner,
+          tabs.whenGone(owner, () => this.inherit(owner)),
+        );
       }
     });
   }
@@ -240,7 +250,8 @@ export class Outbox {
       next_ms = Math.min(next_ms, entry.not_before_ms);
       transmit({ t: "send", cid, room, body });
     }
-    if (next_ms < Infinity) this.cancelPump = clock.after(Math.max(0, next_ms - now_ms), () => this.pump());
+    if (next_ms < Infinity)
+      this.cancelPump = clock.after(Math.max(0, next_ms - now_ms), () => this.pump());
   }
 
   private async inherit(owner: string): Promise<void> {

@@ -30,7 +30,9 @@ export function items(pieces: readonly Piece[]): Item[] {
 }
 
 export function within(all: readonly Item[], window: RowWindow): Item[] {
-  return all.filter((item) => lastSeq(item) >= window.from && firstSeq(item) <= (window.to ?? Infinity));
+  return all.filter(
+    (item) => lastSeq(item) >= window.from && firstSeq(item) <= (window.to ?? Infinity),
+  );
 }
 
 /** The end of the room, as it looks when it is opened. */
@@ -53,12 +55,19 @@ export function extended(all: readonly Item[], window: RowWindow, direction: Dir
  * What arrived meanwhile (new messages, a filled gap) may have made the window too large.
  * `following`: the person sees the end. Otherwise the rows far from where they came are dropped.
  */
-export function bounded(all: readonly Item[], window: RowWindow, following: boolean, came: Direction): RowWindow {
+export function bounded(
+  all: readonly Item[],
+  window: RowWindow,
+  following: boolean,
+  came: Direction,
+): RowWindow {
   const count = within(all, window).length;
   if (following && window.to === undefined) return count > ROWS_FIRST * 1.5 ? atEnd(all) : window;
   if (count <= ROWS_MAX) return window;
   const [first, last] = bounds(all, window);
-  return came === "up" ? slice(all, first, first + ROWS_MAX - 1) : slice(all, last - ROWS_MAX + 1, last);
+  return came === "up"
+    ? slice(all, first, first + ROWS_MAX - 1)
+    : slice(all, last - ROWS_MAX + 1, last);
 }
 
 export function hasEarlier(all: readonly Item[], window: RowWindow): boolean {

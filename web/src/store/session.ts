@@ -24,7 +24,9 @@ export const session = signal<Session>({ kind: "asking", unreachable: false });
 export const firstCluster = signal<Cluster | undefined>(undefined);
 
 /** Called for each message that arrives live; the view decides what a person should hear. */
-export const arrivals: { listener: (room: RoomSync, event: RoomEvent) => void } = { listener: () => {} };
+export const arrivals: { listener: (room: RoomSync, event: RoomEvent) => void } = {
+  listener: () => {},
+};
 
 const ASK_AGAIN_MS = 500;
 const WISH_KEY = "chatterbox.sign-up";
@@ -107,7 +109,9 @@ function wishFor(name: string): SignUp {
 /** 48 characters of `A-Z a-z 0-9 - _`. */
 function makeSecret(): string {
   const bytes = browserRandomBytes(36);
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_");
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_");
 }
 
 function sleep(delay_ms: number): Promise<void> {

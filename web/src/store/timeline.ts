@@ -48,7 +48,8 @@ export function timeline({ items, pending, own_id, read, dayOf }: TimelineQuery)
   };
 
   const isGrouped = (author: number, ts: number): boolean => {
-    const grouped = heading !== undefined && heading.author === author && ts - heading.ts < GROUP_MS_MAX;
+    const grouped =
+      heading !== undefined && heading.author === author && ts - heading.ts < GROUP_MS_MAX;
     heading = { author, ts };
     return grouped;
   };

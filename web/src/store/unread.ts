@@ -21,7 +21,9 @@ export function isUnread({ pieces, head, read, own_id }: UnreadQuery): boolean {
   // What is not loaded may be anything: better bold once too often than never.
   if (head > Math.max(last, read)) return true;
   return pieces.some((piece) =>
-    piece.kind === "gap" ? piece.to > read : piece.to > read && newsAfter(piece.events, read, own_id) > 0,
+    piece.kind === "gap"
+      ? piece.to > read
+      : piece.to > read && newsAfter(piece.events, read, own_id) > 0,
   );
 }
 

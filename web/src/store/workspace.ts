@@ -65,7 +65,9 @@ export class Workspace {
       clock: browserClock,
       random: Math.random,
       randomBytes: browserRandomBytes,
-      open: webSocketTransport(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`),
+      open: webSocketTransport(
+        `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`,
+      ),
       history,
       storage: indexedDbStorage(String(user.id)),
       tabs,
@@ -102,7 +104,9 @@ export class Workspace {
       { signal: until },
     );
     // Another tab has read on.
-    addEventListener("storage", () => this.rooms.value.forEach((room) => this.touch(room.id)), { signal: until });
+    addEventListener("storage", () => this.rooms.value.forEach((room) => this.touch(room.id)), {
+      signal: until,
+    });
   }
 
   stop(): void {
@@ -151,10 +155,13 @@ export class Workspace {
 
   private currentBanner(): Banner | undefined {
     const status = this.status.value;
-    if (status.kind === "stopped") return { kind: "stopped", reason: status.reason || String(status.code) };
+    if (status.kind === "stopped")
+      return { kind: "stopped", reason: status.reason || String(status.code) };
     if (this.is_away.value) return { kind: "reconnecting" };
     const cluster = this.cluster.value;
-    const waiting = this.outbox.value.filter((one) => one.progress !== "failed" && one.seq === undefined).length;
+    const waiting = this.outbox.value.filter(
+      (one) => one.progress !== "failed" && one.seq === undefined,
+    ).length;
     if (cluster?.quorum === false) return { kind: "no-quorum", cluster, waiting };
     if (this.lacks_quorum.value) return { kind: "no-quorum", waiting };
     const missed = this.missed.value;

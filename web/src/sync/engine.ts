@@ -82,7 +82,8 @@ export class Engine {
     this.options = options;
     const { clock, random, events } = options;
     const link = {
-      mayTransmit: () => this.is_ready && this.outbox.in_flight + this.requests.in_flight < this.max_inflight,
+      mayTransmit: () =>
+        this.is_ready && this.outbox.in_flight + this.requests.in_flight < this.max_inflight,
       transmit: this.transmit,
     };
     this.connection = new Connection({
@@ -152,7 +153,8 @@ export class Engine {
     return this.status.kind === "ready";
   }
 
-  private readonly transmit = (frame: Parameters<Connection["send"]>[0]): void => this.connection.send(frame);
+  private readonly transmit = (frame: Parameters<Connection["send"]>[0]): void =>
+    this.connection.send(frame);
 
   private cid(): string {
     return makeCid(this.options.clock.now(), this.options.randomBytes);
@@ -170,7 +172,13 @@ export class Engine {
     this.max_frame = hello.max_frame;
     this.max_message = hello.max_message;
     const { useq, min_slot, focus } = this;
-    return { t: "start", useq, min_slot, rooms: this.lastSeqs(), ...(focus !== undefined && { focus }) };
+    return {
+      t: "start",
+      useq,
+      min_slot,
+      rooms: this.lastSeqs(),
+      ...(focus !== undefined && { focus }),
+    };
   }
 
   /** A room of which nothing is known is left out: the gateway then sends its newest events. */
@@ -308,7 +316,8 @@ export class Engine {
     if (frame.ref === undefined) return;
     // A lost session is no verdict on the message: the socket closes with 4501, the outbox stays.
     if (frame.temporary || frame.code === "unauthenticated") {
-      if (!this.requests.postponed(frame.ref, frame.retry_ms)) this.outbox.postponed(frame.ref, frame.retry_ms);
+      if (!this.requests.postponed(frame.ref, frame.retry_ms))
+        this.outbox.postponed(frame.ref, frame.retry_ms);
     } else {
       this.refused(frame.ref, frame.code, frame.message);
     }

@@ -42,7 +42,14 @@ export class Requests {
   /** Resolves with the room once the wish is committed and applied; rejects when it is refused. */
   make(frame: RequestFrame): Promise<RoomId> {
     return new Promise((resolve, reject) => {
-      this.pending.set(frame.cid, { frame, in_flight: false, attempt: 0, not_before_ms: 0, resolve, reject });
+      this.pending.set(frame.cid, {
+        frame,
+        in_flight: false,
+        attempt: 0,
+        not_before_ms: 0,
+        resolve,
+        reject,
+      });
       this.pump();
     });
   }
@@ -58,7 +65,8 @@ export class Requests {
     const one = this.pending.get(cid);
     if (one === undefined) return false;
     one.in_flight = false;
-    one.not_before_ms = this.options.clock.now() + (retry_ms ?? backoffMs(one.attempt, this.options.random));
+    one.not_before_ms =
+      this.options.clock.now() + (retry_ms ?? backoffMs(one.attempt, this.options.random));
     one.attempt += 1;
     this.pump();
     return true;

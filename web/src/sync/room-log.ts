@@ -101,7 +101,10 @@ export class RoomLog {
 }
 
 /** True when the events are consecutive and, if asked, begin or end where the caller expects. */
-export function isRun(events: readonly RoomEvent[], expected: { first?: Seq; last?: Seq } = {}): boolean {
+export function isRun(
+  events: readonly RoomEvent[],
+  expected: { first?: Seq; last?: Seq } = {},
+): boolean {
   const first = events[0];
   if (first === undefined) return true;
   if (expected.first !== undefined && first.seq !== expected.first) return false;
@@ -126,7 +129,11 @@ function joined(pieces: readonly Piece[]): Piece[] {
   for (const piece of pieces) {
     const before = result.at(-1);
     if (before?.kind === "loaded" && piece.kind === "loaded") {
-      result[result.length - 1] = { ...before, to: piece.to, events: [...before.events, ...piece.events] };
+      result[result.length - 1] = {
+        ...before,
+        to: piece.to,
+        events: [...before.events, ...piece.events],
+      };
     } else if (before?.kind === "gap" && piece.kind === "gap") {
       result[result.length - 1] = { ...before, to: piece.to };
     } else {

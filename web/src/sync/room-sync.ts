@@ -154,7 +154,11 @@ export class RoomSync {
   }
 
   private drainHeld(): void {
-    for (let next = this.held.get(this.log.last + 1); next; next = this.held.get(this.log.last + 1)) {
+    for (
+      let next = this.held.get(this.log.last + 1);
+      next;
+      next = this.held.get(this.log.last + 1)
+    ) {
       this.held.delete(next.seq);
       this.log.offer(next);
       this.entered(next);

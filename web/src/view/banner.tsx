@@ -16,7 +16,13 @@ export function Banner({ banner }: { banner: BannerState | undefined }) {
   if (banner === undefined) return null;
   return (
     <div class={`banner banner-${banner.kind}`} data-testid="banner" data-kind={banner.kind}>
-      {banner.kind === "back" ? <CheckIcon /> : banner.kind === "reconnecting" ? <RetryIcon /> : <WarningIcon />}
+      {banner.kind === "back" ? (
+        <CheckIcon />
+      ) : banner.kind === "reconnecting" ? (
+        <RetryIcon />
+      ) : (
+        <WarningIcon />
+      )}
       <span>{text}</span>
       {banner.kind === "stopped" && (
         <button type="button" class="button button-small" onClick={() => location.reload()}>
@@ -39,7 +45,8 @@ function sentence(banner: BannerState): string {
     case "no-quorum": {
       const { cluster, waiting } = banner;
       const down = cluster === undefined ? 0 : cluster.voters - cluster.up;
-      const what = cluster === undefined || down === 0 ? text.noAnswer : text.noQuorum(down, cluster.voters);
+      const what =
+        cluster === undefined || down === 0 ? text.noAnswer : text.noQuorum(down, cluster.voters);
       return `${what} ${text.waiting(waiting)}`;
     }
   }

@@ -41,7 +41,8 @@ export function Composer({ workspace, room, toLatest }: ComposerProps) {
     const body = draft.value.replace(/^(?:[^\S\n]*\n)+/, "").trimEnd();
     if (body.trim() === "") return;
     const bytes = new TextEncoder().encode(body).length;
-    const frame_bytes = new TextEncoder().encode(JSON.stringify(body)).length + FRAME_OVERHEAD_BYTES;
+    const frame_bytes =
+      new TextEncoder().encode(JSON.stringify(body)).length + FRAME_OVERHEAD_BYTES;
     if (bytes > engine.max_message || frame_bytes > engine.max_frame) {
       failure.value = text.tooLong(bytes, engine.max_message);
       announce(failure.value);
@@ -64,7 +65,8 @@ export function Composer({ workspace, room, toLatest }: ComposerProps) {
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === "Escape" && !event.isComposing) toLatest();
     // While an input method composes, Enter belongs to it (229: Safari ends composing too early).
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229)
+      return;
     event.preventDefault();
     void send();
   };

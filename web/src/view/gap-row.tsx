@@ -55,7 +55,11 @@ export function GapRow({ room, from, to, scroller }: GapRowProps) {
   return (
     <div ref={row} class="gap" data-testid="gap" data-from={from} data-to={to}>
       <button type="button" onClick={() => void load("before")}>
-        {is_loading.value ? text.loading : has_failed.value ? text.gapFailed : text.gap(to - from + 1)}
+        {is_loading.value
+          ? text.loading
+          : has_failed.value
+            ? text.gapFailed
+            : text.gap(to - from + 1)}
       </button>
     </div>
   );
@@ -63,6 +67,7 @@ export function GapRow({ room, from, to, scroller }: GapRowProps) {
 
 /** A gap that comes in from above is loaded from its end, one from below from its beginning. */
 function sideOf(entry: IntersectionObserverEntry): "before" | "after" {
-  const middle = entry.rootBounds === null ? 0 : (entry.rootBounds.top + entry.rootBounds.bottom) / 2;
+  const middle =
+    entry.rootBounds === null ? 0 : (entry.rootBounds.top + entry.rootBounds.bottom) / 2;
   return entry.boundingClientRect.top < middle ? "before" : "after";
 }

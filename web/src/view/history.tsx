@@ -6,7 +6,16 @@ import { useEffect, useRef } from "preact/hooks";
 
 import { words } from "../i18n/language.ts";
 import { type Row, timeline } from "../store/timeline.ts";
-import { atEnd, bounded, type Direction, extended, hasEarlier, items, type RowWindow, within } from "../store/row-window.ts";
+import {
+  atEnd,
+  bounded,
+  type Direction,
+  extended,
+  hasEarlier,
+  items,
+  type RowWindow,
+  within,
+} from "../store/row-window.ts";
 import { newsAfter } from "../store/unread.ts";
 import type { Workspace } from "../store/workspace.ts";
 import type { RoomEvent } from "../sync/event.ts";
@@ -103,7 +112,9 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
   const is_away = !at_end || !is_following.current;
   const messages = rows.filter((row) => row.kind === "message" || row.kind === "pending");
   const with_state = new Set(messages.slice(-STATE_ROWS).map((row) => row.key));
-  const tab_stop = messages.some((row) => row.key === focused.value) ? focused.value : messages.at(-1)?.key;
+  const tab_stop = messages.some((row) => row.key === focused.value)
+    ? focused.value
+    : messages.at(-1)?.key;
 
   return (
     <div class="history-frame">
@@ -126,9 +137,12 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
         }}
       >
         <div class="history-rows">
-          {all[0] !== undefined && view.current !== undefined && !hasEarlier(all, view.current) && all[0].kind === "event" && (
-            <p class="beginning">{words.value.timeline.beginning(room.name)}</p>
-          )}
+          {all[0] !== undefined &&
+            view.current !== undefined &&
+            !hasEarlier(all, view.current) &&
+            all[0].kind === "event" && (
+              <p class="beginning">{words.value.timeline.beginning(room.name)}</p>
+            )}
           {rows.map((row) => (
             <RowView
               key={row.key}
@@ -208,7 +222,9 @@ function RowView({ row, workspace, room, scroller, has_state, is_tab_stop }: Row
 
 function jumpLabel(workspace: Workspace, room: RoomSync): string {
   const read = workspace.memory.readSeq(room.id) ?? 0;
-  const loaded: readonly RoomEvent[] = room.log.pieces.flatMap((piece) => (piece.kind === "loaded" ? piece.events : []));
+  const loaded: readonly RoomEvent[] = room.log.pieces.flatMap((piece) =>
+    piece.kind === "loaded" ? piece.events : [],
+  );
   const count = newsAfter(loaded, read, workspace.user.id);
   return count === 0 ? words.value.timeline.latest : words.value.timeline.latestUnread(count);
 }
@@ -223,7 +239,8 @@ interface MarkReadOptions {
 /** What is on a visible screen, at the end of the room, is read. */
 function useMarkRead({ workspace, room, isAtEnd, lookedAway }: MarkReadOptions): void {
   const mark = () => {
-    if (document.visibilityState === "visible" && document.hasFocus() && isAtEnd()) workspace.markRead(room);
+    if (document.visibilityState === "visible" && document.hasFocus() && isAtEnd())
+      workspace.markRead(room);
   };
   useEffect(mark);
   useEffect(() => {

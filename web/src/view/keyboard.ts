@@ -55,7 +55,10 @@ function stepRegion(step: 1 | -1): void {
     const name = REGIONS[(start + step * n + REGIONS.length * 2) % REGIONS.length];
     const region = document.querySelector<HTMLElement>(`[data-region="${name}"]`);
     // The room that is open, the message that has the focus, the text field; else the region.
-    const target = region?.querySelector<HTMLElement>(':is([aria-current], article[tabindex="0"], textarea)') ?? region ?? null;
+    const target =
+      region?.querySelector<HTMLElement>(':is([aria-current], article[tabindex="0"], textarea)') ??
+      region ??
+      null;
     if (target === null || target.offsetParent === null) continue;
     target.focus();
     return;

@@ -25,7 +25,9 @@ export function linkify(text: string): Part[] {
 function withoutTrailing(address: string): string {
   let shown = address.replace(TRAILING, "");
   // A bracket that was opened before the address closes after it.
-  for (const [open, close] of ["()", "[]", "{}"].map((pair) => [pair[0] ?? "", pair[1] ?? ""] as const)) {
+  for (const [open, close] of ["()", "[]", "{}"].map(
+    (pair) => [pair[0] ?? "", pair[1] ?? ""] as const,
+  )) {
     while (shown.endsWith(close) && shown.split(close).length > shown.split(open).length) {
       shown = shown.slice(0, -1).replace(TRAILING, "");
     }

@@ -22,7 +22,14 @@ interface MessageRowProps {
   is_tab_stop: boolean;
 }
 
-export function MessageRow({ row_key, event, is_own, grouped, has_state, is_tab_stop }: MessageRowProps) {
+export function MessageRow({
+  row_key,
+  event,
+  is_own,
+  grouped,
+  has_state,
+  is_tab_stop,
+}: MessageRowProps) {
   return (
     <Message
       row_key={row_key}
@@ -49,7 +56,14 @@ interface PendingRowProps {
   is_tab_stop: boolean;
 }
 
-export function PendingRow({ row_key, entry, user, grouped, outbox, is_tab_stop }: PendingRowProps) {
+export function PendingRow({
+  row_key,
+  entry,
+  user,
+  grouped,
+  outbox,
+  is_tab_stop,
+}: PendingRowProps) {
   const { stored, progress } = entry;
   const text = words.value.failed;
   return (
@@ -68,13 +82,28 @@ export function PendingRow({ row_key, entry, user, grouped, outbox, is_tab_stop 
       {stored.failure !== undefined && (
         <p class="message-failure">
           <span>{`${words.value.states.failed}: ${words.value.errors[stored.failure.code]}`}</span>
-          <button type="button" class="button button-small" data-testid="retry" onClick={() => outbox.retry(stored.cid)}>
+          <button
+            type="button"
+            class="button button-small"
+            data-testid="retry"
+            onClick={() => outbox.retry(stored.cid)}
+          >
             {text.retry}
           </button>
-          <button type="button" class="button button-small" data-testid="copy" onClick={() => void copy(stored.body)}>
+          <button
+            type="button"
+            class="button button-small"
+            data-testid="copy"
+            onClick={() => void copy(stored.body)}
+          >
             {text.copy}
           </button>
-          <button type="button" class="button button-small" data-testid="dismiss" onClick={() => outbox.dismiss(stored.cid)}>
+          <button
+            type="button"
+            class="button button-small"
+            data-testid="dismiss"
+            onClick={() => outbox.dismiss(stored.cid)}
+          >
             {text.dismiss}
           </button>
         </p>
@@ -99,7 +128,20 @@ interface MessageProps {
 }
 
 function Message(props: MessageProps) {
-  const { row_key, author, body, ts, state, is_own, grouped, has_state, is_tab_stop, cid, seq, children } = props;
+  const {
+    row_key,
+    author,
+    body,
+    ts,
+    state,
+    is_own,
+    grouped,
+    has_state,
+    is_tab_stop,
+    cid,
+    seq,
+    children,
+  } = props;
   const time = timeOfDay(ts);
   const stated = has_state ? `, ${words.value.states[state]}` : "";
   return (
@@ -116,7 +158,11 @@ function Message(props: MessageProps) {
       aria-label={`${author.name}, ${body}, ${time}${stated}`}
     >
       <div class="message-side">
-        {grouped ? <time dateTime={new Date(ts).toISOString()}>{time}</time> : <Avatar id={author.id} name={author.name} />}
+        {grouped ? (
+          <time dateTime={new Date(ts).toISOString()}>{time}</time>
+        ) : (
+          <Avatar id={author.id} name={author.name} />
+        )}
       </div>
       <div class="message-main">
         {!grouped && (
@@ -159,7 +205,11 @@ export function NoticeRow({ event }: { event: RoomEvent }) {
   const text = words.value.timeline;
   const { name } = event.author;
   const line =
-    event.kind === "created" ? text.created(name) : event.kind === "joined" ? text.joined(name) : text.left(name);
+    event.kind === "created"
+      ? text.created(name)
+      : event.kind === "joined"
+        ? text.joined(name)
+        : text.left(name);
   return (
     <p class="notice" data-anchor data-testid="notice" data-seq={event.seq}>
       {line}

@@ -43,7 +43,9 @@ export function useScroll({ scroller, is_following, moved }: ScrollOptions): voi
       latest.current();
     };
     // The pane shrinks when the composer grows or a phone shows its keyboard.
-    const resized = new ResizeObserver(() => keepPlace(element, is_following.current, anchor.current));
+    const resized = new ResizeObserver(() =>
+      keepPlace(element, is_following.current, anchor.current),
+    );
     element.addEventListener("scroll", onScroll, { passive: true });
     resized.observe(element);
     return () => {

@@ -40,7 +40,12 @@ export function Shell({ workspace }: { workspace: Workspace }) {
   useTitle(workspace, room);
   useEffect(() => {
     arrivals.listener = (where, event) => {
-      if (where.id !== openRoom.value || event.kind !== "message" || event.author.id === workspace.user.id) return;
+      if (
+        where.id !== openRoom.value ||
+        event.kind !== "message" ||
+        event.author.id === workspace.user.id
+      )
+        return;
       announce(`${event.author.name}: ${event.body}`);
     };
   }, [workspace]);
@@ -60,7 +65,12 @@ export function Shell({ workspace }: { workspace: Workspace }) {
           <div class="bar-room" />
         ) : (
           <div class="bar-room">
-            <button type="button" class="button-icon bar-back" aria-label={words.value.back} onClick={() => showRoom(undefined)}>
+            <button
+              type="button"
+              class="button-icon bar-back"
+              aria-label={words.value.back}
+              onClick={() => showRoom(undefined)}
+            >
               <BackIcon />
             </button>
             <RoomHeading workspace={workspace} room={room} />

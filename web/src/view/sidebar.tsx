@@ -67,9 +67,19 @@ export function Sidebar({ workspace, open_id, ask }: SidebarProps) {
   );
 }
 
-function RoomItem({ workspace, room, is_open }: { workspace: Workspace; room: RoomSync; is_open: boolean }) {
+function RoomItem({
+  workspace,
+  room,
+  is_open,
+}: {
+  workspace: Workspace;
+  room: RoomSync;
+  is_open: boolean;
+}) {
   const is_unread = workspace.isUnread(room);
-  const waiting = workspace.outbox.value.filter((entry) => entry.stored.room === room.id && entry.progress === "failed");
+  const waiting = workspace.outbox.value.filter(
+    (entry) => entry.stored.room === room.id && entry.progress === "failed",
+  );
   return (
     <li>
       <button

@@ -68,7 +68,12 @@ export function SignUp({ had_ended }: { had_ended: boolean }) {
         <p id="name-hint" class={failure.value === undefined ? "hint" : "hint hint-error"}>
           {failure.value ?? text.hint}
         </p>
-        <button type="submit" class="button button-primary button-wide" data-testid="sign-up-submit" aria-disabled={busy.value}>
+        <button
+          type="submit"
+          class="button button-primary button-wide"
+          data-testid="sign-up-submit"
+          aria-disabled={busy.value}
+        >
           {busy.value ? text.busy : text.submit}
         </button>
       </form>

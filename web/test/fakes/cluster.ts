@@ -57,7 +57,12 @@ export class FakeCluster {
   }
 
   joined(): Joined[] {
-    return [...this.rooms].map(([id, room]) => ({ id, name: room.name, head: room.events.length, members: 2 }));
+    return [...this.rooms].map(([id, room]) => ({
+      id,
+      name: room.name,
+      head: room.events.length,
+      members: 2,
+    }));
   }
 
   /** `fails` decides for each request whether the network eats it. */
@@ -70,7 +75,9 @@ export class FakeCluster {
         if (fails()) throw new RequestFailed("internal", "lost", true);
         const all = cluster.events(room);
         const events =
-          "after" in of ? all.slice(of.after, of.after + limit) : all.slice(0, of.before - 1).slice(-limit);
+          "after" in of
+            ? all.slice(of.after, of.after + limit)
+            : all.slice(0, of.before - 1).slice(-limit);
         return { events, head: all.length };
       },
     };

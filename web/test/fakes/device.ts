@@ -85,13 +85,16 @@ export class Device {
   }
 
   otherWrites(room: RoomId, count = 1): void {
-    for (let n = 0; n < count; n += 1) this.cluster.apply(OTHER, `other-${this.written++}`, room, "from the other");
+    for (let n = 0; n < count; n += 1)
+      this.cluster.apply(OTHER, `other-${this.written++}`, room, "from the other");
   }
 
   shown(room: RoomId): (string | null)[] {
     const log = this.engine.rooms.get(room)?.log;
     return (log?.pieces ?? []).flatMap((piece) =>
-      piece.kind === "gap" ? [null] : piece.events.map((event) => ("body" in event ? event.body : event.kind)),
+      piece.kind === "gap"
+        ? [null]
+        : piece.events.map((event) => ("body" in event ? event.body : event.kind)),
     );
   }
 

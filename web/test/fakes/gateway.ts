@@ -129,7 +129,8 @@ class Session {
     const text = JSON.stringify(frame);
     for (const arrival of this.gateway.mangle(JSON.parse(text) as ServerFrame)) {
       this.options.clock.after(LATENCY_MS + arrival.later_ms, () => {
-        if (!this.over && flight === this.flight) this.events.received(JSON.stringify(arrival.frame));
+        if (!this.over && flight === this.flight)
+          this.events.received(JSON.stringify(arrival.frame));
       });
     }
   }
@@ -149,7 +150,9 @@ class Session {
     if (this.over) return;
     this.flight += 1;
     this.streaming = false;
-    const rooms = Object.fromEntries(this.options.cluster.joined().map((room) => [room.id, room.head]));
+    const rooms = Object.fromEntries(
+      this.options.cluster.joined().map((room) => [room.id, room.head]),
+    );
     this.push({ t: "lag", rooms });
   }
 
@@ -167,7 +170,13 @@ class Session {
       case "create":
       case "join":
       case "leave":
-        return this.push({ t: "done", cid: frame.cid, room: 1, slot: this.options.cluster.slot, dup: false });
+        return this.push({
+          t: "done",
+          cid: frame.cid,
+          room: 1,
+          slot: this.options.cluster.slot,
+          dup: false,
+        });
     }
   }
 
@@ -207,11 +216,23 @@ class Session {
   private send(frame: Extract<ClientFrame, { t: "send" }>): void {
     const { cluster, user } = this.options;
     if (!cluster.quorum) {
-      this.push({ t: "err", ref: frame.cid, code: "no_quorum", message: "no quorum", temporary: true });
+      this.push({
+        t: "err",
+        ref: frame.cid,
+        code: "no_quorum",
+        message: "no quorum",
+        temporary: true,
+      });
       return;
     }
     if (frame.body === "refuse me") {
-      this.push({ t: "err", ref: frame.cid, code: "not_member", message: "not a member", temporary: false });
+      this.push({
+        t: "err",
+        ref: frame.cid,
+        code: "not_member",
+        message: "not a member",
+        temporary: false,
+      });
       return;
     }
     this.push({ t: "state", cid: frame.cid, state: "proposed", slot: cluster.slot + 1 });

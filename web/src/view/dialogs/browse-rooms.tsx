@@ -20,8 +20,8 @@ export function BrowseRooms({ workspace, close }: { workspace: Workspace; close(
   const { failure, make } = useWish();
 
   useEffect(() => {
-    void loading.make(async () => {
-      found.value = await api.rooms();
+    void loading.make(api.rooms, (rooms) => {
+      found.value = rooms;
     });
   }, []);
 
@@ -30,13 +30,15 @@ export function BrowseRooms({ workspace, close }: { workspace: Workspace; close(
     close();
   };
   const join = (room: RoomSummary) =>
-    make(async () => {
-      await workspace.entered(workspace.engine.joinRoom(room.id));
-      open(room);
-    });
+    make(
+      () => workspace.entered(workspace.engine.joinRoom(room.id)),
+      () => open(room),
+    );
 
   const wanted = query.value.trim().toLocaleLowerCase();
-  const shown = (found.value ?? []).filter((room) => room.name.toLocaleLowerCase().includes(wanted)).slice(0, SHOWN_MAX);
+  const shown = (found.value ?? [])
+    .filter((room) => room.name.toLocaleLowerCase().includes(wanted))
+    .slice(0, SHOWN_MAX);
   const is_in = (room: RoomSummary) => workspace.rooms.value.some((one) => one.id === room.id);
 
   return (
@@ -67,7 +69,12 @@ export function BrowseRooms({ workspace, close }: { workspace: Workspace; close(
               <span class="browse-members">{words.value.rooms.members(room.members)}</span>
             </span>
             {is_in(room) ? (
-              <button type="button" class="button button-small" aria-label={text.openRoom(room.name)} onClick={() => open(room)}>
+              <button
+                type="button"
+                class="button button-small"
+                aria-label={text.openRoom(room.name)}
+                onClick={() => open(room)}
+              >
                 {text.open}
               </button>
             ) : (
@@ -86,7 +93,9 @@ export function BrowseRooms({ workspace, close }: { workspace: Workspace; close(
         ))}
       </ul>
       {shown.length === 0 && (
-        <p class="browse-nothing">{loading.busy.value ? text.loading : loading.failure.value === undefined && text.none}</p>
+        <p class="browse-nothing">
+          {loading.busy.value ? text.loading : loading.failure.value === undefined && text.none}
+        </p>
       )}
     </Dialog>
   );

@@ -15,10 +15,13 @@ export function NewRoom({ workspace, close }: { workspace: Workspace; close(): v
     event.preventDefault();
     const name = (field.current?.value ?? "").trim();
     if (name === "") return;
-    void make(async () => {
-      showRoom(await workspace.entered(workspace.engine.createRoom(name)));
-      close();
-    });
+    void make(
+      () => workspace.entered(workspace.engine.createRoom(name)),
+      (room) => {
+        showRoom(room);
+        close();
+      },
+    );
   };
 
   return (
@@ -55,7 +58,12 @@ export function NewRoom({ workspace, close }: { workspace: Workspace; close(): v
           <button type="button" class="button" onClick={close}>
             {words.value.cancel}
           </button>
-          <button type="submit" class="button button-primary" data-testid="new-room-submit" aria-disabled={busy.value}>
+          <button
+            type="submit"
+            class="button button-primary"
+            data-testid="new-room-submit"
+            aria-disabled={busy.value}
+          >
             {busy.value ? text.busy : text.submit}
           </button>
         </div>

@@ -1,6 +1,7 @@
 // A wish of a dialog: made once, busy until it is answered, with the reason when it is refused.
 
 import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
 
 import { words } from "../../i18n/language.ts";
 import { RequestFailed } from "../../sync/history.ts";
@@ -9,13 +10,25 @@ import { announce } from "../announcer.tsx";
 export function useWish() {
   const busy = useSignal(false);
   const failure = useSignal<string | undefined>(undefined);
+  const is_open = useRef(true);
+  useEffect(() => {
+    is_open.current = true;
+    return () => {
+      is_open.current = false;
+    };
+  }, []);
 
-  const make = async (wish: () => Promise<void>) => {
+  /** `then` only while the dialog is open: nobody is led to a room that they gave up waiting for. */
+  const make = async <Result>(
+    wish: () => Promise<Result>,
+    then: (result: Result) => void = () => {},
+  ) => {
     if (busy.value) return;
     busy.value = true;
     failure.value = undefined;
     try {
-      await wish();
+      const result = await wish();
+      if (is_open.current) then(result);
     } catch (error) {
       failure.value = reason(error);
       announce(failure.value);
