@@ -154,8 +154,10 @@ impl Cache {
         Ok(())
     }
 
-    /// Keeps the cache within its bound. Rooms whose counters are not written yet stay.
+    /// Keeps the cache within its bound. Between transactions only: rooms whose counters are not
+    /// written yet must stay.
     pub(crate) fn trim(&mut self) {
+        assert!(self.changed.is_empty(), "flushed by the transaction before");
         if self.accounts.len() > limits::CACHED_ROWS_MAX {
             self.accounts.clear();
         }
@@ -163,7 +165,7 @@ impl Cache {
             self.members.clear();
         }
         if self.rooms.len() > limits::CACHED_ROWS_MAX {
-            self.rooms.retain(|id, _| self.changed.contains(id));
+            self.rooms.clear();
         }
     }
 }

@@ -11,7 +11,7 @@ mod support;
 use std::path::Path;
 
 use bytes::Bytes;
-use machine::{Error, Machine, StateHash};
+use machine::{Applied, Error, Machine, StateHash};
 use paxos::entry::{Chain, Entry, EntryKind};
 use paxos::ids::{Ballot, Slot, Timestamp};
 use proptest::prelude::*;
@@ -237,17 +237,78 @@ fn durable_checkpoints_are_no_state() {
 }
 
 /// Copies what a crash would leave: the file, and the WAL up to some byte.
-fn crash_image(from: &Path, to: &Path, wal_permille: u64) {
+fn crash_image(from: &Path, to: &Path, wal_bytes: usize) {
     std::fs::copy(from.join("state.db"), to.join("state.db")).unwrap();
-    let Ok(wal) = std::fs::read(from.join("state.db-wal")) else {
-        return;
-    };
-    let kept = wal.len() as u64 * wal_permille / 1000;
-    std::fs::write(
-        to.join("state.db-wal"),
-        &wal[..usize::try_from(kept).unwrap()],
-    )
-    .unwrap();
+    let wal = std::fs::read(from.join("state.db-wal")).unwrap();
+    std::fs::write(to.join("state.db-wal"), &wal[..wal_bytes]).unwrap();
+    let _ = std::fs::remove_file(to.join("state.db-shm"));
+}
+
+/// Where a machine stood after a call, and with what state.
+type Boundary = (Applied, StateHash);
+
+/// Applies the log in calls of these sizes. After one of them the file is closed and opened,
+/// which moves the WAL into it: what came before is no longer at stake.
+fn boundaries(directory: &Path, log: &Log, sizes: &[usize], restart: usize) -> Vec<Boundary> {
+    let open = || Machine::open(directory.join("state.db")).unwrap();
+    let stand = |machine: &Machine| (machine.applied(), machine.state_hash().unwrap());
+    let mut machine = open();
+    let mut found = vec![stand(&machine)];
+    let mut rest = log.entries.as_slice();
+    for (call, size) in sizes.iter().enumerate() {
+        let (now, later) = rest.split_at((*size).min(rest.len()));
+        machine.apply(now).unwrap();
+        found.push(stand(&machine));
+        rest = later;
+        if call == restart {
+            drop(machine);
+            machine = open();
+            found = vec![stand(&machine)];
+        }
+    }
+    // Alive while the image is taken: closing would remove the WAL.
+    std::mem::forget(machine);
+    found
+}
+
+/// Opens an image of a crash: it must stand exactly where some call had left it.
+fn check_image(path: &Path, boundaries: &[Boundary]) -> Machine {
+    let machine = Machine::open(path).unwrap();
+    let found = (machine.applied(), machine.state_hash().unwrap());
+    assert!(
+        boundaries.contains(&found),
+        "{found:?} is none of {boundaries:?}"
+    );
+    machine
+}
+
+/// Property: a crash after any page that a transaction writes leaves the whole transaction or
+/// nothing of it; `applied` never moves without the effects, nor they without it.
+#[test]
+fn a_crash_after_any_page_leaves_whole_calls() {
+    // The WAL's header, and a frame: its header and a page.
+    const HEADER_BYTES: usize = 32;
+    const FRAME_BYTES: usize = 24 + machine::limits::SQLITE_PAGE_BYTES as usize;
+    let log = busy_log(6);
+    let directory = tempfile::tempdir().unwrap();
+    let boundaries = boundaries(directory.path(), &log, &[1, 2, 1, 2], usize::MAX);
+    let wal_bytes = std::fs::read(directory.path().join("state.db-wal"))
+        .unwrap()
+        .len();
+    let frames = (wal_bytes - HEADER_BYTES) / FRAME_BYTES;
+    assert!(frames > 40, "{frames}");
+    let mut stands = std::collections::BTreeSet::new();
+    for frame in 0..=frames {
+        let crashed = tempfile::tempdir().unwrap();
+        crash_image(
+            directory.path(),
+            crashed.path(),
+            HEADER_BYTES + frame * FRAME_BYTES,
+        );
+        let machine = check_image(&crashed.path().join("state.db"), &boundaries);
+        stands.insert(machine.applied().slot);
+    }
+    assert_eq!(stands.len(), boundaries.len(), "every call's end was met");
 }
 
 proptest! {
@@ -259,35 +320,18 @@ proptest! {
     #[test]
     fn a_crash_leaves_an_older_state(
         sizes in prop::collection::vec(1..6_usize, 1..6),
-        wal_permille in 0..=1000_u64,
-        restart_after in 0..6_usize,
+        wal_permille in 0..=1000_usize,
+        restart in 0..6_usize,
     ) {
         let log = busy_log(16);
         let directory = tempfile::tempdir().unwrap();
-        let mut machine = Machine::open(directory.path().join("state.db")).unwrap();
-        let mut boundaries = vec![machine.applied()];
-        let mut rest = log.entries.as_slice();
-        for (call, size) in sizes.iter().enumerate() {
-            let (now, later) = rest.split_at((*size).min(rest.len()));
-            machine.apply(now).unwrap();
-            boundaries.push(machine.applied());
-            rest = later;
-            if call == restart_after {
-                // Closing moves the WAL into the file: it is no longer at stake.
-                drop(machine);
-                machine = Machine::open(directory.path().join("state.db")).unwrap();
-                boundaries = vec![machine.applied()];
-            }
-        }
+        let boundaries = boundaries(directory.path(), &log, &sizes, restart);
         let crashed = tempfile::tempdir().unwrap();
-        crash_image(directory.path(), crashed.path(), wal_permille);
-        let path = crashed.path().join("state.db");
-        let blank = std::fs::metadata(&path).unwrap().len() == 0;
-        let mut machine = Machine::open(&path).unwrap();
-        prop_assert!(
-            boundaries.contains(&machine.applied()) || blank,
-            "{:?} is no boundary of {:?}", machine.applied(), boundaries
-        );
+        // Right after a restart there is no WAL.
+        let wal = std::fs::read(directory.path().join("state.db-wal")).unwrap_or_default();
+        std::fs::write(directory.path().join("state.db-wal"), &wal).unwrap();
+        crash_image(directory.path(), crashed.path(), wal.len() * wal_permille / 1000);
+        let mut machine = check_image(&crashed.path().join("state.db"), &boundaries);
         machine.apply(rest_after(&log, machine.applied().slot)).unwrap();
         prop_assert_eq!(machine.state_hash().unwrap(), clean_hash(&log));
     }
