@@ -27,7 +27,16 @@ pub(crate) async fn channel(address: &str) -> anyhow::Result<Channel> {
     let connected = tokio::time::timeout(CONNECT_TIMEOUT * 2, endpoint.connect()).await;
     connected
         .with_context(|| format!("{address} does not answer"))?
-        .map_err(|error| anyhow::anyhow!("{address}: {}", ops::errors::chain(&error)))
+        .map_err(|error| anyhow::anyhow!("{address} does not answer: {}", cause(&error)))
+}
+
+/// The innermost cause: "connection refused" is all that people need of five layers.
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(next) = innermost.source() {
+        innermost = next;
+    }
+    innermost.to_string()
 }
 
 /// What a replica says of itself.

@@ -35,7 +35,7 @@ struct Room {
     name: String,
     /// The last `seq` that was shown or passed over.
     last: u64,
-    /// Whether its replay is over.
+    /// Whether its first replay is over. What is replayed after a reconnect is news.
     live: bool,
 }
 
@@ -242,12 +242,11 @@ impl Client {
         self.rooms
             .retain(|id, _| joined.iter().any(|room| room.id == *id));
         for Joined { id, name } in joined {
-            let room = self.rooms.entry(id).or_insert(Room {
+            self.rooms.entry(id).or_insert(Room {
                 name,
                 last: 0,
                 live: false,
             });
-            room.live = false;
         }
         let mut steps = Vec::new();
         if self
@@ -375,7 +374,9 @@ impl Client {
         self.quorum = quorum;
         let waiting = self.outbox.len();
         let words = match quorum {
-            true => format!("— the quorum is back: {up} of {voters} replicas are up —"),
+            true => format!("— a leader is there again: {up} of {voters} replicas are up —"),
+            // Enough are up: it is over as soon as they have elected one.
+            false if up * 2 > voters => "— the leader is gone; a new one is elected —".to_owned(),
             false => format!(
                 "— no quorum: {up} of {voters} replicas are up; {waiting} of your lines wait here —"
             ),

@@ -177,6 +177,15 @@ fn goes_to_a_room_that_it_made_whichever_answer_comes_first() {
 }
 
 #[test]
+fn what_was_written_elsewhere_during_an_outage_is_shown() {
+    let mut client = client();
+    client.on(ev(2, 1, "milk?"));
+    client.start();
+    client.on(ready(&[(1, "general"), (2, "tea")]));
+    assert_eq!(client.on(ev(2, 2, "sugar?")), show("#tea bob: sugar?"));
+}
+
+#[test]
 fn a_slow_reader_fetches_and_resumes() {
     let mut client = client();
     let rooms = BTreeMap::from([("1".to_owned(), 9)]);

@@ -28,7 +28,8 @@ pub(crate) enum Progress {
     Formed(usize, usize),
     /// This one leads, and all follow it.
     Leads(String),
-    Ready,
+    /// This one leads, and every gateway serves.
+    Ready(String),
 }
 
 impl Progress {
@@ -36,8 +37,8 @@ impl Progress {
         match self {
             Self::Starting | Self::Formed(0, _) => None,
             Self::Formed(some, all) => Some(format!("  {some} of {all} replicas are formed")),
-            Self::Leads(name) => Some(format!("  {name} leads; all replicas follow")),
-            Self::Ready => Some("  gateway ready".to_owned()),
+            Self::Leads(name) => Some(format!("  {name} leads; the gateway is not ready yet")),
+            Self::Ready(name) => Some(format!("  {name} leads; the gateway is ready")),
         }
     }
 }
@@ -61,7 +62,7 @@ pub(crate) async fn wait(
             output.line(words.as_deref().unwrap_or_default())?;
             said = words;
         }
-        if progress == Progress::Ready {
+        if matches!(progress, Progress::Ready(_)) {
             return Ok(());
         }
         if !supervisor_lives() {
@@ -120,7 +121,7 @@ async fn look(state: &State) -> (Progress, String) {
             return (Progress::Leads(format!("r{leader}")), gateway.name.clone());
         }
     }
-    (Progress::Ready, missing)
+    (Progress::Ready(format!("r{leader}")), missing)
 }
 
 /// The leader on which all replicas agree, and which has a quorum.

@@ -8,7 +8,7 @@ use proto::v1;
 
 use super::view::{Gateway, Membership, Replica, View};
 use crate::local::plan::Kind;
-use crate::local::state::State;
+use crate::local::state::{Lock, State};
 use crate::remote::{self, bare};
 
 /// Where the membership service of the containers is; a container of the cluster knows it.
@@ -27,6 +27,10 @@ pub(crate) struct Places {
     pub(crate) replicas: Vec<String>,
     /// Name and host:port of gateways that can be reached from here.
     pub(crate) gateways: Vec<(String, String)>,
+    /// Names of replicas by address, for those that do not answer.
+    names: BTreeMap<String, String>,
+    /// The local cluster, when it was stopped.
+    pub(crate) stopped: bool,
 }
 
 /// By flags, else by the local cluster in `data`, else by the environment of a container,
@@ -42,7 +46,7 @@ pub(crate) fn places(
         return Ok(Places {
             membership,
             replicas,
-            gateways: Vec::new(),
+            ..Places::default()
         });
     }
     if let Some(state) = State::load(data)? {
@@ -60,6 +64,10 @@ pub(crate) fn places(
             gateways: of(Kind::Gateway)
                 .map(|gateway| (gateway.name.clone(), gateway.address.clone()))
                 .collect(),
+            names: of(Kind::Replica)
+                .map(|replica| (replica.address.clone(), replica.name.clone()))
+                .collect(),
+            stopped: !Lock::is_held(data)?,
         });
     }
     let named = VARIABLES.iter().find_map(|name| std::env::var(name).ok());
@@ -88,11 +96,19 @@ pub(crate) async fn gather(places: &Places) -> View {
     for address in &places.replicas {
         addresses.entry(address.clone()).or_default();
     }
-    let replicas = join_all(addresses.into_iter().map(|(address, server)| async move {
-        let status = remote::status(&address).await;
-        Replica::new(address, server.as_ref(), status)
-    }));
-    let replicas = replicas.await;
+    let mut replicas = ask(addresses).await;
+    // Whoever answers knows the others: one --replica is enough to see all.
+    let asked: Vec<&str> = replicas
+        .iter()
+        .map(|replica| replica.address.as_str())
+        .collect();
+    let peers = replicas.iter().flat_map(Replica::peers);
+    let others = peers.filter(|peer| !asked.contains(&peer.as_str()));
+    let others = others.map(|peer| (peer.clone(), None)).collect();
+    replicas.extend(ask(others).await);
+    for replica in &mut replicas {
+        replica.name_if_unknown(places.names.get(&replica.address));
+    }
     let gateways = gateways(places, known.as_ref()).await;
     let membership = Membership {
         address: places.membership.clone().unwrap_or_default(),
@@ -103,7 +119,16 @@ pub(crate) async fn gather(places: &Places) -> View {
             .map(|known| known.waiting_for)
             .filter(|words| !words.is_empty()),
     };
-    View::judge(membership, replicas, gateways)
+    View::judge(membership, replicas, gateways).stopped(places.stopped)
+}
+
+/// Asks replicas by address, with what membership knows of each.
+async fn ask(addresses: BTreeMap<String, Option<v1::Server>>) -> Vec<Replica> {
+    let asked = addresses.into_iter().map(|(address, server)| async move {
+        let status = remote::status(&address).await;
+        Replica::new(address, server.as_ref(), status)
+    });
+    join_all(asked).await
 }
 
 /// The gateways that membership has heard, and those of the local cluster. Only the latter can

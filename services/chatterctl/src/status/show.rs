@@ -1,6 +1,6 @@
 //! The status as people read it.
 
-use super::view::{Replica, View};
+use super::view::{Gateway, Replica, View};
 use crate::output::{bytes, duration, table};
 
 pub(super) fn text(view: &View) -> String {
@@ -35,24 +35,7 @@ pub(super) fn text(view: &View) -> String {
         text.push_str(&table(&head, &rows, &[3, 4, 5, 6, 7, 8, 9]));
     }
     if !view.gateways.is_empty() {
-        let rows: Vec<Vec<String>> = view
-            .gateways
-            .iter()
-            .map(|gateway| {
-                let state = match gateway.ready {
-                    Some(true) => "ready",
-                    Some(false) => "not ready",
-                    None => "heard",
-                };
-                let connections = gateway.connections.map(|count| count.to_string());
-                vec![
-                    gateway.name.clone(),
-                    state.to_owned(),
-                    connections.unwrap_or_else(|| "-".to_owned()),
-                    gateway.address.clone(),
-                ]
-            })
-            .collect();
+        let rows: Vec<Vec<String>> = view.gateways.iter().map(gateway).collect();
         text.push_str("\n\n");
         text.push_str(&table(
             &["GATEWAY", "STATE", "CONNECTIONS", "ADDRESS"],
@@ -63,13 +46,37 @@ pub(super) fn text(view: &View) -> String {
     let membership = &view.membership;
     if !membership.address.is_empty() {
         let words = match (&membership.error, &membership.waiting_for) {
-            (Some(error), _) => format!("{error} (the chat goes on without it)"),
+            (Some(error), _) if view.quorum => format!("{error} (the chat goes on without it)"),
+            (Some(error), _) => error.clone(),
             (None, Some(words)) => format!("waiting for {words}"),
             (None, None) => "up".to_owned(),
         };
-        text.push_str(&format!("\n\nmembership {}: {words}", membership.address));
+        // An error names the address itself.
+        let address = membership
+            .error
+            .is_none()
+            .then_some(membership.address.as_str());
+        let address = address
+            .map(|address| format!(" {address}"))
+            .unwrap_or_default();
+        text.push_str(&format!("\n\nmembership{address}: {words}"));
     }
     text
+}
+
+fn gateway(gateway: &Gateway) -> Vec<String> {
+    let state = match gateway.ready {
+        Some(true) => "ready",
+        Some(false) => "not ready",
+        None => "heard",
+    };
+    let connections = gateway.connections.map(|count| count.to_string());
+    vec![
+        gateway.name.clone(),
+        state.to_owned(),
+        connections.unwrap_or_else(|| "-".to_owned()),
+        gateway.address.clone(),
+    ]
 }
 
 fn row(replica: &Replica) -> Vec<String> {

@@ -72,6 +72,8 @@ struct Detail {
     epoch: u64,
     voters: Vec<u64>,
     quorum_connected: bool,
+    /// Where the others are.
+    peers: Vec<String>,
     /// (epoch, round, node), which orders ballots.
     ballot: (u64, u64, u64),
 }
@@ -140,11 +142,24 @@ impl Replica {
                 epoch: status.epoch,
                 voters: status.voters,
                 quorum_connected: status.quorum_connected,
+                peers: status.peers.into_iter().map(|peer| peer.address).collect(),
                 ballot: status
                     .ballot
                     .map(|b| (b.epoch, b.round, b.node))
                     .unwrap_or_default(),
             },
+        }
+    }
+
+    /// Where the others are, as far as it knows.
+    pub(crate) fn peers(&self) -> &[String] {
+        &self.detail.peers
+    }
+
+    /// Gives it a name when nobody has told its number.
+    pub(crate) fn name_if_unknown(&mut self, name: Option<&String>) {
+        if let Some(name) = name.filter(|_| self.node == 0) {
+            self.name.clone_from(name);
         }
     }
 
@@ -167,6 +182,14 @@ pub(crate) fn ballot(ballot: &v1::Ballot) -> String {
 }
 
 impl View {
+    /// Says that nobody answers because the local cluster was stopped.
+    pub(crate) fn stopped(mut self, stopped: bool) -> Self {
+        if stopped && self.replicas.iter().all(|replica| !replica.reachable()) {
+            self.words = "stopped: `chatterctl up` starts it".to_owned();
+        }
+        self
+    }
+
     /// Judges by what the replicas say of themselves; membership only helps to find them.
     pub(crate) fn judge(
         membership: Membership,
