@@ -10,7 +10,7 @@ use crate::core::Core;
 use crate::durable::Held;
 use crate::entry::Entry;
 use crate::ids::{Ballot, NodeId, Slot};
-use crate::limits::{ACCEPT_AHEAD_BYTES_MAX, ACCEPT_AHEAD_SLOTS_MAX, BATCH_BYTES_MAX};
+use crate::limits::{ACCEPT_AHEAD_BYTES_MAX, ACCEPT_AHEAD_SLOTS_MAX};
 use crate::message::{Accept, Gap, Message, Nack};
 use crate::output::{HaltReason, PersistOp};
 
@@ -57,7 +57,7 @@ impl Core {
     pub(crate) fn promise_to(&mut self, ballot: Ballot) {
         assert!(ballot > self.acceptor.promised, "a promise only rises (I3)");
         assert!(
-            ballot.epoch == self.configuration.epoch,
+            ballot.epoch <= self.configuration.epoch,
             "ballots belong to the active epoch"
         );
         self.step_down();
@@ -245,13 +245,126 @@ fn is_well_formed(accept: &Accept) -> bool {
     let entries = accept.entries.iter().all(|entry| {
         let expected = slot;
         slot = slot.next();
-        entry.slot == expected
-            && entry.ballot == accept.ballot
-            && entry.payload.len() <= BATCH_BYTES_MAX
+        entry.slot == expected && entry.ballot == accept.ballot && entry.fits_limits()
     });
     entries
         && accept.base >= Slot::FIRST
         && accept.first >= accept.base
         && accept.decided >= accept.base.prev()
         && slot.0 < u64::MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::message::{Accepted, Gap, Message, Nack, Prepare};
+    use crate::testing::{Bench, accept, ballot, entries, halted, sent, slot, wrote};
+
+    #[test]
+    fn accepted_leaves_when_the_rows_are_durable() {
+        let (mut bench, b) = (Bench::new(3), ballot(1, 2));
+        let out = bench.receive(2, accept(b, &entries(b, 2, 0), 0));
+        assert!(wrote(&out) && sent(&out).is_empty());
+        let accepted = Message::Accepted(Accepted {
+            ballot: b,
+            upto: slot(2),
+        });
+        assert_eq!(sent(&bench.persisted()), [(2, accepted)]);
+    }
+
+    #[test]
+    fn entries_are_accepted_in_order_only() {
+        let (mut bench, b) = (Bench::new(3), ballot(1, 2));
+        let rows = entries(b, 4, 0);
+        let out = bench.receive(2, accept(b, &rows[2..], 0));
+        assert_eq!(
+            sent(&out),
+            [(
+                2,
+                Message::Gap(Gap {
+                    ballot: b,
+                    expect: slot(1)
+                })
+            )]
+        );
+        bench.receive(2, accept(b, &rows[..2], 0));
+        bench.receive(2, accept(b, &rows[1..], 0));
+        let accepted = Message::Accepted(Accepted {
+            ballot: b,
+            upto: slot(4),
+        });
+        assert_eq!(
+            sent(&bench.persisted()).last(),
+            Some(&(2, accepted.clone()))
+        );
+        let again = bench.receive(2, accept(b, &rows, 0));
+        assert!(!wrote(&again), "what is here is not written again");
+        assert_eq!(sent(&again), [(2, accepted)]);
+    }
+
+    #[test]
+    fn a_lower_ballot_is_refused() {
+        let (mut bench, high, low) = (Bench::new(3), ballot(2, 3), ballot(1, 2));
+        bench.receive(
+            3,
+            Message::Prepare(Prepare {
+                ballot: high,
+                from: slot(1),
+            }),
+        );
+        let nack = Message::Nack(Nack {
+            ballot: low,
+            promised: high,
+        });
+        let out = bench.receive(2, accept(low, &entries(low, 1, 0), 0));
+        assert_eq!(sent(&out), [(2, nack.clone())]);
+        let out = bench.receive(
+            2,
+            Message::Prepare(Prepare {
+                ballot: low,
+                from: slot(1),
+            }),
+        );
+        assert_eq!(sent(&out), [(2, nack)]);
+    }
+
+    /// Goal: I5. Method: a higher ballot is promised while the rows are on their way to disk.
+    #[test]
+    fn accepted_is_void_when_a_higher_ballot_was_promised_meanwhile() {
+        let (mut bench, low, high) = (Bench::new(3), ballot(1, 2), ballot(2, 3));
+        let rows = entries(low, 1, 0);
+        bench.receive(2, accept(low, &rows, 0));
+        bench.receive(
+            3,
+            Message::Prepare(Prepare {
+                ballot: high,
+                from: slot(1),
+            }),
+        );
+        match sent(&bench.persisted()).as_slice() {
+            [(3, Message::Promise(promise))] => assert_eq!(promise.entries, rows),
+            other => panic!("one promise, not {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_decided_slot_is_never_overwritten() {
+        let (mut bench, low, high) = (Bench::new(3), ballot(1, 2), ballot(2, 3));
+        bench.receive(2, accept(low, &entries(low, 1, 0), 1));
+        assert_eq!(bench.core.status().decided, slot(1));
+        bench.receive(3, accept(high, &entries(high, 1, 0), 0));
+        let answers = sent(&bench.persisted());
+        let accepted = Message::Accepted(Accepted {
+            ballot: high,
+            upto: slot(1),
+        });
+        assert_eq!(
+            answers,
+            [(3, accepted)],
+            "the same value counts as accepted"
+        );
+        let other = ballot(3, 3);
+        assert!(halted(
+            &bench.receive(3, accept(other, &entries(other, 1, 9), 0))
+        ));
+    }
 }

@@ -258,3 +258,90 @@ fn ballots(message: &Message) -> Vec<Ballot> {
         Message::Rows(rows) => of_rows(&rows.entries),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::ids::{Ballot, Epoch, NodeId, Round};
+    use crate::message::{Message, Nack, Ping, Prepare};
+    use crate::output::{HaltReason, Output};
+    use crate::testing::{Bench, ballot, entries, halted, pong, sent, slot};
+
+    #[test]
+    fn an_own_ballot_from_elsewhere_halts() {
+        let mut bench = Bench::new(3);
+        let mine = ballot(7, 1);
+        let out = bench.receive(2, Message::Pong(pong(1, mine)));
+        let reason = HaltReason::DuplicateIdentity { ballot: mine };
+        assert_eq!(out, [Output::Halt { reason }]);
+        let ping = Ping {
+            epoch: Epoch::FIRST,
+            round: 1,
+        };
+        assert!(
+            bench.receive(2, Message::Ping(ping)).is_empty(),
+            "a halted core is silent"
+        );
+    }
+
+    #[test]
+    fn other_epochs_strangers_and_absurd_rounds_are_ignored() {
+        let mut bench = Bench::new(3);
+        let later = Ballot {
+            epoch: Epoch(2),
+            round: Round(1),
+            node: NodeId(2),
+        };
+        let absurd = ballot(u64::MAX, 2);
+        let stranger = ballot(1, 9);
+        for (from, ballot) in [(2, later), (2, absurd), (9, stranger), (3, ballot(1, 2))] {
+            let prepare = Prepare {
+                ballot,
+                from: slot(1),
+            };
+            assert!(
+                bench.receive(from, Message::Prepare(prepare)).is_empty(),
+                "{ballot}"
+            );
+        }
+        assert_eq!(bench.core.status().promised, Ballot::ZERO);
+    }
+
+    #[test]
+    fn a_ballot_is_above_every_round_seen() {
+        let mut bench = Bench::new(3);
+        let nack = Nack {
+            ballot: ballot(1, 2),
+            promised: ballot(41, 3),
+        };
+        bench.receive(2, Message::Nack(nack));
+        let out = bench.campaign(&[2, 3]);
+        let is_above = |(_, message): &(u64, Message)| match message {
+            Message::Prepare(prepare) => prepare.ballot == ballot(42, 1),
+            _ => false,
+        };
+        assert!(sent(&out).iter().all(is_above), "{out:?}");
+    }
+
+    #[test]
+    fn prepare_waits_for_the_own_promise() {
+        let mut bench = Bench::new(3);
+        for _ in 0..6 {
+            let out = bench.round(&[2, 3]);
+            assert!(sent(&out).is_empty(), "nothing before D1: {out:?}");
+        }
+        let out = bench.persisted();
+        assert_eq!(sent(&out).len(), 2, "then both are asked");
+    }
+
+    #[test]
+    fn a_row_of_an_unknown_own_ballot_halts() {
+        let mut bench = Bench::new(3);
+        let entries = entries(ballot(3, 1), 1, 0);
+        let rows = crate::message::Rows {
+            epoch: Epoch::FIRST,
+            entries,
+            decided: slot(1),
+        };
+        assert!(halted(&bench.receive(2, Message::Rows(rows))));
+    }
+}

@@ -161,6 +161,13 @@ impl Entry {
             .saturating_add(crate::limits::ENTRY_OVERHEAD_BYTES)
     }
 
+    /// Whether size and time are such as a leader makes.
+    #[must_use]
+    pub fn fits_limits(&self) -> bool {
+        self.payload.len() <= crate::limits::BATCH_BYTES_MAX
+            && self.timestamp <= crate::limits::TIMESTAMP_MAX
+    }
+
     fn computed_crc(&self) -> u32 {
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(&self.slot.0.to_le_bytes());

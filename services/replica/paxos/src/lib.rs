@@ -55,6 +55,9 @@ mod learn;
 
 mod check;
 
+#[cfg(test)]
+mod testing;
+
 pub use crate::config::Configuration;
 pub use crate::core::Core;
 pub use crate::entry::{Chain, Entry, EntryKind};

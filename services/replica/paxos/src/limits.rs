@@ -1,6 +1,6 @@
 //! Every bound of the protocol, with its reason.
 
-use crate::ids::Round;
+use crate::ids::{Round, Timestamp};
 
 /// The driver's timer: fine enough for the random waits of an election.
 pub const TICK_MS: u64 = 10;
@@ -42,6 +42,10 @@ pub const DECIDED_MARK_SLOTS_MAX: u64 = 1024;
 /// Samples of the disk's commit latency; the median of so many is reported.
 pub const LATENCY_SAMPLES: usize = 9;
 
+/// A leader's clock beyond this is taken for this: the year 144,680.
+pub const CLOCK_MAX: Timestamp = Timestamp(1 << 52);
+/// No entry is stamped above this, so that there always is a next timestamp.
+pub const TIMESTAMP_MAX: Timestamp = Timestamp(1 << 53);
 /// No ballot is above this round: at a thousand elections a second it takes 8,000 years.
 pub const ROUND_MAX: Round = Round(1 << 48);
 /// Rounds without a happy leader before a node thinks of leading. One may be bad luck.

@@ -11,7 +11,7 @@ use crate::core::{Core, Role};
 use crate::durable::Held;
 use crate::entry::{Chain, Entry};
 use crate::ids::{Ballot, Millis, NodeId, Slot, Timestamp};
-use crate::limits::{ACCEPT_AHEAD_SLOTS_MAX, BATCH_BYTES_MAX, PAGE_BYTES, PROMISE_PAGES_MAX};
+use crate::limits::{ACCEPT_AHEAD_SLOTS_MAX, PAGE_BYTES, PROMISE_PAGES_MAX};
 use crate::message::{Message, Nack, Prepare, Promise};
 use crate::output::Event;
 
@@ -333,7 +333,7 @@ fn is_well_formed(page: &Promise) -> bool {
     let entries = page.entries.iter().all(|entry| {
         let rising = entry.slot > last;
         last = entry.slot;
-        rising && entry.ballot < page.ballot && entry.payload.len() <= BATCH_BYTES_MAX
+        rising && entry.ballot < page.ballot && entry.fits_limits()
     });
     entries && page.page < page.pages && page.pages <= PROMISE_PAGES_MAX && last.0 <= bound
 }

@@ -1,0 +1,308 @@
+//! Whatever the network brings, a core does not panic: messages with random fields, in an
+//! order that no protocol would choose, mixed with its own inputs. It may halt, because some
+//! of them prove to it that histories differ; then the next one starts.
+//!
+//! `SEEDS=100000 cargo test -p paxos --test garbage` runs more of it.
+
+#![allow(clippy::print_stdout, reason = "a test")]
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use paxos::message::{
+    Accept, Accepted, CatchUp, Gap, Message, Nack, Ping, Pong, Prepare, Promise, Rows,
+};
+use paxos::{
+    Ballot, Chain, Configuration, Core, Entry, EntryKind, Epoch, Input, Millis, NodeId, Options,
+    Output, PersistSeq, ProposalToken, Restored, Round, Slot, Timestamp,
+};
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound
+    }
+
+    /// Mostly small, sometimes at the end of the range.
+    fn number(&mut self, small: u64) -> u64 {
+        match self.below(60) {
+            0 => u64::MAX,
+            1 => u64::MAX - 1,
+            2 => 0,
+            _ => self.below(small),
+        }
+    }
+
+    fn ballot(&mut self) -> Ballot {
+        let epoch = if self.below(40) == 0 {
+            self.number(4)
+        } else {
+            1
+        };
+        let round = Round(self.number(12));
+        let node = if self.below(300) == 0 {
+            1
+        } else {
+            2 + self.below(3)
+        };
+        Ballot {
+            epoch: Epoch(epoch),
+            round,
+            node: NodeId(node),
+        }
+    }
+
+    fn slot(&mut self) -> Slot {
+        match self.below(10) {
+            0 => Slot(self.number(2_000)),
+            _ => Slot(1_023 + self.below(8)),
+        }
+    }
+
+    fn optional_ballot(&mut self) -> Option<Ballot> {
+        (self.below(3) == 0).then(|| self.ballot())
+    }
+}
+
+/// The entries that everybody would have, so that some of the garbage fits.
+fn entries(random: &mut Random, first: Slot, ballot: Ballot) -> Vec<Entry> {
+    let mut chain = Chain::GENESIS;
+    let mut entries = Vec::new();
+    let count = random.below(5);
+    let value = u8::from(random.below(400) == 0);
+    for number in 1_024..1_032 {
+        let (slot, time) = (Slot(number), Timestamp(number));
+        let payload = Bytes::copy_from_slice(&[value]);
+        let kind = EntryKind::Batch;
+        let own = if random.below(6) == 0 {
+            random.ballot()
+        } else {
+            ballot
+        };
+        let mut entry = Entry::new(chain, slot, own, kind, time, payload);
+        chain = entry.chain;
+        if random.below(400) == 0 {
+            entry.slot = random.slot();
+        }
+        if number >= first.0 && entries.len() < count as usize {
+            entries.push(entry);
+        }
+    }
+    entries
+}
+
+fn pong(random: &mut Random, round: u64) -> Pong {
+    let (decided, chain) = match random.below(3) {
+        0 => (Slot(1_040), Chain::GENESIS),
+        _ => (Slot::GENESIS, Chain::GENESIS),
+    };
+    Pong {
+        epoch: Epoch(1),
+        round: if random.below(4) == 0 {
+            random.number(9)
+        } else {
+            round
+        },
+        ballot: random.ballot(),
+        following: None,
+        leading: random.optional_ballot(),
+        candidate: random.optional_ballot(),
+        happy: random.below(8) == 0,
+        quorum_connected: random.below(2) == 0,
+        decided,
+        chain,
+        commit_latency_ms: random.number(100),
+    }
+}
+
+fn message(random: &mut Random, from: NodeId, round: u64, promised: Ballot) -> Message {
+    let kind = random.below(14);
+    let mut ballot = if random.below(2) == 0 {
+        promised
+    } else {
+        random.ballot()
+    };
+    if matches!(kind, 2 | 4 | 5) && random.below(8) > 0 {
+        ballot.node = from;
+    }
+    let (first, decided) = (random.slot(), random.slot());
+    match kind {
+        0 => Message::Ping(Ping {
+            epoch: Epoch(1),
+            round: random.number(9),
+        }),
+        1 | 10 | 11 => Message::Pong(pong(random, round)),
+        2 => Message::Prepare(Prepare {
+            ballot,
+            from: first,
+        }),
+        3 | 12 | 13 => Message::Promise(Promise {
+            ballot,
+            decided: if random.below(2) == 0 {
+                Slot::GENESIS
+            } else {
+                decided
+            },
+            compacted_to: random.slot(),
+            page: random.below(2) as u32,
+            pages: random.below(3) as u32,
+            entries: entries(
+                random,
+                first,
+                Ballot {
+                    round: Round(0),
+                    ..ballot
+                },
+            ),
+        }),
+        4 | 5 => {
+            let base = if random.below(2) == 0 {
+                Slot::FIRST
+            } else {
+                random.slot()
+            };
+            let entries = entries(random, first, ballot);
+            Message::Accept(Accept {
+                ballot,
+                base,
+                first,
+                entries,
+                decided,
+            })
+        }
+        6 => Message::Accepted(Accepted {
+            ballot,
+            upto: first,
+        }),
+        7 => Message::Nack(Nack {
+            ballot,
+            promised: random.ballot(),
+        }),
+        8 => match random.below(2) {
+            0 => Message::Gap(Gap {
+                ballot,
+                expect: first,
+            }),
+            _ => Message::CatchUp(CatchUp {
+                epoch: Epoch(1),
+                from: first,
+            }),
+        },
+        _ => {
+            let entries = entries(random, first, ballot);
+            Message::Rows(Rows {
+                epoch: Epoch(1),
+                entries,
+                decided,
+            })
+        }
+    }
+}
+
+fn core(seed: u64) -> Core {
+    let voters: BTreeSet<NodeId> = (1..=3).map(NodeId).collect();
+    let configuration = Configuration {
+        epoch: Epoch(1),
+        voters,
+    };
+    let restored = Restored {
+        promised: Ballot::ZERO,
+        decided: Slot::GENESIS,
+        chain: Chain::GENESIS,
+        timestamp: Timestamp(0),
+        undecided: Vec::new(),
+        compacted_to: Slot::GENESIS,
+    };
+    Core::new(
+        Options {
+            node: NodeId(1),
+            configuration,
+            seed,
+        },
+        restored,
+        Millis(0),
+    )
+}
+
+/// What one core reached.
+#[derive(Default, Debug)]
+struct Reached {
+    led: u64,
+    decided: u64,
+    halted: u64,
+}
+
+fn run(seed: u64, reached: &mut Reached) {
+    let mut random = Random(seed);
+    let mut core = core(seed);
+    let (mut now, mut last, mut handed, mut round) = (0, 0, Slot::GENESIS, 0);
+    let mut out = Vec::new();
+    for step in 0..400 {
+        now += random.below(20);
+        let from = NodeId(2 + random.below(3));
+        let input = match random.below(10) {
+            0 | 1 => Input::Tick,
+            2 => Input::Persisted {
+                seq: PersistSeq(last),
+            },
+            3 => Input::Applied { slot: handed },
+            4 => Input::Propose {
+                token: ProposalToken(step),
+                kind: EntryKind::Batch,
+                payload: Bytes::from_static(b"x"),
+                wall_clock: Timestamp(random.number(5_000)),
+            },
+            _ => {
+                let promised = core.status().promised;
+                let message = message(&mut random, from, round, promised);
+                Input::Message { from, message }
+            }
+        };
+        core.step(Millis(now), input, &mut out);
+        for output in out.drain(..) {
+            match output {
+                Output::Persist { seq, .. } => last = seq.0,
+                Output::Apply { entries } => handed = entries.last().expect("some").slot,
+                Output::Send {
+                    message: Message::Ping(ping),
+                    ..
+                } => round = ping.round,
+                Output::Trace(paxos::Event::Leading(_)) => reached.led += 1,
+                Output::Trace(paxos::Event::Decided(_)) => reached.decided += 1,
+                Output::Halt { .. } => {
+                    reached.halted += 1;
+                    return;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn garbage_does_not_stop_a_core() {
+    let seeds = std::env::var("SEEDS").map_or(6_000, |text| text.parse().expect("a number"));
+    let mut reached = Reached::default();
+    for seed in 0..seeds {
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let mut own = Reached::default();
+            run(seed, &mut own);
+            own
+        }));
+        let own = result.unwrap_or_else(|_| panic!("seed {seed}"));
+        reached.led += own.led;
+        reached.decided += own.decided;
+        reached.halted += own.halted;
+    }
+    println!("{reached:?} in {seeds} seeds");
+    assert!(
+        reached.led > 0 && reached.decided > 0,
+        "some of it fits: {reached:?}"
+    );
+}
