@@ -178,15 +178,23 @@ export class Outbox {
     this.pump();
   }
 
-  /** Tries a refused message again, with the same `cid`, behind what was written since. */
-  retry(cid: Cid): void {
-    const entry = this.find(cid);
-    if (entry === undefined || entry.progress !== "failed") return;
-    const { failure: _forgotten, ...stored } = entry.stored;
-    this.list = [...this.list.filter((one) => one !== entry), fresh(stored)];
-    this.keep(stored);
-    this.options.changed();
-    this.pump();
+  /**
+   * Says a refused message anew, behind what was written since. Under a new `cid`: the state
+   * machine has answered the old one for ever, so that no late copy of it takes effect.
+   */
+  retry(cid: Cid): Promise<void> {
+    const { makeCid, storage } = this.options;
+    return this.write(async () => {
+      const entry = this.find(cid);
+      if (entry === undefined || entry.progress !== "failed") return;
+      const { failure: _forgotten, ...rest } = entry.stored;
+      const stored: StoredMessage = { ...rest, cid: makeCid() };
+      await storage.add(stored);
+      this.list = [...this.list.filter((one) => one !== entry), fresh(stored)];
+      this.options.changed();
+      this.pump();
+      await storage.remove(cid);
+    });
   }
 
   /** The person gives a refused message up. */

@@ -86,7 +86,7 @@ export function PendingRow({
             type="button"
             class="button button-small"
             data-testid="retry"
-            onClick={() => outbox.retry(stored.cid)}
+            onClick={() => void outbox.retry(stored.cid)}
           >
             {text.retry}
           </button>
