@@ -24,6 +24,10 @@ const FORGET_FACTOR: u32 = 10;
 /// The first epoch; a later one comes with the log's configuration.
 const EPOCH_FIRST: u64 = 1;
 
+/// What a disk is told that came after the cluster was formed.
+const SPARE: &str = "the cluster has its voters, and this version replaces none; the disk is \
+                     kept as registered";
+
 /// A handle; clones are the same service.
 #[derive(Debug, Clone)]
 pub struct Service(Arc<Inner>);
@@ -110,10 +114,17 @@ impl Service {
         let mut state = self.lock();
         let named = state.forming.genesis().cloned();
         state.registry.replace_at(&address, &disk, named.as_ref());
+        let voter = named
+            .as_ref()
+            .is_some_and(|genesis| genesis.voter(&disk).is_some());
+        let waits = state.forming.is_formed() && !voter;
         let server = state.registry.server(&disk, named.as_ref())?;
         server.address.clone_from(&address);
         server.version = version;
-        server.last_heard = Some(now);
+        let fresh = server.last_heard.replace(now).is_none();
+        if waits && fresh {
+            tracing::warn!(disk, address, "a new disk is not a voter: {SPARE}");
+        }
         match genesis {
             Some((genesis, confirmed)) => {
                 state.forming.moved(&disk, &address);
@@ -132,7 +143,11 @@ impl Service {
         let answer = v1::RegisterResponse {
             registered: count(forming.registered()),
             expected: count(forming.expected()),
-            waiting_for: forming.waiting_for(),
+            waiting_for: if waits {
+                SPARE.to_owned()
+            } else {
+                forming.waiting_for()
+            },
         };
         drop(state);
         self.0.wake.notify_one();

@@ -90,9 +90,13 @@ pub(crate) async fn gather(places: &Places) -> View {
         None => (None, None),
     };
     let servers = known.iter().flat_map(|known| &known.servers);
-    let mut addresses: BTreeMap<String, Option<v1::Server>> = servers
-        .map(|server| (server.address.clone(), Some(server.clone())))
-        .collect();
+    let mut addresses: BTreeMap<String, Vec<v1::Server>> = BTreeMap::new();
+    for server in servers {
+        addresses
+            .entry(server.address.clone())
+            .or_default()
+            .push(server.clone());
+    }
     for address in &places.replicas {
         addresses.entry(address.clone()).or_default();
     }
@@ -104,7 +108,7 @@ pub(crate) async fn gather(places: &Places) -> View {
         .collect();
     let peers = replicas.iter().flat_map(Replica::peers);
     let others = peers.filter(|peer| !asked.contains(&peer.as_str()));
-    let others = others.map(|peer| (peer.clone(), None)).collect();
+    let others = others.map(|peer| (peer.clone(), Vec::new())).collect();
     replicas.extend(ask(others).await);
     for replica in &mut replicas {
         replica.name_if_unknown(places.names.get(&replica.address));
@@ -122,13 +126,41 @@ pub(crate) async fn gather(places: &Places) -> View {
     View::judge(membership, replicas, gateways).stopped(places.stopped)
 }
 
-/// Asks replicas by address, with what membership knows of each.
-async fn ask(addresses: BTreeMap<String, Option<v1::Server>>) -> Vec<Replica> {
-    let asked = addresses.into_iter().map(|(address, server)| async move {
+/// Asks replicas by address, with what membership knows to be there.
+async fn ask(addresses: BTreeMap<String, Vec<v1::Server>>) -> Vec<Replica> {
+    let asked = addresses.into_iter().map(|(address, known)| async move {
         let status = remote::status(&address).await;
-        Replica::new(address, server.as_ref(), status)
+        at(address, &known, status)
     });
-    join_all(asked).await
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
+/// Who is at one address. A replica that lost its disk is another replica, at the same address:
+/// both are shown, the one that answers and the one that does not come back.
+fn at(
+    address: String,
+    known: &[v1::Server],
+    status: anyhow::Result<v1::GetStatusResponse>,
+) -> Vec<Replica> {
+    let answers = status
+        .as_ref()
+        .map(|status| status.disk_id.clone())
+        .unwrap_or_default();
+    let (there, gone): (Vec<_>, Vec<_>) = known
+        .iter()
+        .partition(|server| status.is_err() || server.disk_id == answers);
+    let lost = gone
+        .into_iter()
+        .filter(|server| server.node != 0)
+        .map(|server| {
+            let error = anyhow::anyhow!("another disk answers at its address");
+            Replica::new(address.clone(), Some(server), Err(error))
+        });
+    let mut replicas: Vec<Replica> = lost.collect();
+    // Of several that do not answer, the voter is missed.
+    let there = there.into_iter().max_by_key(|server| server.node);
+    replicas.push(Replica::new(address.clone(), there, status));
+    replicas
 }
 
 /// The gateways that membership has heard, and those of the local cluster. Only the latter can
@@ -159,7 +191,34 @@ async fn gateways(places: &Places, known: Option<&v1::GetServersResponse>) -> Ve
 
 #[cfg(test)]
 mod tests {
-    use super::places;
+    use super::super::view::tests::status;
+    use super::{at, places, v1};
+
+    #[test]
+    fn a_replica_that_lost_its_disk_is_shown_beside_the_new_one() {
+        let server = |node: u64, disk: &str| v1::Server {
+            node,
+            disk_id: disk.to_owned(),
+            ..Default::default()
+        };
+        let known = [server(2, "old"), server(0, "new")];
+        let answer = v1::GetStatusResponse {
+            disk_id: "new".to_owned(),
+            ..status(0, "", 0)
+        };
+        let found = at("h:1".to_owned(), &known, Ok(answer));
+        let shown: Vec<_> = found
+            .iter()
+            .map(|r| (r.name.as_str(), r.error.is_some()))
+            .collect();
+        assert_eq!(shown, [("r2", true), ("-", false)]);
+        let found = at("h:1".to_owned(), &known, Err(anyhow::anyhow!("down")));
+        let shown: Vec<_> = found
+            .iter()
+            .map(|r| (r.name.as_str(), r.error.is_some()))
+            .collect();
+        assert_eq!(shown, [("r2", true)]);
+    }
     use crate::local::plan::Plan;
     use crate::local::state::State;
 

@@ -158,7 +158,7 @@ impl Replica {
 
     /// Gives it a name when nobody has told its number.
     pub(crate) fn name_if_unknown(&mut self, name: Option<&String>) {
-        if let Some(name) = name.filter(|_| self.node == 0) {
+        if let Some(name) = name.filter(|_| self.node == 0 && !self.reachable()) {
             self.name.clone_from(name);
         }
     }
