@@ -21,7 +21,11 @@ before(async () => {
   bob = await Person.open(browser, cluster, "bob");
 });
 
+// What both pages showed last, for whoever looks into a failure.
 after(async () => {
+  for (const person of [alice, bob]) {
+    await person?.page.screenshot({ path: path.join(output, `last-${person.name}.png`) });
+  }
   await browser?.close();
   await cluster?.stop();
 });
@@ -108,14 +112,14 @@ test("offline: messages wait on the device, survive a reload, and arrive once", 
   await alice.say("before");
   await bob.sees("before");
   // The gateway stands still: the page neither hears nor reaches anybody.
-  await cluster.pause("gateway1");
+  await cluster.pause("gateway-1");
   await alice.say("written offline 1");
   await alice.say("written offline 2");
   await alice.page.waitForTimeout(300);
   const waiting = (await alice.messages()).filter((message) => message.text.includes("offline"));
   assert.equal(waiting.length, 2, "both are shown at once");
   assert.ok(waiting.every((message) => message.seq === 0), "and not as committed (C7)");
-  await cluster.resume("gateway1");
+  await cluster.resume("gateway-1");
   await alice.page.reload();
   await alice.id("composer").waitFor();
   await alice.enter("island");
@@ -124,7 +128,7 @@ test("offline: messages wait on the device, survive a reload, and arrive once", 
 
 test("the gateway dies: the page says so, reconnects by itself, and shows what it missed", async () => {
   await alice.enter("island");
-  await cluster.kill("gateway1");
+  await cluster.kill("gateway-1");
   await alice.say("while it was away");
   await bob.sees("while it was away", 30_000);
   await sameOnBoth(["before", "written offline 1", "written offline 2", "while it was away"]);

@@ -1,7 +1,7 @@
 // A local cluster for one test file, started and asked by `chatterctl` as a person would.
 
-import { execFile, spawn } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -71,36 +71,22 @@ export class Cluster {
     throw new Error("no leader within 10 s");
   }
 
-  async pid(name) {
-    const state = JSON.parse(await readFile(path.join(this.data, "cluster.json"), "utf8"));
-    const found = state.processes.find((entry) => entry.name === name);
-    if (!found?.pid) throw new Error(`${name} is not in cluster.json`);
-    return found.pid;
-  }
-
   /** `kill -9`; the supervisor starts it again. */
-  async kill(name) {
-    process.kill(await this.pid(name), "SIGKILL");
+  kill(name) {
+    return this.ctl("kill", name);
   }
 
   /** Stands still like a machine that hangs, until `resume`. */
-  async pause(name) {
-    process.kill(await this.pid(name), "SIGSTOP");
+  pause(name) {
+    return this.ctl("pause", name);
   }
 
-  async resume(name) {
-    process.kill(await this.pid(name), "SIGCONT");
+  resume(name) {
+    return this.ctl("resume", name);
   }
 
   async stop() {
     await this.ctl("down").catch(() => undefined);
     await rm(this.data, { recursive: true, force: true });
   }
-}
-
-/** For tests that talk in the terminal beside the page. */
-export function terminal(cluster, name) {
-  return spawn(chatterctl, ["chat", "--url", cluster.url, "--name", name], {
-    env: { ...process.env, XDG_STATE_HOME: cluster.data },
-  });
 }

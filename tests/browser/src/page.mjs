@@ -94,7 +94,7 @@ export class Person {
         cid: node.dataset.cid ?? "",
         state: node.dataset.state ?? "",
         own: node.dataset.own === "true",
-        text: node.querySelector("[data-body]")?.textContent ?? node.textContent ?? "",
+        text: node.querySelector(".message-body")?.textContent ?? "",
       })),
     );
   }
