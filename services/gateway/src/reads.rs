@@ -84,8 +84,12 @@ impl Reads {
     /// A replica that lags does not know a new session yet, and the client has no slot to
     /// prove it: only the leader's no is a no.
     async fn session_at_leader(&self, request: GetSessionRequest) -> Result<Option<Person>, Error> {
-        let view = self.cluster.view();
-        let Some(leader) = view.quorum_leader() else {
+        let mut view = self.cluster.watch();
+        // An election takes less than this, and so does a gateway's first look around.
+        let led = async { view.wait_for(|view| view.quorum()).await.is_ok() };
+        let led = timeout(READ_ATTEMPT_TIMEOUT, led).await.unwrap_or(false);
+        let leader = self.cluster.view().quorum_leader().cloned().filter(|_| led);
+        let Some(leader) = leader else {
             return Err(Error::no_quorum());
         };
         let Some(pair) = self.channels.get(&leader.address) else {

@@ -1,0 +1,92 @@
+//! The bodies of HTTP requests and answers: docs/protocol.md 1.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{Cid, Seq};
+
+use super::{ErrorCode, Event, Me, Person, RoomSummary};
+
+/// `POST /api/v1/sign-up`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct SignUp {
+    /// The id of the request.
+    pub cid: Cid,
+    /// The wished name.
+    pub name: String,
+    /// 32 to 128 random characters, made with the `cid` and kept until the answer: a retry with
+    /// the same two gets the same session.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub secret: Option<String>,
+}
+
+/// Answers `sign-up` and `me`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct MeAnswer {
+    /// Whose session it is.
+    pub user: Me,
+}
+
+/// Answers `GET /api/v1/rooms`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct RoomsAnswer {
+    /// By name.
+    pub rooms: Vec<RoomSummary>,
+}
+
+/// Answers `GET /api/v1/rooms/{room}/events`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct EventsAnswer {
+    /// Ascending, without a hole.
+    pub events: Vec<Event>,
+    /// The room's highest `seq`.
+    pub head: Seq,
+}
+
+/// Answers `GET /api/v1/rooms/{room}/members`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct MembersAnswer {
+    /// Who is in the room.
+    pub members: Vec<Person>,
+}
+
+/// The body of an HTTP error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct ErrorAnswer {
+    /// What went wrong.
+    pub error: ErrorBody,
+}
+
+/// What went wrong, over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct ErrorBody {
+    /// The word.
+    pub code: ErrorCode,
+    /// For people.
+    pub message: String,
+    /// Whether the same request may succeed later.
+    pub temporary: bool,
+    /// When to try again.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub retry_ms: Option<u32>,
+}
+
+/// Answers `/health/live` and `/health/ready`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Health {
+    /// `ok` or `unavailable`.
+    pub status: String,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub reason: Option<String>,
+}

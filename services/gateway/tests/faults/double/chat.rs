@@ -1,0 +1,184 @@
+//! The double of Chat.
+
+use proto::v1::chat_server::Chat;
+use proto::v1::get_history_request::Range;
+use proto::v1::*;
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{Double, Streamed, lock};
+
+#[tonic::async_trait]
+impl Chat for Double {
+    type SubmitStream = Streamed<SubmitResponse>;
+    type TailStream = Streamed<TailResponse>;
+
+    async fn submit(
+        &self,
+        request: Request<Streaming<SubmitRequest>>,
+    ) -> Result<Response<Self::SubmitStream>, Status> {
+        self.up()?;
+        let (double, mut requests) = (self.clone(), request.into_inner());
+        let (sender, answers) = mpsc::channel(64);
+        let mut changed = self.world.changed.subscribe();
+        tokio::spawn(async move {
+            loop {
+                let request = tokio::select! {
+                    request = requests.next() => request,
+                    _ = changed.changed() => match double.up() {
+                        Ok(()) => continue,
+                        Err(status) => return drop(sender.send(Err(status)).await),
+                    },
+                };
+                let Some(Ok(request)) = request else { return };
+                match double.on_command(request).await {
+                    Ok(kinds) => {
+                        for kind in kinds {
+                            let response = SubmitResponse { kind: Some(kind) };
+                            if sender.send(Ok(response)).await.is_err() {
+                                return;
+                            }
+                        }
+                    }
+                    Err(status) => return drop(sender.send(Err(status)).await),
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
+    }
+
+    async fn tail(
+        &self,
+        request: Request<TailRequest>,
+    ) -> Result<Response<Self::TailStream>, Status> {
+        self.up()?;
+        let repeats = self.faults(|faults| faults.tail_repeats);
+        let after = request.into_inner().after_slot;
+        let after = if after == 0 {
+            self.applied()
+        } else {
+            after.saturating_sub(repeats)
+        };
+        let (sender, answers) = mpsc::channel(4);
+        tokio::spawn(self.clone().send_log(after, sender));
+        Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
+    }
+
+    async fn get_session(
+        &self,
+        request: Request<GetSessionRequest>,
+    ) -> Result<Response<GetSessionResponse>, Status> {
+        let request = request.into_inner();
+        let applied = self.reaches(request.min_slot).await?;
+        let machine = lock(&self.world.machine);
+        match machine.sessions.get(&request.token_hash) {
+            Some((user, slot)) if *slot <= applied => {
+                let name = machine.accounts[user].name.clone();
+                Ok(Response::new(GetSessionResponse { user: *user, name }))
+            }
+            _ => Err(Status::not_found("session")),
+        }
+    }
+
+    async fn get_user_state(
+        &self,
+        request: Request<GetUserStateRequest>,
+    ) -> Result<Response<GetUserStateResponse>, Status> {
+        let request = request.into_inner();
+        let applied = self.reaches(request.min_slot).await?;
+        let machine = lock(&self.world.machine);
+        let account = &machine.accounts[&request.user];
+        let rooms = machine
+            .rooms
+            .iter()
+            .filter(|(_, room)| room.members.contains(&request.user));
+        let rooms = rooms.map(|(id, room)| JoinedRoom {
+            head: room
+                .events
+                .iter()
+                .filter(|event| event.slot <= applied)
+                .count() as u64,
+            ..machine.joined(*id)
+        });
+        Ok(Response::new(GetUserStateResponse {
+            user: request.user,
+            name: account.name.clone(),
+            useq: account.useq,
+            rooms: rooms.collect(),
+            applied,
+        }))
+    }
+
+    async fn list_rooms(
+        &self,
+        request: Request<ListRoomsRequest>,
+    ) -> Result<Response<ListRoomsResponse>, Status> {
+        let request = request.into_inner();
+        self.reaches(request.min_slot).await?;
+        let machine = lock(&self.world.machine);
+        let rooms = machine.rooms.iter().map(|(id, room)| RoomSummary {
+            room: *id,
+            name: room.name.clone(),
+            members: room.members.len() as u64,
+            joined: room.members.contains(&request.user),
+            head: room.events.len() as u64,
+        });
+        Ok(Response::new(ListRoomsResponse {
+            rooms: rooms.collect(),
+        }))
+    }
+
+    async fn list_members(
+        &self,
+        request: Request<ListMembersRequest>,
+    ) -> Result<Response<ListMembersResponse>, Status> {
+        let request = request.into_inner();
+        self.reaches(request.min_slot).await?;
+        let machine = lock(&self.world.machine);
+        let room = machine
+            .rooms
+            .get(&request.room)
+            .ok_or_else(|| Status::not_found("room"))?;
+        let name = |user: &u64| machine.accounts[user].name.clone();
+        let members = room.members.iter().map(|user| Member {
+            user: *user,
+            name: name(user),
+        });
+        Ok(Response::new(ListMembersResponse {
+            members: members.collect(),
+        }))
+    }
+
+    async fn get_history(
+        &self,
+        request: Request<GetHistoryRequest>,
+    ) -> Result<Response<GetHistoryResponse>, Status> {
+        let request = request.into_inner();
+        let applied = self.reaches(request.min_slot).await?;
+        let machine = lock(&self.world.machine);
+        let room = machine
+            .rooms
+            .get(&request.room)
+            .ok_or_else(|| Status::not_found("room"))?;
+        if request.user > 0 && !room.members.contains(&request.user) {
+            return Err(Status::permission_denied("not a member"));
+        }
+        let known = room.events.iter().filter(|event| event.slot <= applied);
+        let head = known.clone().count() as u64;
+        let limit = request.limit as usize;
+        let events: Vec<RoomEvent> = match request.range.unwrap() {
+            Range::After(seq) => known
+                .filter(|event| event.seq > seq)
+                .take(limit)
+                .cloned()
+                .collect(),
+            Range::Before(seq) => {
+                let below: Vec<_> = known.filter(|event| event.seq < seq).cloned().collect();
+                below[below.len().saturating_sub(limit)..].to_vec()
+            }
+        };
+        Ok(Response::new(GetHistoryResponse { events, head }))
+    }
+}

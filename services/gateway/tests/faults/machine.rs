@@ -1,0 +1,255 @@
+//! A small state machine with the outcomes and effects of the real one.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use proto::v1::outcome::Result as Did;
+use proto::v1::{
+    AccountCreated, Command, CreatedEvent, Done, Effect, JoinedEvent, JoinedRoom, LeftEvent,
+    MessageEvent, MessagePosted, Outcome, Refusal, RefusalCode, RoomChanged, RoomEvent, UserEvent,
+    command, effect, room_event, user_event,
+};
+
+/// The log of a real cluster begins here.
+pub(crate) const FIRST_SLOT: u64 = 1024;
+
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    pub(crate) name: String,
+    pub(crate) members: BTreeSet<u64>,
+    pub(crate) events: Vec<RoomEvent>,
+    pub(crate) messages: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    pub(crate) name: String,
+    pub(crate) useq: u64,
+}
+
+/// What one slot did.
+#[derive(Clone, Debug)]
+pub(crate) struct Applied {
+    pub(crate) slot: u64,
+    pub(crate) effects: Vec<Effect>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Machine {
+    pub(crate) slot: u64,
+    pub(crate) log: Vec<Applied>,
+    pub(crate) accounts: BTreeMap<u64, Account>,
+    pub(crate) rooms: BTreeMap<u64, Room>,
+    /// Token hash → account and the slot that made it.
+    pub(crate) sessions: HashMap<Vec<u8>, (u64, u64)>,
+    outcomes: HashMap<(u64, Vec<u8>), Outcome>,
+    effects: Vec<Effect>,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self {
+            slot: FIRST_SLOT - 1,
+            log: Vec::new(),
+            accounts: BTreeMap::new(),
+            rooms: BTreeMap::new(),
+            sessions: HashMap::new(),
+            outcomes: HashMap::new(),
+            effects: Vec::new(),
+        }
+    }
+}
+
+impl Machine {
+    /// Applies a command at the next slot; once per author and cid.
+    pub(crate) fn apply(&mut self, command: Command) -> Outcome {
+        self.slot += 1;
+        let key = (command.author, command.cid.to_vec());
+        let outcome = match self.outcomes.get(&key) {
+            Some(outcome) => Outcome {
+                duplicate: true,
+                ..outcome.clone()
+            },
+            None => {
+                let did = self.take_effect(&command).unwrap_or_else(Did::Refusal);
+                let outcome = Outcome {
+                    cid: key.1.clone(),
+                    author: command.author,
+                    slot: self.slot,
+                    duplicate: false,
+                    result: Some(did),
+                };
+                self.outcomes.insert(key, outcome.clone());
+                outcome
+            }
+        };
+        let effects = std::mem::take(&mut self.effects);
+        self.log.push(Applied {
+            slot: self.slot,
+            effects,
+        });
+        outcome
+    }
+
+    fn take_effect(&mut self, command: &Command) -> Result<Did, Refusal> {
+        let author = command.author;
+        match command.body.clone().unwrap() {
+            command::Body::CreateAccount(wish) => self.create_account(&wish.name, wish.token_hash),
+            command::Body::RevokeSession(wish) => {
+                self.sessions.remove(&wish.token_hash);
+                self.user_event(author, user_event::Kind::SessionRevoked(wish.token_hash));
+                Ok(Did::Done(Done {}))
+            }
+            command::Body::CreateRoom(wish) => {
+                let room = self.create_room(author, &wish.name)?;
+                self.join(author, room);
+                Ok(Did::RoomChanged(RoomChanged { room }))
+            }
+            command::Body::JoinRoom(wish) => {
+                self.room(wish.room)?;
+                self.join(author, wish.room);
+                Ok(Did::RoomChanged(RoomChanged { room: wish.room }))
+            }
+            command::Body::LeaveRoom(wish) => {
+                self.room(wish.room)?.members.remove(&author);
+                self.room_event(author, wish.room, room_event::Kind::Left(LeftEvent {}));
+                self.user_event(author, user_event::Kind::Left(wish.room));
+                Ok(Did::RoomChanged(RoomChanged { room: wish.room }))
+            }
+            command::Body::PostMessage(wish) => {
+                let room = self.room(wish.room)?;
+                if !room.members.contains(&author) {
+                    return Err(refusal(RefusalCode::NotMember, "join the room first"));
+                }
+                room.messages += 1;
+                let msg_no = room.messages;
+                let message = MessageEvent {
+                    msg_no,
+                    cid: command.cid.to_vec(),
+                    body: wish.body,
+                    reply_to: wish.reply_to,
+                };
+                let kind = room_event::Kind::Message(message);
+                let seq = self.room_event(author, wish.room, kind);
+                let timestamp_ms = self.slot;
+                Ok(Did::MessagePosted(MessagePosted {
+                    room: wish.room,
+                    seq,
+                    msg_no,
+                    timestamp_ms,
+                }))
+            }
+        }
+    }
+
+    fn create_account(&mut self, name: &str, token_hash: Vec<u8>) -> Result<Did, Refusal> {
+        let taken = |account: &Account| account.name.to_lowercase() == name.to_lowercase();
+        if self.accounts.values().any(taken) {
+            return Err(refusal(RefusalCode::NameTaken, "somebody has this name"));
+        }
+        let user = self.accounts.len() as u64 + 1;
+        self.accounts.insert(
+            user,
+            Account {
+                name: name.to_owned(),
+                useq: 0,
+            },
+        );
+        self.sessions.insert(token_hash, (user, self.slot));
+        if self.rooms.is_empty() {
+            self.create_room(user, "general")?;
+        }
+        self.join(user, 1);
+        Ok(Did::AccountCreated(AccountCreated {
+            user,
+            name: name.to_owned(),
+        }))
+    }
+
+    fn create_room(&mut self, author: u64, name: &str) -> Result<u64, Refusal> {
+        let taken = |room: &Room| room.name.to_lowercase() == name.to_lowercase();
+        if self.rooms.values().any(taken) {
+            return Err(refusal(RefusalCode::NameTaken, "a room has this name"));
+        }
+        let room = self.rooms.len() as u64 + 1;
+        self.rooms.insert(
+            room,
+            Room {
+                name: name.to_owned(),
+                ..Room::default()
+            },
+        );
+        let created = room_event::Kind::Created(CreatedEvent {
+            name: name.to_owned(),
+        });
+        self.room_event(author, room, created);
+        Ok(room)
+    }
+
+    fn join(&mut self, author: u64, room: u64) {
+        self.rooms.get_mut(&room).unwrap().members.insert(author);
+        self.room_event(author, room, room_event::Kind::Joined(JoinedEvent {}));
+        let joined = self.joined(room);
+        self.user_event(author, user_event::Kind::Joined(joined));
+    }
+
+    pub(crate) fn joined(&self, room: u64) -> JoinedRoom {
+        let entry = &self.rooms[&room];
+        JoinedRoom {
+            room,
+            name: entry.name.clone(),
+            head: entry.events.len() as u64,
+            members: entry.members.len() as u64,
+        }
+    }
+
+    fn room(&mut self, room: u64) -> Result<&mut Room, Refusal> {
+        self.rooms
+            .get_mut(&room)
+            .ok_or_else(|| refusal(RefusalCode::NotFound, "no such room"))
+    }
+
+    fn room_event(&mut self, author: u64, room: u64, kind: room_event::Kind) -> u64 {
+        let author_name = self
+            .accounts
+            .get(&author)
+            .map(|account| account.name.clone());
+        let entry = self.rooms.get_mut(&room).unwrap();
+        let seq = entry.events.len() as u64 + 1;
+        let event = RoomEvent {
+            room,
+            seq,
+            slot: self.slot,
+            timestamp_ms: self.slot,
+            author,
+            author_name: author_name.unwrap_or_default(),
+            kind: Some(kind),
+        };
+        entry.events.push(event.clone());
+        self.effects.push(Effect {
+            kind: Some(effect::Kind::Room(event)),
+        });
+        seq
+    }
+
+    fn user_event(&mut self, user: u64, kind: user_event::Kind) {
+        let slot = self.slot;
+        let account = self.accounts.get_mut(&user).unwrap();
+        account.useq += 1;
+        let event = UserEvent {
+            user,
+            useq: account.useq,
+            slot,
+            kind: Some(kind),
+        };
+        self.effects.push(Effect {
+            kind: Some(effect::Kind::User(event)),
+        });
+    }
+}
+
+fn refusal(code: RefusalCode, message: &str) -> Refusal {
+    Refusal {
+        code: code.into(),
+        message: message.to_owned(),
+    }
+}

@@ -1,0 +1,19 @@
+//! The gateway against replicas that misbehave on command: an in-process double of Chat, Admin
+//! and Membership that speaks the real gRPC contract. Real clusters are tested in
+//! tests/scenarios; here are the moments that a real one shows once in a thousand runs.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test says by a panic what is wrong"
+)]
+
+mod client;
+mod double;
+mod machine;
+
+mod http;
+mod resume;
+mod send;
+mod sockets;
+mod tail;
