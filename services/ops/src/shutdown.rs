@@ -5,12 +5,17 @@
 //! an exit at any moment loses nothing.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 pub use tokio_util::sync::CancellationToken as Token;
 
 /// What a shell expects of a process that ended by SIGINT.
 const EXIT_AT_ONCE: i32 = 130;
+
+/// Signals this soon after the first one are the same wish: `timeout`, shells and npm send one
+/// to the process and once more to its group.
+const SAME_WISH: Duration = Duration::from_millis(500);
 
 /// A token that the first SIGTERM or SIGINT cancels. The second one ends the process.
 /// Must be called inside a tokio runtime.
@@ -23,7 +28,11 @@ pub fn on_signals() -> io::Result<Token> {
         let name = next(&mut terminate, &mut interrupt).await;
         tracing::info!(signal = name, "stopping; a second signal stops at once");
         asked.cancel();
-        let name = next(&mut terminate, &mut interrupt).await;
+        let since = Instant::now();
+        let mut name = next(&mut terminate, &mut interrupt).await;
+        while since.elapsed() < SAME_WISH {
+            name = next(&mut terminate, &mut interrupt).await;
+        }
         tracing::warn!(signal = name, "stopped at once by a second signal");
         std::process::exit(EXIT_AT_ONCE);
     });

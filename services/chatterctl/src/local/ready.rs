@@ -26,6 +26,8 @@ pub(crate) enum Progress {
     Starting,
     /// Replicas that have their place in the cluster, of how many.
     Formed(usize, usize),
+    /// The gateway serves, but not every replica is there.
+    Usable,
     /// This one leads, and all follow it.
     Leads(String),
     /// This one leads, and every gateway serves.
@@ -35,13 +37,17 @@ pub(crate) enum Progress {
 impl Progress {
     fn words(&self) -> Option<String> {
         match self {
-            Self::Starting | Self::Formed(0, _) => None,
+            Self::Starting | Self::Usable | Self::Formed(0, _) => None,
             Self::Formed(some, all) => Some(format!("  {some} of {all} replicas are formed")),
             Self::Leads(name) => Some(format!("  {name} leads; the gateway is not ready yet")),
             Self::Ready(name) => Some(format!("  {name} leads; the gateway is ready")),
         }
     }
 }
+
+/// How long a cluster that people can use already waits for the rest of its replicas. One that
+/// lost its disk never comes back, and must not keep the others from being used.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Waits until it is ready; an error names who is not, with the end of its log.
 pub(crate) async fn wait(
@@ -52,6 +58,7 @@ pub(crate) async fn wait(
 ) -> anyhow::Result<()> {
     let deadline = Instant::now() + within;
     let mut said = None;
+    let mut usable_since = None;
     loop {
         let Some(state) = State::load(data)? else {
             bail!("cluster.json has gone")
@@ -62,8 +69,17 @@ pub(crate) async fn wait(
             output.line(words.as_deref().unwrap_or_default())?;
             said = words;
         }
-        if matches!(progress, Progress::Ready(_)) {
-            return Ok(());
+        match progress {
+            Progress::Ready(_) => return Ok(()),
+            Progress::Usable
+                if usable_since.get_or_insert_with(Instant::now).elapsed() > PATIENCE =>
+            {
+                output.line(&format!(
+                    "  going on without {missing}: see chatterctl status"
+                ))?;
+                return Ok(());
+            }
+            _ => {}
         }
         if !supervisor_lives() {
             bail!(
@@ -112,16 +128,34 @@ async fn look(state: &State) -> (Progress, String) {
         return (Progress::Starting, missing);
     }
     let Some(leader) = leader(&statuses, all) else {
+        let leads = statuses
+            .iter()
+            .any(|s| s.role == "leader" && s.quorum_connected);
+        let gone = statuses.len() < all;
+        if leads && gone && unready_gateway(state).await.is_none() {
+            return (Progress::Usable, missing);
+        }
         return (Progress::Formed(statuses.len(), all), missing);
     };
-    for gateway in of(Kind::Gateway) {
-        let url = format!("http://{}/health/ready", gateway.address);
-        let answer = reqwest::get(url).await;
+    match unready_gateway(state).await {
+        Some(gateway) => (Progress::Leads(format!("r{leader}")), gateway),
+        None => (Progress::Ready(format!("r{leader}")), missing),
+    }
+}
+
+/// The name of a gateway that does not serve yet.
+async fn unready_gateway(state: &State) -> Option<String> {
+    for gateway in state
+        .processes
+        .iter()
+        .filter(|process| process.kind == Kind::Gateway)
+    {
+        let answer = reqwest::get(format!("http://{}/health/ready", gateway.address)).await;
         if !answer.is_ok_and(|answer| answer.status().is_success()) {
-            return (Progress::Leads(format!("r{leader}")), gateway.name.clone());
+            return Some(gateway.name.clone());
         }
     }
-    (Progress::Ready(format!("r{leader}")), missing)
+    None
 }
 
 /// The leader on which all replicas agree, and which has a quorum.

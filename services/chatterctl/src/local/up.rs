@@ -35,7 +35,10 @@ pub(crate) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exi
     if let Some(state) = &before {
         refuse_orphans(&data, state)?;
     }
-    for part in plan.parts() {
+    let mut parts = plan.parts();
+    // The port that people know comes first.
+    parts.sort_by_key(|part| part.port != plan.port);
+    for part in parts {
         check_port(part.port, &part.name, &plan)?;
     }
     let count = plan.replicas;
