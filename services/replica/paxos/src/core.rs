@@ -2,7 +2,7 @@
 //!
 //! Reads: every `Input`. Emits: what the other modules emit.
 //! Invariants: messages are validated and dropped, never trusted; a halted core stays silent.
-//! Tests: below and tests/simulation.rs
+//! Tests: below and tests/simulation
 
 use alloc::vec::Vec;
 

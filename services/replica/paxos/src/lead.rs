@@ -2,7 +2,7 @@
 //!
 //! Reads: `Propose`, `Accepted`, `Gap`. Emits: `Persist`, `Accept`, `Proposed`, `Rejected`.
 //! Invariants: D3, I4, I19; a slot is chosen when a quorum has accepted it at this ballot.
-//! Tests: tests/simulation.rs
+//! Tests: tests/simulation
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -254,7 +254,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use crate::ids::{NodeId, Slot};
-    use crate::limits::{BATCH_BYTES_MAX, CLOCK_MAX, WINDOW_BYTES_MAX, WINDOW_SLOTS_MAX};
+    use crate::limits::{BATCH_BYTES_MAX, WINDOW_BYTES_MAX, WINDOW_SLOTS_MAX};
     use crate::message::{Accepted, Message, Promise};
     use crate::output::{Output, RejectReason};
     use crate::testing::{Bench, ballot, entries, sent, slot};

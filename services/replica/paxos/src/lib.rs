@@ -18,10 +18,13 @@
 //!    log holds as [`Restored`], and `PersistSeq` starts again at 1.
 
 #![no_std]
-#![warn(clippy::wildcard_enum_match_arm)]
 #![cfg_attr(
     not(test),
-    warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::wildcard_enum_match_arm
+    )
 )]
 
 extern crate alloc;
@@ -44,6 +47,7 @@ mod log;
 pub mod quorum;
 mod random;
 
+mod campaign;
 mod election;
 mod prepare;
 

@@ -46,7 +46,7 @@ pub(crate) fn entries(ballot: Ballot, count: u64, name: u8) -> Vec<Entry> {
 
 /// An `Accept` of a ballot that begins at the first slot.
 pub(crate) fn accept(ballot: Ballot, entries: &[Entry], decided: u64) -> Message {
-    let first = entries.first().map_or(slot(1), |entry| entry.slot);
+    let first = entries.first().map_or_else(|| slot(1), |entry| entry.slot);
     let entries = entries.to_vec();
     Message::Accept(Accept {
         ballot,

@@ -4,7 +4,7 @@
 //!
 //! `SEEDS=100000 cargo test -p paxos --test garbage` runs more of it.
 
-#![allow(clippy::print_stdout, reason = "a test")]
+#![allow(clippy::expect_used, clippy::print_stdout, reason = "a test")]
 
 use std::collections::BTreeSet;
 
@@ -131,77 +131,72 @@ fn message(random: &mut Random, from: NodeId, round: u64, promised: Ballot) -> M
     if matches!(kind, 2 | 4 | 5) && random.below(8) > 0 {
         ballot.node = from;
     }
-    let (first, decided) = (random.slot(), random.slot());
+    let epoch = Epoch(1);
+    let slot = random.slot();
     match kind {
-        0 => Message::Ping(Ping {
-            epoch: Epoch(1),
-            round: random.number(9),
-        }),
+        0 => Message::Ping(Ping { epoch, round }),
         1 | 10 | 11 => Message::Pong(pong(random, round)),
-        2 => Message::Prepare(Prepare {
-            ballot,
-            from: first,
-        }),
-        3 | 12 | 13 => Message::Promise(Promise {
-            ballot,
-            decided: if random.below(2) == 0 {
-                Slot::GENESIS
-            } else {
-                decided
-            },
-            compacted_to: random.slot(),
-            page: random.below(2) as u32,
-            pages: random.below(3) as u32,
-            entries: entries(
-                random,
-                first,
-                Ballot {
-                    round: Round(0),
-                    ..ballot
-                },
-            ),
-        }),
-        4 | 5 => {
-            let base = if random.below(2) == 0 {
-                Slot::FIRST
-            } else {
-                random.slot()
-            };
-            let entries = entries(random, first, ballot);
-            Message::Accept(Accept {
-                ballot,
-                base,
-                first,
-                entries,
-                decided,
-            })
-        }
-        6 => Message::Accepted(Accepted {
-            ballot,
-            upto: first,
-        }),
+        2 => Message::Prepare(Prepare { ballot, from: slot }),
+        3 | 12 | 13 => Message::Promise(promise(random, ballot)),
+        4 | 5 => Message::Accept(accept(random, ballot)),
+        6 => Message::Accepted(Accepted { ballot, upto: slot }),
         7 => Message::Nack(Nack {
             ballot,
             promised: random.ballot(),
         }),
-        8 => match random.below(2) {
-            0 => Message::Gap(Gap {
-                ballot,
-                expect: first,
-            }),
-            _ => Message::CatchUp(CatchUp {
-                epoch: Epoch(1),
-                from: first,
-            }),
-        },
+        8 if random.below(2) == 0 => Message::Gap(Gap {
+            ballot,
+            expect: slot,
+        }),
+        8 => Message::CatchUp(CatchUp { epoch, from: slot }),
         _ => {
-            let entries = entries(random, first, ballot);
+            let entries = entries(random, slot, ballot);
             Message::Rows(Rows {
-                epoch: Epoch(1),
+                epoch,
                 entries,
-                decided,
+                decided: slot,
             })
         }
+    }
+}
+
+fn promise(random: &mut Random, ballot: Ballot) -> Promise {
+    let decided = if random.below(2) == 0 {
+        Slot::GENESIS
+    } else {
+        random.slot()
+    };
+    let first = random.slot();
+    Promise {
+        ballot,
+        decided,
+        compacted_to: random.slot(),
+        page: random.below(2) as u32,
+        pages: random.below(3) as u32,
+        entries: entries(
+            random,
+            first,
+            Ballot {
+                round: Round(0),
+                ..ballot
+            },
+        ),
+    }
+}
+
+fn accept(random: &mut Random, ballot: Ballot) -> Accept {
+    let base = if random.below(2) == 0 {
+        Slot::FIRST
+    } else {
+        random.slot()
+    };
+    let (first, decided) = (random.slot(), random.slot());
+    Accept {
+        ballot,
+        base,
+        first,
+        entries: entries(random, first, ballot),
+        decided,
     }
 }
 

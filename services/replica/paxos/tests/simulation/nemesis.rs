@@ -33,6 +33,12 @@ impl Profile {
             }
         }
         weights[HEAL] = weights[HEAL].max(1);
+        if random.per_mille(350) {
+            // Slow links keep many slots undecided, so that ballots contend for them.
+            world.network.delay_us = (10_000, 70_000);
+            weights[LINKS] = 0;
+            weights[POWER] += 2;
+        }
         Self { pause_us, weights }
     }
 

@@ -41,9 +41,10 @@ fn new_world(seed: u64) -> World {
     // Large commands of many clients make promises of several pages.
     let large = random.per_mille(60);
     let clients = random.between(1, 8) * if large || random.per_mille(200) { 3 } else { 1 };
-    let payload_max = if large { 200 * 1024 } else { 200 };
+    let payload_max = if large { 120 * 1024 } else { 200 };
     let mut world = World::new(seed, count, Clients::new(clients as usize, payload_max));
-    world.think_us = [1_000, 5_000, 50_000][random.index(3)];
+    let think_us = [1_000, 5_000, 50_000][random.index(3)];
+    world.think_us = if large { 50_000 } else { think_us };
     world
 }
 
