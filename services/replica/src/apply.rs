@@ -85,6 +85,7 @@ fn run(mut machine: Machine, mut queue: mpsc::Receiver<Vec<Entry>>, listeners: &
         if has_commands {
             failpoints::pass(failpoints::BEFORE_APPLY);
         }
+        let _span = tracing::debug_span!("apply", slots = entries.len()).entered();
         match machine.apply(&entries) {
             Ok(applied) => listeners.tell(applied, has_commands),
             Err(error) => fatal::state_failed(&error),

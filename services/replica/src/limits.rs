@@ -29,7 +29,7 @@ pub const PEER_KEEPALIVE: Duration = Duration::from_secs(1);
 pub const PEER_KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Groups of submissions from all streams that wait for the driver.
-pub const SUBMISSIONS_QUEUE_MAX: usize = 64;
+pub const SUBMISSIONS_QUEUE_MAX: usize = 16;
 /// Commands that one read of a stream hands over together.
 pub const SUBMISSIONS_GROUP_MAX: usize = 256;
 /// Commands without an answer on one stream; past it the stream is not read.
@@ -79,7 +79,7 @@ pub const STATUS_EVERY: Duration = Duration::from_millis(20);
 /// A replica that has applied so many slots less than it knows decided does not serve clients.
 pub const HEALTH_LAG_SLOTS_MAX: u64 = 4096;
 /// How often the health is looked at.
-pub const HEALTH_EVERY: Duration = Duration::from_millis(50);
+pub const HEALTH_EVERY: Duration = Duration::from_millis(100);
 
 /// How often a replica without a cluster asks for one.
 pub const REGISTER_EVERY: Duration = Duration::from_millis(200);
@@ -89,6 +89,8 @@ pub const MEMBERSHIP_TIMEOUT: Duration = Duration::from_secs(1);
 pub const HEARTBEAT_MIN: Duration = Duration::from_millis(50);
 /// See [`HEARTBEAT_MIN`].
 pub const HEARTBEAT_MAX: Duration = Duration::from_secs(10);
+/// A failure that passes by itself within this is not said.
+pub const LASTING_FAILURE: Duration = Duration::from_secs(1);
 /// A failure that lasts is said again after so long.
 pub const REPEAT_LOG: Duration = Duration::from_secs(5);
 

@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use crate::limits::REPEAT_LOG;
+use crate::limits::{LASTING_FAILURE, REPEAT_LOG};
 
 /// Lets one report through per [`REPEAT_LOG`].
 #[derive(Debug, Default)]
 pub(crate) struct Seldom {
+    since: Option<Instant>,
     last: Option<Instant>,
 }
 
@@ -23,8 +24,15 @@ impl Seldom {
         due
     }
 
+    /// As [`Seldom::due`], but not before the failure has lasted for [`LASTING_FAILURE`]: what
+    /// passes by itself at every start is no news.
+    pub(crate) fn due_if_lasting(&mut self) -> bool {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        since.elapsed() >= LASTING_FAILURE && self.due()
+    }
+
     /// The failure is over: the next one is news.
     pub(crate) fn reset(&mut self) {
-        self.last = None;
+        *self = Self::default();
     }
 }

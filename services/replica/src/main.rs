@@ -1,42 +1,55 @@
 //! The replica's process: options, telemetry, run.
 
-use anyhow::Context as _;
+use std::error::Error;
+use std::process::ExitCode;
+
 use replica::Options;
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let config = ops::config::load_or_exit::<Options>();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(config.settings().runtime_threads())
-        .enable_all()
-        .build()
-        .context("start the runtime")?;
     // Set by tests, in a binary that was built for them.
     #[cfg(feature = "failpoints")]
     let _failpoints = fail::FailScenario::setup();
-    runtime.block_on(run(config))
-}
-
-async fn run(config: ops::config::Loaded<Options>) -> anyhow::Result<()> {
-    let _telemetry = ops::telemetry::start("replica")?;
-    config.log();
-    let shutdown = ops::shutdown::on_signals().context("listen for signals")?;
-    let options = config.into_settings();
-    let listener = match ops::net::bind(&options.listen, "CHATTERBOX_REPLICA_LISTEN").await {
-        Ok(listener) => listener,
-        Err(error) => return failed(error.into()),
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.settings().runtime_threads())
+        .enable_all()
+        .build();
+    let ended = match runtime {
+        Ok(runtime) => runtime.block_on(run(config)),
+        Err(error) => Err(error.into()),
     };
-    tracing::info!(address = options.listen, "listening");
-    match replica::run(options, listener, shutdown).await {
-        Ok(()) => {
-            tracing::info!("stopped");
-            Ok(())
-        }
-        Err(error) => failed(error.into()),
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
     }
 }
 
-/// Says it where the rest of the log is; `main` returns it for the exit code.
-fn failed(error: anyhow::Error) -> anyhow::Result<()> {
-    tracing::error!(error = format!("{error:#}"), "the replica cannot run");
-    Err(error)
+/// Says what went wrong where the rest of the log is: the exit code is all that is left to say.
+async fn run(config: ops::config::Loaded<Options>) -> Result<(), Box<dyn Error>> {
+    let _telemetry = ops::telemetry::start("replica").inspect_err(|error| {
+        // There is no log to say it in.
+        let _ = std::io::Write::write_all(
+            &mut std::io::stderr(),
+            format!("replica: {}\n", ops::errors::chain(error)).as_bytes(),
+        );
+    })?;
+    config.log();
+    let ended = serve(config.into_settings()).await;
+    match &ended {
+        Ok(()) => tracing::info!("stopped"),
+        Err(error) => {
+            tracing::error!(
+                error = ops::errors::chain(error.as_ref()),
+                "the replica cannot run"
+            );
+        }
+    }
+    ended
+}
+
+async fn serve(options: Options) -> Result<(), Box<dyn Error>> {
+    let shutdown = ops::shutdown::on_signals()?;
+    let listener = ops::net::bind(&options.listen, "CHATTERBOX_REPLICA_LISTEN").await?;
+    tracing::info!(address = options.listen, "listening");
+    Ok(replica::run(options, listener, shutdown).await?)
 }

@@ -94,6 +94,12 @@ impl Driver {
     }
 
     fn offer(&mut self, now: Millis, batch: Batch) -> Answered {
+        let _span = tracing::debug_span!(
+            "propose",
+            commands = batch.keys.len(),
+            bytes = batch.payload.len()
+        )
+        .entered();
         let token = ProposalToken(self.proposals.last_token.0 + 1);
         self.proposals.last_token = token;
         let propose = Input::Propose {

@@ -46,12 +46,15 @@ pub(crate) async fn keep_connected(peer: Arc<Peer>, me: Arc<Cluster>, shutdown: 
             ended = stream(&peer, &me) => ended,
             () = shutdown.cancelled() => return,
         };
+        if peer.outbox.is_open() {
+            // It was fine until now. One that lasted begins with the shortest wait again.
+            seldom.reset();
+            if started.elapsed() > limits::PEER_RECONNECT_MAX {
+                wait = limits::PEER_RECONNECT_MIN;
+            }
+        }
         peer.outbox.set_open(false);
         report(&peer, &ended, &mut seldom);
-        // A stream that lasted was fine: begin with the shortest wait again.
-        if started.elapsed() > limits::PEER_RECONNECT_MAX {
-            wait = limits::PEER_RECONNECT_MIN;
-        }
         tokio::select! {
             () = tokio::time::sleep(jittered(wait)) => {}
             () = shutdown.cancelled() => return,
@@ -76,7 +79,7 @@ fn report(peer: &Peer, ended: &Ended, seldom: &mut Seldom) {
             }
         }
         _ => {
-            if seldom.due() {
+            if seldom.due_if_lasting() {
                 tracing::warn!(
                     %node, address, error = %ended, dropped = peer.outbox.dropped(),
                     "no stream to a peer; trying again"

@@ -17,6 +17,7 @@ use crate::driver::Inbound;
 use crate::errors::Refused;
 use crate::genesis::Cluster;
 use crate::limits::PEER_CONNECT_TIMEOUT;
+use crate::logs::Seldom;
 use crate::peers::VERSION;
 use crate::role::{Member, Shared};
 use crate::wire;
@@ -112,6 +113,7 @@ async fn receive(
     shared: Arc<Shared>,
     _replies: mpsc::Sender<Result<PeerReply, Status>>,
 ) {
+    let mut seldom = Seldom::default();
     loop {
         let frame = tokio::select! {
             frame = frames.message() => frame,
@@ -128,7 +130,8 @@ async fn receive(
                 return;
             }
         };
-        let messages = decode(from, messages);
+        let messages = decode(from, messages, &mut seldom);
+        tracing::trace!(%from, count = messages.len(), "messages from a peer");
         if member
             .driver
             .inbound
@@ -141,16 +144,22 @@ async fn receive(
     }
 }
 
-fn decode(from: NodeId, messages: PeerMessages) -> Vec<paxos::Message> {
-    let decoded = messages.messages.into_iter().filter_map(|message| {
-        wire::decode(message)
-            .inspect_err(|error| {
+/// The messages that make sense. One that does not is dropped, as the network might have done;
+/// how often that happened is said now and then.
+fn decode(from: NodeId, messages: PeerMessages, seldom: &mut Seldom) -> Vec<paxos::Message> {
+    let mut decoded = Vec::with_capacity(messages.messages.len());
+    for message in messages.messages {
+        match wire::decode(message) {
+            Ok(message) => decoded.push(message),
+            Err(error) => {
                 let count = MALFORMED.fetch_add(1, Ordering::Relaxed) + 1;
-                tracing::warn!(%from, %error, count, "a message from a peer was dropped");
-            })
-            .ok()
-    });
-    decoded.collect()
+                if seldom.due() {
+                    tracing::warn!(%from, %error, count, "a message from a peer was dropped");
+                }
+            }
+        }
+    }
+    decoded
 }
 
 #[cfg(test)]
