@@ -3,7 +3,7 @@
 //! In: `GET` of any path that is not the API's. Out: a file, or `index.html` for paths that
 //! the page itself knows.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use rust_embed::{Embed, EmbeddedFile};
 
@@ -26,9 +26,10 @@ and build the gateway again. The API and <code>/ws</code> work without it.</p>";
 struct Dist;
 
 /// Whatever no route took.
-pub(crate) async fn serve(uri: Uri, headers: HeaderMap) -> Response {
+pub(crate) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path().trim_start_matches('/');
-    if path.starts_with("api/") || path.starts_with("health/") {
+    let reads = matches!(method, Method::GET | Method::HEAD);
+    if !reads || path.starts_with("api/") || path.starts_with("health/") {
         return Error::new(ErrorCode::NotFound, "there is no such address").into_response();
     }
     let wanted = if path.is_empty() { INDEX } else { path };

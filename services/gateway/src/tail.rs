@@ -84,7 +84,7 @@ impl Tail {
     async fn follow(&mut self, node: &Node) -> Result<&'static str, Status> {
         let after = match self.hub.position() {
             Some(position) => position,
-            None => node.applied().max(BEFORE_THE_FIRST),
+            None => node.applied(),
         };
         let mut log = self.open(node, after).await?;
         self.hub.start_at(after);
@@ -118,7 +118,7 @@ impl Tail {
         let mut chat = ChatClient::new(pair.stream).max_decoding_message_size(REPLY_BYTES_MAX);
         let request = TailRequest {
             shard: SHARD,
-            after_slot: after.0,
+            after_slot: after.max(BEFORE_THE_FIRST).0,
         };
         timeout(CONNECT_TIMEOUT * 2, chat.tail(request))
             .await

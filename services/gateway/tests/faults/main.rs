@@ -12,6 +12,7 @@ mod client;
 mod double;
 mod machine;
 
+mod fanout;
 mod http;
 mod resume;
 mod send;
