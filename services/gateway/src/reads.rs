@@ -242,6 +242,7 @@ impl Reads {
             tracing::debug!(address, %last, "a replica did not answer a read");
             self.cluster.suspect();
         }
+        tracing::warn!(%min_slot, error = last.message(), "no replica answered a read");
         Err(last)
     }
 }

@@ -58,7 +58,9 @@ pub(crate) fn service(app: Arc<App>) -> Router {
         .layer(
             TraceLayer::new_for_http()
                 .make_span_with(DefaultMakeSpan::new().level(Level::DEBUG))
-                .on_response(DefaultOnResponse::new().level(Level::DEBUG)),
+                .on_response(DefaultOnResponse::new().level(Level::DEBUG))
+                // An answer that says "not now" is no fault: whoever made it has logged why.
+                .on_failure(()),
         )
 }
 
