@@ -92,7 +92,7 @@ pub struct Promise {
     pub page: u32,
     /// How many pages there are, at least 1. The promise counts when all have arrived.
     pub pages: u32,
-    /// Accepted, undecided rows above `decided`, contiguous over the pages.
+    /// Accepted, undecided rows above `decided`, rising over the pages; a base may leave a hole.
     pub entries: Vec<Entry>,
 }
 
