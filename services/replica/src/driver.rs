@@ -7,6 +7,7 @@
 
 mod execute;
 mod proposals;
+mod quorum;
 mod space;
 
 use std::sync::Arc;
@@ -29,6 +30,8 @@ use crate::peers::Peers;
 use crate::signals::Signals;
 use crate::waiters::{Submission, Waiters};
 use proposals::Proposals;
+use quorum::{News, QuorumNews};
+use space::Resignation;
 pub(crate) use space::watch_space;
 
 /// What came from a peer in one frame, checked.
@@ -122,6 +125,8 @@ pub(crate) struct Driver {
     applied: Slot,
     next_status: Instant,
     next_tick: Instant,
+    resignation: Resignation,
+    quorum: QuorumNews,
 }
 
 /// What woke the driver.
@@ -180,6 +185,8 @@ impl Driver {
             persisted: PersistSeq(0),
             next_status: now,
             next_tick: now,
+            resignation: Resignation::default(),
+            quorum: QuorumNews::default(),
         };
         (driver, handle)
     }
@@ -292,6 +299,16 @@ impl Driver {
             let status = self.core.status();
             if status.role == RoleName::Leader && !status.accepts_proposals {
                 self.on_no_quorum();
+            }
+            if status.role == RoleName::Leader && self.signals.is_space_low() {
+                self.resignation.consider(&status, clock);
+            }
+            match self.quorum.note(status.quorum_connected, clock) {
+                Some(News::Heard) => tracing::info!("a majority is heard"),
+                Some(News::Lost) => {
+                    tracing::warn!("no majority is heard: nothing can be committed until one is");
+                }
+                None => {}
             }
             self.status.send_replace(status);
         }

@@ -96,6 +96,11 @@ pub const REPEAT_LOG: Duration = Duration::from_secs(5);
 
 /// Free space below which no new proposals are taken: enough for what is under way.
 pub const FREE_BYTES_LOW: u64 = 32 * 1024 * 1024;
+/// A leader without space is silent for so long, that the others elect another one. Twice what
+/// they need at most.
+pub const RESIGNATION: Duration = Duration::from_millis(4 * paxos::limits::ELECTION_TIMEOUT_MS);
+/// … and not again within so long: if all disks are full, the lead does not wander.
+pub const RESIGNATION_EVERY: Duration = Duration::from_secs(60);
 /// How often the free space is looked at.
 pub const FREE_EVERY: Duration = Duration::from_millis(500);
 

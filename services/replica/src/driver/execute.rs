@@ -38,7 +38,11 @@ impl Driver {
                 // Stopped: it has reported why and ends the process, or the process ends.
                 let _ = self.wal.persist(seq, ops);
             }
-            Output::Send { to, message } => self.peers.send(to, message),
+            Output::Send { to, message } => {
+                if !self.resignation.is_silent() {
+                    self.peers.send(to, message);
+                }
+            }
             Output::Apply { entries } => self.apply.push(entries),
             Output::ServeRows { to, from, upto } => self.serve_rows(to, from, upto),
             Output::Proposed { token, slot, .. } => self.on_proposed(token, slot),
@@ -70,9 +74,8 @@ impl Driver {
                 tracing::info!(%ballot, leader = %ballot.node, "following");
             }
             Event::Leaderless => tracing::info!("no leader is believed"),
-            Event::QuorumConnected(true) => tracing::info!("a majority is heard"),
-            Event::QuorumConnected(false) => {
-                tracing::warn!("no majority is heard: nothing can be committed until one is");
+            Event::QuorumConnected(connected) => {
+                tracing::debug!(connected, "the last round of heartbeats");
             }
             Event::SuffixDropped {
                 from,

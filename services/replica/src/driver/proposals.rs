@@ -10,6 +10,7 @@ use paxos::entry::EntryKind;
 use paxos::ids::{Millis, NodeId, ProposalToken, Slot};
 use paxos::input::Input;
 use paxos::output::{Output, RejectReason};
+use paxos::status::RoleName;
 use proto::v1::not_accepted::Reason;
 use proto::v1::progress::Stage;
 
@@ -65,7 +66,8 @@ impl Driver {
     pub(super) fn take_submissions(&mut self, group: Vec<Submission>) {
         let fresh = self.waiters.enter(group);
         let mut refused = Vec::new();
-        if self.signals.is_space_low() {
+        // One that follows names the leader instead, which may have space.
+        if self.signals.is_space_low() && self.status.borrow().role == RoleName::Leader {
             refused.extend(fresh.into_iter().map(|(key, ..)| key));
             self.waiters.refuse(&refused, Reason::NoSpace, None);
             return;

@@ -81,7 +81,7 @@ fn report(peer: &Peer, ended: &Ended, seldom: &mut Seldom) {
         _ => {
             if seldom.due_if_lasting() {
                 tracing::warn!(
-                    %node, address, error = %ended, dropped = peer.outbox.dropped(),
+                    %node, address, error = ops::errors::chain(ended), dropped = peer.outbox.dropped(),
                     "no stream to a peer; trying again"
                 );
             }
