@@ -1,3 +1,5 @@
+//! Who waits for which command, and what each of them is told.
+
 use super::*;
 use proto::v1::{Done, outcome};
 

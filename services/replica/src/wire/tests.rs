@@ -1,3 +1,5 @@
+//! What is written is read back, and what makes no sense is refused.
+
 use bytes::Bytes;
 use paxos::entry::{Chain, Entry, EntryKind};
 use paxos::ids::{Ballot, Epoch, NodeId, Round, Slot, Timestamp};

@@ -1,6 +1,7 @@
-#![allow(dead_code, reason = "each test program uses a part of it")]
 //! Replicas inside the test's process: real log, real state, real gRPC on loopback. The test
 //! itself plays the membership service, which shows that replicas need no more of it.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::net::SocketAddr;
 use std::path::Path;
