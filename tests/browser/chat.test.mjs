@@ -59,8 +59,10 @@ test("messages go both ways in three rooms, by Enter and by the button", async (
     await alice.enter(room);
     await bob.enter(room);
     await alice.say(`${room}: from alice`);
+    await alice.sees(`${room}: from alice`);
     await bob.sees(`${room}: from alice`);
     await bob.say(`${room}: from bob`, { button: true });
+    await bob.sees(`${room}: from bob`);
     await alice.sees(`${room}: from bob`);
     await sameOnBoth([`${room}: from alice`, `${room}: from bob`]);
   }

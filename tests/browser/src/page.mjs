@@ -100,7 +100,11 @@ export class Person {
   }
 
   async sees(text, timeout = 15_000) {
-    await this.id("message").filter({ hasText: text }).first().waitFor({ timeout });
+    const wanted = this.id("message").filter({ hasText: text }).first();
+    await wanted.waitFor({ timeout }).catch(async () => {
+      const shown = (await this.messages()).map((message) => `${message.seq} ${message.text}`);
+      throw new Error(`${this.name} does not see "${text}" at ${this.page.url()}: ${shown}`);
+    });
   }
 
   /** Waits until every own message is committed and `count` messages are shown. */
