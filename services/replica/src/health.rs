@@ -8,12 +8,20 @@ use proto::v1::chat_server::ChatServer;
 use proto::v1::peer_server::PeerServer;
 use tonic::server::NamedService;
 use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthReporter;
 
 use crate::limits::{HEALTH_EVERY, HEALTH_LAG_SLOTS_MAX};
 use crate::logs::Seldom;
 use crate::role::{Member, Shared};
 use crate::rpc::{Admin, Chat, Peer};
+
+/// Nothing is served yet, or any more.
+const NOTHING: Health = Health {
+    replica: false,
+    chat: false,
+    peer: false,
+};
 
 /// What is served now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,20 +34,31 @@ struct Health {
     peer: bool,
 }
 
+/// The health service, which says from its first answer on that nothing is served: by itself it
+/// begins with the opposite.
+pub(crate) async fn start(
+    shared: &Arc<Shared>,
+) -> HealthServer<impl tonic_health::pb::health_server::Health + use<>> {
+    let (reporter, service) = tonic_health::server::health_reporter();
+    tell(&reporter, NOTHING).await;
+    tokio::spawn(watch(Arc::clone(shared), reporter));
+    service
+}
+
 /// Keeps the health service up to date until the process stops, and says then that it does.
-pub(crate) async fn watch(shared: Arc<Shared>, reporter: HealthReporter) {
+async fn watch(shared: Arc<Shared>, reporter: HealthReporter) {
     let mut seldom = Seldom::default();
-    let mut before = None;
+    let mut before = NOTHING;
     loop {
         let now = look(&shared, &mut seldom);
-        if before != Some(now) {
-            before = Some(now);
+        if before != now {
+            before = now;
             tell(&reporter, now).await;
         }
         tokio::select! {
             () = tokio::time::sleep(HEALTH_EVERY) => {}
             () = shared.stopping.cancelled() => {
-                tell(&reporter, Health { replica: false, chat: false, peer: false }).await;
+                tell(&reporter, NOTHING).await;
                 return;
             }
         }
@@ -74,11 +93,7 @@ async fn tell(reporter: &HealthReporter, health: Health) {
 
 fn look(shared: &Shared, seldom: &mut Seldom) -> Health {
     let Some(member) = shared.member() else {
-        return Health {
-            replica: false,
-            chat: false,
-            peer: false,
-        };
+        return NOTHING;
     };
     let status = member.driver.status();
     let informed = status.leader.is_some() || status.decided > Slot::GENESIS;

@@ -25,8 +25,7 @@ const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// Serves until the process stops and every stream has ended.
 pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) -> Result<(), Error> {
-    let (reporter, health) = tonic_health::server::health_reporter();
-    tokio::spawn(health::watch(Arc::clone(&shared), reporter));
+    let health = health::start(&shared).await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(proto::v1::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
