@@ -142,7 +142,8 @@ up_compose() {
         "compose failed. If the port is taken: make up PORT=1060"
     wait_healthy
     replica=$(container_states | sed -n 's/^\([^ ]*replica[^ ]*\) .*/\1/p' | head -n 1)
-    welcome "docker kill -s KILL $replica"
+    # Docker takes its own `kill` for a wish and does not restart; a crash it does.
+    welcome "docker kill -s KILL $replica" " (make up: it is back)"
 }
 
 # --- Local processes --------------------------------------------------------------------------
@@ -160,7 +161,7 @@ up_local() {
 
 # --- Commands ---------------------------------------------------------------------------------
 
-# $1: how to kill one replica.
+# $1: how to kill one replica. $2: how it comes back, where it does not by itself.
 welcome() {
     cat <<TEXT
 
@@ -170,7 +171,7 @@ Choose a name and write; the first account is the owner.
 Try next:
   make status       who leads, who follows
   $1
-                    kill a replica while you write: nothing is lost
+                    kill a replica while you write: nothing is lost${2:-}
   make logs         what they say
   make down         stop; the data stays
 TEXT
@@ -227,8 +228,9 @@ down() {
 status() {
     if compose_runs; then
         container_states
-        gateway=$(containers_of gateway-1)
-        [ -z "$gateway" ] || docker exec "$gateway" /usr/local/bin/chatterctl status || true
+        # Whichever runs: each of them knows where membership is.
+        running=$(docker ps -q --filter "label=com.docker.compose.project=$PROJECT" | head -n 1)
+        [ -z "$running" ] || docker exec "$running" /usr/local/bin/chatterctl status || true
     elif local_runs; then
         "$CHATTERCTL" status --data "$DATA"
     else
@@ -236,14 +238,10 @@ status() {
     fi
 }
 
-containers_of() {
-    docker ps -q --filter "label=com.docker.compose.project=$PROJECT" \
-        --filter "label=com.docker.compose.service=$1"
-}
-
 logs() {
     if compose_runs; then
-        compose logs -f --tail 100
+        # v2 leaves out what the profiles of this moment do not name, though it runs.
+        compose --profile two-gateways logs -f --tail 100
     elif local_runs; then
         tail -n 50 -F "$DATA"/*/*.log
     else
