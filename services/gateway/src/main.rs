@@ -2,8 +2,14 @@
 
 use gateway::config::Options;
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let ended = runtime.block_on(run());
+    ops::shutdown::leave(runtime);
+    ended
+}
+
+async fn run() -> anyhow::Result<()> {
     let config = ops::config::load_or_exit::<Options>();
     let _telemetry = ops::telemetry::start("gateway")?;
     config.log();

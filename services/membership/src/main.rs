@@ -7,8 +7,14 @@ use membership::rpc;
 use membership::service::Service;
 use membership::store::Store;
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
+    let ended = runtime.block_on(run());
+    ops::shutdown::leave(runtime);
+    ended
+}
+
+async fn run() -> anyhow::Result<()> {
     let config = ops::config::load_or_exit::<Options>();
     let _telemetry = ops::telemetry::start("membership")?;
     config.log();

@@ -7,6 +7,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 pub use tokio_util::sync::CancellationToken as Token;
 
@@ -37,6 +38,15 @@ pub fn on_signals() -> io::Result<Token> {
         std::process::exit(EXIT_AT_ONCE);
     });
     Ok(token)
+}
+
+/// How long threads of the runtime may still take when the service itself has ended.
+const LEAVE: Duration = Duration::from_millis(100);
+
+/// Ends `runtime` without the wait that dropping it has for calls of the operating system: a
+/// name server that does not answer holds a thread for ten seconds.
+pub fn leave(runtime: Runtime) {
+    runtime.shutdown_timeout(LEAVE);
 }
 
 async fn next(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {

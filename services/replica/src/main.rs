@@ -15,7 +15,11 @@ fn main() -> ExitCode {
         .enable_all()
         .build();
     let ended = match runtime {
-        Ok(runtime) => runtime.block_on(run(config)),
+        Ok(runtime) => {
+            let ended = runtime.block_on(run(config));
+            ops::shutdown::leave(runtime);
+            ended
+        }
         Err(error) => Err(error.into()),
     };
     match ended {
