@@ -18,7 +18,7 @@ const ASK_AGAIN: &str = "no-cache";
 
 const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
 <title>Chatterbox</title><h1>The gateway runs; the page is not built</h1>\
-<p>Build it with <code>make web</code> (or <code>cd web &amp;&amp; npm ci &amp;&amp; npm run build</code>) \
+<p>Build it with <code>make page</code> (or <code>cd web &amp;&amp; npm ci &amp;&amp; npm run build</code>) \
 and build the gateway again. The API and <code>/ws</code> work without it.</p>";
 
 #[derive(Embed)]
