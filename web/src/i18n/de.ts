@@ -2,7 +2,7 @@
 
 import type { Words } from "./en.ts";
 
-const NUMBERS = ["keine", "eine", "zwei", "drei", "vier"];
+const NUMBERS = ["keines", "eines", "zwei", "drei", "vier"];
 
 function many(count: number, one: string, more: string): string {
   return `${count.toLocaleString("de")} ${count === 1 ? one : more}`;
@@ -31,6 +31,7 @@ export const de: Words = {
     lead: "Team-Chat, der nichts verliert, wenn eine Maschine stirbt.",
     name: "Name",
     hint: "1 bis 32 Zeichen. Andere sehen ihn neben Ihren Nachrichten.",
+    refused: "Dieser Name ist nicht erlaubt: 1 bis 32 Zeichen, alle sichtbar.",
     submit: "Loslegen",
     busy: "Einen Augenblick…",
     ended: "Ihre Sitzung ist beendet. Wählen Sie einen Namen, um fortzufahren.",
@@ -61,6 +62,7 @@ export const de: Words = {
     title: "Neuer Raum",
     name: "Name des Raums",
     hint: "Buchstaben, Ziffern, - und _, ohne Leerzeichen. Höchstens 64 Zeichen.",
+    refused: "Dieser Name ist nicht erlaubt: nur Buchstaben, Ziffern, - und _.",
     submit: "Anlegen",
     busy: "Wird angelegt…",
   },

@@ -90,7 +90,7 @@ function ReplicaRow({ replica }: { replica: Replica }) {
       </th>
       <td class={`role role-${replica.role}`}>
         {text.roles[replica.role]}
-        {replica.suspected && <span class="suspected"> · {text.suspected}</span>}
+        {replica.suspected && <span class="suspected">{text.suspected}</span>}
       </td>
       <td>{replica.ballot ?? "–"}</td>
       <td>{number(replica.decided)}</td>

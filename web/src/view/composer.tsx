@@ -26,6 +26,7 @@ export function Composer({ workspace, room, toLatest }: ComposerProps) {
   const failure = useSignal<string | undefined>(undefined);
 
   const setDraft = (value: string) => {
+    failure.value = undefined;
     draft.value = value;
     memory.setDraft(room.id, value);
   };

@@ -88,8 +88,9 @@ export function SignUp({ had_ended }: { had_ended: boolean }) {
   );
 }
 
-/** The gateway names the field and the rule where the page cannot know them. */
+/** Never the gateway's own words: they are English. */
 function reason(error: unknown): string {
   if (!(error instanceof RequestFailed)) return String(error);
-  return error.code === "bad_request" ? error.message : words.value.errors[error.code];
+  const { errors, signUp: text } = words.value;
+  return error.code === "bad_request" ? text.refused : errors[error.code];
 }

@@ -9,7 +9,7 @@ import { useWish } from "./wish.ts";
 export function NewRoom({ workspace, close }: { workspace: Workspace; close(): void }) {
   const text = words.value.newRoom;
   const field = useRef<HTMLInputElement>(null);
-  const { busy, failure, make } = useWish();
+  const { busy, failure, make } = useWish(text.refused);
 
   const submit = (event: SubmitEvent) => {
     event.preventDefault();

@@ -7,7 +7,8 @@ import { words } from "../../i18n/language.ts";
 import { RequestFailed } from "../../sync/history.ts";
 import { announce } from "../announcer.tsx";
 
-export function useWish() {
+/** `refused`: what to say when the gateway does not accept the value; its own words are English. */
+export function useWish(refused?: string) {
   const busy = useSignal(false);
   const failure = useSignal<string | undefined>(undefined);
   const is_open = useRef(true);
@@ -30,7 +31,7 @@ export function useWish() {
       const result = await wish();
       if (is_open.current) then(result);
     } catch (error) {
-      failure.value = reason(error);
+      failure.value = reason(error, refused);
       announce(failure.value);
     } finally {
       busy.value = false;
@@ -40,8 +41,7 @@ export function useWish() {
   return { busy, failure, make };
 }
 
-function reason(error: unknown): string {
+function reason(error: unknown, refused?: string): string {
   if (!(error instanceof RequestFailed)) return String(error);
-  // What is wrong with a value is known to the gateway alone.
-  return error.code === "bad_request" ? error.message : words.value.errors[error.code];
+  return (error.code === "bad_request" ? refused : undefined) ?? words.value.errors[error.code];
 }
