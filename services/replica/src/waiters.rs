@@ -294,13 +294,18 @@ impl Answers {
         }
     }
 
-    /// As `add_to_all`, but without a copy in the usual case.
+    /// As `add_to_all`, but without a copy in the usual case. To any but the first it is a
+    /// repetition.
     fn add_outcome(&mut self, waiter: Waiter, outcome: Outcome) {
         for (stream, _) in &waiter.also {
+            let repeated = Outcome {
+                duplicate: true,
+                ..outcome.clone()
+            };
             self.add(
                 stream,
                 SubmitResponse {
-                    kind: Some(Kind::Outcome(outcome.clone())),
+                    kind: Some(Kind::Outcome(repeated)),
                 },
             );
         }

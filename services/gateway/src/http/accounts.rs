@@ -68,10 +68,8 @@ async fn account(app: &App, token: &Token, outcome: Outcome) -> Result<Person, E
         id: UserId(created.user),
         name: created.name,
     };
-    if !outcome.duplicate {
-        return Ok(user);
-    }
-    // The account was made by an earlier try. Whoever has the same secret is the same person.
+    // Whether it was made just now says nothing: a repetition by another gateway that came while
+    // this one waited is told the same. Whoever has the same secret is the same person.
     match app.reads.session(token.hash()).await? {
         Some(owner) if owner.id == user.id => Ok(user),
         _ => Err(Error::new(

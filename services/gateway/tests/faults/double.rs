@@ -42,6 +42,8 @@ pub(crate) enum OnSubmit {
     Silent,
     /// Answers after this.
     Slow(u64),
+    /// Calls nothing a repetition: two gateways asked for the same, and both were first.
+    BothFirst,
 }
 
 #[derive(Debug)]
@@ -280,7 +282,7 @@ impl Double {
                     faults.on_submit = OnSubmit::Answer;
                 }
                 OnSubmit::Overloaded(more) => faults.on_submit = OnSubmit::Overloaded(more - 1),
-                OnSubmit::Answer | OnSubmit::Silent | OnSubmit::Slow(_) => {}
+                OnSubmit::Answer | OnSubmit::Silent | OnSubmit::Slow(_) | OnSubmit::BothFirst => {}
             }
             now
         });
@@ -289,10 +291,11 @@ impl Double {
             OnSubmit::Break => return Err(Status::unavailable("broken")),
             OnSubmit::Overloaded(_) => return refuse(Reason::Overloaded, 0),
             OnSubmit::Slow(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
-            OnSubmit::Answer | OnSubmit::CommitAndBreak => {}
+            OnSubmit::Answer | OnSubmit::CommitAndBreak | OnSubmit::BothFirst => {}
         }
-        let outcome = lock(&self.world.machine).apply(command);
+        let mut outcome = lock(&self.world.machine).apply(command);
         self.world.bump();
+        outcome.duplicate &= on_submit != OnSubmit::BothFirst;
         if on_submit == OnSubmit::CommitAndBreak {
             return Err(Status::unavailable("broken after the commit"));
         }

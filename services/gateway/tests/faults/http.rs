@@ -40,6 +40,26 @@ async fn a_repeated_sign_up_ends_with_the_same_session() {
     assert_eq!(world.machine.lock().unwrap().accounts.len(), 1);
 }
 
+/// Two gateways that ask while the command is under way may both hear that they were first.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_token_is_given_that_the_replicas_do_not_hold() {
+    let (world, gateway) = start().await;
+    let body = json!({"cid": cid(), "name": "alice", "secret": SECRET});
+    let (status, first, token) = gateway.post("/api/v1/sign-up", &gateway.base, &body).await;
+    assert_eq!(status, 201, "{first}");
+    world.fault(1, |faults| faults.on_submit = OnSubmit::BothFirst);
+    let (status, again, same) = gateway.post("/api/v1/sign-up", &gateway.base, &body).await;
+    assert_eq!((status, &again, &same), (201, &first, &token));
+
+    for secret in [json!("another-secret-another-secret-xx"), json!(null)] {
+        let stranger = json!({"cid": body["cid"], "name": "alice", "secret": secret});
+        let (status, error, token) = gateway
+            .post("/api/v1/sign-up", &gateway.base, &stranger)
+            .await;
+        assert_eq!((status, token.as_str()), (409, ""), "{error}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sign_ups_are_refused_in_words() {
     let (_world, gateway) = start().await;

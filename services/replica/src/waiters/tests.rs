@@ -55,7 +55,11 @@ fn an_outcome_goes_to_all_who_sent_the_command_and_once() {
 
     waiters.resolve([done(1), done(1)]);
     assert_eq!(received(&mut to_first), [Kind::Outcome(done(1))]);
-    assert_eq!(received(&mut to_second), [Kind::Outcome(done(1))]);
+    let repeated = Outcome {
+        duplicate: true,
+        ..done(1)
+    };
+    assert_eq!(received(&mut to_second), [Kind::Outcome(repeated)]);
 }
 
 #[test]
