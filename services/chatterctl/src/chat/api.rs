@@ -66,9 +66,15 @@ impl Api {
         }
     }
 
-    /// Makes an account; the token of its session is kept here.
-    pub(super) async fn sign_up(&mut self, cid: Uuid, name: &str) -> Result<Person, Failure> {
-        let body = json!({"cid": cid, "name": name});
+    /// Makes an account; the token of its session is kept here. With the same `cid` and
+    /// `secret` it may be tried until an answer comes.
+    pub(super) async fn sign_up(
+        &mut self,
+        cid: Uuid,
+        name: &str,
+        secret: &str,
+    ) -> Result<Person, Failure> {
+        let body = json!({"cid": cid, "name": name, "secret": secret});
         let answer = self
             .ask(Method::POST, "/api/v1/sign-up", Some(body))
             .await?;

@@ -46,6 +46,8 @@ struct Talk<'a> {
     api: &'a Api,
     client: Client,
     lines: Receiver<String>,
+    /// A line that was typed before it was clear to which room it goes.
+    held: Option<String>,
     /// stdin has ended: leave when everything is sent.
     input_over: bool,
     output: &'a mut Output,
@@ -62,6 +64,7 @@ pub(super) async fn talk(
         api,
         client,
         lines,
+        held: None,
         input_over: false,
         output,
     };
@@ -111,16 +114,35 @@ async fn connect(api: &Api) -> anyhow::Result<Socket> {
 }
 
 impl Talk<'_> {
+    /// Whether a line may be taken: one that waits for its room stops those behind it.
+    fn listens(&self) -> bool {
+        !self.input_over && self.held.is_none()
+    }
+
+    /// Whether there will be no more to say and everything is said.
+    fn is_over(&self) -> bool {
+        self.input_over && self.held.is_none() && self.client.unsent() == 0
+    }
+
+    /// Says a line, or keeps it until it is clear to which room it goes.
+    fn say(&mut self, body: String) -> Vec<Step> {
+        if self.client.is_settled() {
+            return self.client.say(body);
+        }
+        self.held = Some(body);
+        Vec::new()
+    }
+
     /// Without a connection: takes lines until `until`. Whether the person quits.
     async fn idle(&mut self, until: Instant) -> anyhow::Result<bool> {
         loop {
             tokio::select! {
                 () = sleep_until(until) => return Ok(false),
-                line = self.lines.recv(), if !self.input_over => match line.as_deref().map(parse) {
+                line = self.lines.recv(), if self.listens() => match line.as_deref().map(parse) {
                     Some(Command::Quit) => return Ok(true),
                     Some(Command::Say(body)) => {
                         // Only shown words are of interest: nothing can be sent now.
-                        for step in self.client.say(body) {
+                        for step in self.say(body) {
                             if let Step::Show(words) = step {
                                 self.output.line(&words)?;
                             }
@@ -131,7 +153,7 @@ impl Talk<'_> {
                     None => self.input_over = true,
                 },
             }
-            if self.input_over && self.client.unsent() == 0 {
+            if self.is_over() {
                 return Ok(true);
             }
         }
@@ -168,7 +190,7 @@ impl Talk<'_> {
                     Some(Ok(_)) => heard = Instant::now(),
                     Some(Err(_)) | None => return Ok(End::Lost(0)),
                 },
-                line = self.lines.recv(), if !self.input_over => match line {
+                line = self.lines.recv(), if self.listens() => match line {
                     Some(line) => match self.typed(&line).await? {
                         Some(made) => steps = made,
                         None => return quit(socket).await,
@@ -184,6 +206,10 @@ impl Talk<'_> {
                     steps = self.client.push();
                 }
                 () = sleep_until(heard + SILENCE_MAX) => return Ok(End::Lost(0)),
+            }
+            if self.client.is_settled() {
+                let held = self.held.take();
+                steps.extend(held.into_iter().flat_map(|body| self.client.say(body)));
             }
             for step in steps {
                 match step {
@@ -202,7 +228,7 @@ impl Talk<'_> {
                     Step::History(room, last) => self.history(room, last).await?,
                 }
             }
-            if self.input_over && self.client.unsent() == 0 {
+            if self.is_over() {
                 return quit(socket).await;
             }
         }
@@ -213,7 +239,7 @@ impl Talk<'_> {
         let show = |words: String| Ok(Some(vec![Step::Show(words)]));
         match parse(text) {
             Command::Nothing => Ok(Some(Vec::new())),
-            Command::Say(body) => Ok(Some(self.client.say(body))),
+            Command::Say(body) => Ok(Some(self.say(body))),
             Command::Help => show(HELP.to_owned()),
             Command::Wrong(words) => show(format!("! {words}")),
             Command::Quit => Ok(None),

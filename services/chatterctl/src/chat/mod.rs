@@ -58,6 +58,8 @@ async fn enter(
     output: &mut Output,
 ) -> anyhow::Result<Person> {
     let cid = Uuid::now_v7();
+    // A first try whose answer was lost has made the account: this proves that it is ours.
+    let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
     api.token = tokens.find(url, name);
     let mut waited = false;
     loop {
@@ -65,7 +67,7 @@ async fn enter(
         let answer = if known {
             api.me().await
         } else {
-            api.sign_up(cid, name).await
+            api.sign_up(cid, name, &secret).await
         };
         match answer {
             Ok(me) => {

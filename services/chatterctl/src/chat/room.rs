@@ -45,6 +45,8 @@ pub(super) struct Client {
     pub(super) me: Person,
     /// The room to begin in, by name, until one is in it.
     wanted: String,
+    /// Whether the gateway has said which rooms one is in.
+    knows_rooms: bool,
     useq: u64,
     min_slot: u64,
     rooms: BTreeMap<u64, Room>,
@@ -65,6 +67,7 @@ impl Client {
         Self {
             me,
             wanted,
+            knows_rooms: false,
             useq: 0,
             min_slot: 0,
             rooms: BTreeMap::new(),
@@ -125,6 +128,13 @@ impl Client {
     /// The last `seq` seen of a room.
     pub(super) fn last(&self, room: u64) -> Option<u64> {
         self.rooms.get(&room).map(|room| room.last)
+    }
+
+    /// Whether it is known to which room a line goes: not before the first `ready`, and not
+    /// while one goes to another room.
+    pub(super) fn is_settled(&self) -> bool {
+        let moves = |frame: &ClientFrame| !matches!(frame, ClientFrame::Send { .. });
+        self.knows_rooms && self.going.is_none() && !self.outbox.iter().any(moves)
     }
 
     /// Says something in the current room.
@@ -239,6 +249,7 @@ impl Client {
 
     fn ready(&mut self, useq: u64, joined: Vec<Joined>) -> Vec<Step> {
         self.useq = self.useq.max(useq);
+        self.knows_rooms = true;
         self.rooms
             .retain(|id, _| joined.iter().any(|room| room.id == *id));
         for Joined { id, name } in joined {
@@ -249,6 +260,12 @@ impl Client {
             });
         }
         let mut steps = Vec::new();
+        // The connection was lost between the answer and the room: it is here now, or never.
+        if let Some(room) = self.going.take()
+            && self.rooms.contains_key(&room)
+        {
+            steps.extend(self.go(room));
+        }
         if self
             .current
             .is_none_or(|room| !self.rooms.contains_key(&room))

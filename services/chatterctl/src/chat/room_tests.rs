@@ -176,6 +176,29 @@ fn goes_to_a_room_that_it_made_whichever_answer_comes_first() {
     }
 }
 
+/// A script writes faster than the gateway answers: its lines must not be said elsewhere.
+#[test]
+fn a_line_waits_until_it_is_clear_to_which_room_it_goes() {
+    let mut client = Client::new(person("alice"), "general".to_owned());
+    client.start();
+    assert!(!client.is_settled(), "no room is known");
+    client.on(ready(&[(1, "general")]));
+    assert!(client.is_settled());
+    let steps = client.request(|cid| ClientFrame::Join { cid, room: 3 });
+    let cid = sent(&steps).first().and_then(|frame| cid_of(frame));
+    assert!(!client.is_settled(), "on the way to another room");
+    client.on(ServerFrame::Done {
+        cid: cid.expect("sent"),
+        room: 3,
+        slot: 1030,
+    });
+    assert!(!client.is_settled(), "the room is still to come");
+    client.start();
+    client.on(ready(&[(1, "general"), (3, "plans")]));
+    assert!(client.is_settled(), "it came with the next connection");
+    assert_eq!(client.current(), Some((3, "plans")));
+}
+
 #[test]
 fn what_was_written_elsewhere_during_an_outage_is_shown() {
     let mut client = client();

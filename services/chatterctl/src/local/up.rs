@@ -165,13 +165,15 @@ async fn foreground(
 }
 
 fn welcome(plan: &Plan, data: &Path, taken: Duration) -> String {
-    let default = data == Path::new("./data");
+    let default = data.strip_prefix("./").unwrap_or(data) == Path::new("data");
     let option = if default {
         String::new()
     } else {
         format!(" --data {}", data.display())
     };
     let url = plan.url();
+    // As it was called, so that the lines can be copied.
+    let program = std::env::args().next().unwrap_or("chatterctl".to_owned());
     let at = if plan.port == PORT {
         String::new()
     } else {
@@ -179,16 +181,16 @@ fn welcome(plan: &Plan, data: &Path, taken: Duration) -> String {
     };
     let commands = [
         (
-            format!("chatterctl status{option}"),
+            format!("{program} status{option}"),
             "who leads, who follows",
         ),
-        (format!("chatterctl chat{at}"), "talk from the terminal"),
+        (format!("{program} chat{at}"), "talk from the terminal"),
         (
-            format!("chatterctl kill r1{option}"),
+            format!("{program} kill r1{option}"),
             "kill -9 a replica; nothing is lost",
         ),
-        (format!("chatterctl log r2{option}"), "the replicated log"),
-        (format!("chatterctl down{option}"), "stop; the data stays"),
+        (format!("{program} log r2{option}"), "the replicated log"),
+        (format!("{program} down{option}"), "stop; the data stays"),
     ];
     let width = commands
         .iter()
