@@ -155,8 +155,8 @@ build_local() {
 }
 
 up_local() {
+    # It says itself what to try next.
     "$CHATTERCTL" up --data "$DATA" --port "$PORT"
-    welcome "$CHATTERCTL kill r1"
 }
 
 # --- Commands ---------------------------------------------------------------------------------
@@ -208,10 +208,12 @@ up() {
     esac
 }
 
-compose_runs() { engine_answers && have_compose && [ -n "$(containers)" ]; }
-local_runs() { [ -x "$CHATTERCTL" ] && [ -d "$DATA" ]; }
+compose_runs() {
+    [ "$MODE" != local ] && engine_answers && have_compose && [ -n "$(containers)" ]
+}
+local_runs() { [ "$MODE" != compose ] && [ -x "$CHATTERCTL" ] && [ -d "$DATA" ]; }
 
-# Both kinds, whatever MODE says now: it may have said something else at `up`.
+# Both kinds, unless MODE names one: `up` may have chosen either.
 down() {
     stopped=0
     if compose_runs; then
@@ -252,7 +254,7 @@ logs() {
 # The containers' volumes are deleted here; local data by `chatterctl purge`, which knows what
 # in the directory is its own and asks before it deletes.
 wipe() {
-    if engine_answers && have_compose &&
+    if [ "$MODE" != local ] && engine_answers && have_compose &&
         [ -n "$(docker volume ls -q --filter "label=com.docker.compose.project=$PROJECT")" ]; then
         say "This deletes every message, account and file in the volumes of $PROJECT."
         printf 'Type "delete" to go on: '
