@@ -133,6 +133,14 @@ impl Talk<'_> {
         Vec::new()
     }
 
+    /// Says the line that was kept, as soon as it may be.
+    fn say_held(&mut self) -> Vec<Step> {
+        self.held
+            .take_if(|_| self.client.is_settled())
+            .map(|body| self.client.say(body))
+            .unwrap_or_default()
+    }
+
     /// Without a connection: takes lines until `until`. Whether the person quits.
     async fn idle(&mut self, until: Instant) -> anyhow::Result<bool> {
         loop {
@@ -207,10 +215,7 @@ impl Talk<'_> {
                 }
                 () = sleep_until(heard + SILENCE_MAX) => return Ok(End::Lost(0)),
             }
-            if self.client.is_settled() {
-                let held = self.held.take();
-                steps.extend(held.into_iter().flat_map(|body| self.client.say(body)));
-            }
+            steps.extend(self.say_held());
             for step in steps {
                 match step {
                     Step::RetryIn(ms) => retry = Instant::now() + Duration::from_millis(ms),

@@ -173,7 +173,9 @@ fn welcome(plan: &Plan, data: &Path, taken: Duration) -> String {
     };
     let url = plan.url();
     // As it was called, so that the lines can be copied.
-    let program = std::env::args().next().unwrap_or("chatterctl".to_owned());
+    let program = std::env::args()
+        .next()
+        .unwrap_or_else(|| "chatterctl".to_owned());
     let at = if plan.port == PORT {
         String::new()
     } else {
