@@ -41,7 +41,9 @@ pub fn host_and_port(address: &str) -> Option<(&str, u16)> {
     let (host, port) = address.rsplit_once(':')?;
     let port = port.parse().ok()?;
     let bracketed = host.starts_with('[') && host.ends_with(']');
-    let plain = !host.contains([':', '/', ' ', '@', '[', ']']);
+    // Nothing that breaks a line of a table or a log, or that no resolver takes.
+    let plain =
+        host.chars().all(|c| c.is_ascii_graphic()) && !host.contains([':', '/', '@', '[', ']']);
     (!host.is_empty() && (plain || bracketed)).then_some((host, port))
 }
 
@@ -77,6 +79,9 @@ mod tests {
             ("a:70000", None),
             ("http://a:1", None),
             ("::1:1", None),
+            ("a b:1", None),
+            ("\n:5", None),
+            ("é:1", None),
         ] {
             assert_eq!(host_and_port(address), expected, "{address}");
         }

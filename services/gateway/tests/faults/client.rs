@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use uuid::Uuid;
 
@@ -186,7 +186,12 @@ impl Client {
     }
 
     pub(crate) async fn write_raw(&mut self, message: Message) {
-        self.socket.as_mut().unwrap().send(message).await.unwrap();
+        self.try_write_raw(message).await.unwrap();
+    }
+
+    /// For what makes the gateway close while it is still being written.
+    pub(crate) async fn try_write_raw(&mut self, message: Message) -> Result<(), Error> {
+        self.socket.as_mut().unwrap().send(message).await
     }
 
     pub(crate) async fn send(&mut self, room: u64, cid: &str, body: &str) {

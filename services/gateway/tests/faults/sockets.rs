@@ -90,7 +90,9 @@ async fn an_oversized_frame_ends_the_socket_and_only_that() {
     let (_world, gateway) = start().await;
     let mut alice = gateway.person("alice").await;
     for size in [65 * 1024, 1024 * 1024] {
-        alice.write_raw(Message::text("x".repeat(size))).await;
+        // Far above the limit the gateway may be gone before the whole frame is written.
+        let written = alice.try_write_raw(Message::text("x".repeat(size))).await;
+        assert!(written.is_ok() || size > 128 * 1024, "{written:?}");
         let (code, reason) = alice.closed().await;
         assert!(
             code == 4500 && reason.contains("64 KiB") || size > 128 * 1024,
