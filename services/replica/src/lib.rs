@@ -2,8 +2,8 @@
 //!
 //! A process is one replica of one shard: proposer, acceptor and learner. Its life: open the
 //! log, wait for a cluster if it has none, bring the state up to the log, then run until told
-//! to stop. A command's way: [`rpc::client`](rpc) → [`driver`] → core → [`peers`] and log →
-//! [`driver`] → [`apply`] → [`waiters`] → back.
+//! to stop. A command's way: `rpc::client` → `driver` → core → `peers` and log →
+//! `driver` → `apply` → `waiters` → back.
 
 // From outside in.
 pub mod config;
