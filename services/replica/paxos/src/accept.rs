@@ -69,24 +69,33 @@ impl Core {
         self.on_new_promise();
     }
 
-    /// A leader's entries, its commit index, or both.
-    pub(crate) fn on_accept(&mut self, from: NodeId, accept: Accept) {
-        let ballot = accept.ballot;
-        if ballot.node != from || !is_well_formed(&accept) || !self.durable.has_room() {
-            return;
-        }
+    /// Whether `ballot` is the promised one from now on. A lower one is refused, a higher one is
+    /// promised.
+    pub(crate) fn promises(&mut self, from: NodeId, ballot: Ballot) -> bool {
         let promised = self.acceptor.promised;
         if ballot < promised {
             self.send(from, Message::Nack(Nack { ballot, promised }));
-            return;
+            return false;
         }
         if ballot > promised {
             self.promise_to(ballot);
         }
         assert!(
             self.acceptor.promised == ballot,
-            "rows are accepted at the promised ballot"
+            "only the promised ballot is accepted or answered"
         );
+        true
+    }
+
+    /// A leader's entries, its commit index, or both.
+    pub(crate) fn on_accept(&mut self, from: NodeId, accept: Accept) {
+        let ballot = accept.ballot;
+        if ballot.node != from || !is_well_formed(&accept) || !self.durable.has_room() {
+            return;
+        }
+        if !self.promises(from, ballot) {
+            return;
+        }
         self.enter_stream(&accept);
         self.note_leader(ballot);
         self.accept_in_order(from, accept);

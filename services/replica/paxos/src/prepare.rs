@@ -180,18 +180,9 @@ impl Core {
         if ballot.node != from || !self.durable.has_room() {
             return;
         }
-        let promised = self.acceptor.promised;
-        if ballot < promised {
-            self.send(from, Message::Nack(Nack { ballot, promised }));
+        if !self.promises(from, ballot) {
             return;
         }
-        if ballot > promised {
-            self.promise_to(ballot);
-        }
-        assert!(
-            self.acceptor.promised == ballot,
-            "only the promised ballot is answered"
-        );
         for page in self.promise_pages(ballot, prepare.from) {
             self.hold(Held::Promise { to: from, page });
         }
