@@ -183,6 +183,8 @@ fn copy_back(data: &Path) -> std::io::Result<()> {
 }
 
 /// A full disk: the cluster goes on without that replica, and everything acknowledged stays.
+/// So small a disk is refused at the start already; one that fills up under a running log is
+/// tested beside the log, in `services/replica/wal/tests`.
 #[tokio::test(flavor = "multi_thread")]
 async fn full_disk() -> Result<()> {
     let directory = TempDir::new()?;
