@@ -50,6 +50,12 @@ pub struct Epoch(pub u64);
 impl Epoch {
     /// The epoch of the first configuration.
     pub const FIRST: Self = Self(1);
+
+    /// The epoch after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
 }
 
 /// The attempt number within an epoch.
@@ -100,6 +106,11 @@ impl Ballot {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct PersistSeq(pub u64);
 
+/// Counts the transactions of one disk for ever: durable, +1 with each. A disk that shows a
+/// lower number than others saw from it was turned back (section 2.9 of the design).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct DiskSeq(pub u64);
+
 /// Milliseconds of a monotonic clock that the driver reads. Only differences matter.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Millis(pub u64);
@@ -127,6 +138,10 @@ pub struct Timestamp(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ProposalToken(pub u64);
 
+/// Names a linearizable read between driver and core in one process.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct ReadToken(pub u64);
+
 macro_rules! show {
     ($($name:ident => $prefix:literal),* $(,)?) => {$(
         impl fmt::Display for $name {
@@ -145,6 +160,7 @@ macro_rules! show {
 show! {
     Slot => "s", Epoch => "e", Round => "", NodeId => "r", PersistSeq => "p",
     Millis => "t", Timestamp => "", ProposalToken => "#",
+    DiskSeq => "d", ReadToken => "?",
 }
 
 impl fmt::Display for Ballot {

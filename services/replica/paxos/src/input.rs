@@ -1,9 +1,13 @@
 //! What may enter the core.
 
+use alloc::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use crate::entry::EntryKind;
-use crate::ids::{NodeId, PersistSeq, ProposalToken, Slot, Timestamp};
+use crate::ids::{
+    DiskSeq, Epoch, NodeId, PersistSeq, ProposalToken, ReadToken, Slot, Timestamp,
+};
 use crate::message::Message;
 
 /// One thing that happened.
@@ -34,10 +38,51 @@ pub enum Input {
     Persisted {
         /// The last of them.
         seq: PersistSeq,
+        /// The disk's transaction count as of the last one that is durable.
+        disk_seq: DiskSeq,
     },
     /// The state machine has applied everything up to this slot.
     Applied {
         /// The last slot applied.
         slot: Slot,
+    },
+    /// A client wants to read what was acknowledged before this moment.
+    Read {
+        /// Comes back in `ReadReady` or `ReadRejected`.
+        token: ReadToken,
+    },
+    /// The voters are to become these, if the epoch is still the expected one
+    /// (compare-and-swap). The answer is `Proposed` or `Rejected`, as for `Propose`.
+    Reconfigure {
+        /// Comes back in the answer.
+        token: ProposalToken,
+        /// The epoch that the asker knows.
+        expected_epoch: Epoch,
+        /// 1 to [`crate::limits::VOTERS_MAX`] registered nodes.
+        voters: BTreeSet<NodeId>,
+        /// The driver's wall clock.
+        wall_clock: Timestamp,
+    },
+    /// The lead is to be handed to another voter, as soon as it has everything. Ignored when
+    /// this node does not lead.
+    TransferLead {
+        /// The node.
+        to: NodeId,
+    },
+    /// `state.db` holds everything up to this slot durably, and the log need not keep it.
+    Compact {
+        /// At most the applied slot.
+        upto: Slot,
+    },
+    /// The disk is nearly full, or has room again.
+    Space {
+        /// Whether it is nearly full.
+        low: bool,
+    },
+    /// Nodes beside the voters that may have decided rows: replaces what was told before. A
+    /// node that missed an epoch reaches the cluster by them.
+    Contacts {
+        /// At most [`crate::limits::CONTACTS_MAX`] are kept.
+        nodes: BTreeSet<NodeId>,
     },
 }

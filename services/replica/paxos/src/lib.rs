@@ -62,11 +62,12 @@ mod check;
 #[cfg(test)]
 mod testing;
 
-pub use crate::config::Configuration;
+pub use crate::config::{Configuration, Seal};
 pub use crate::core::Core;
 pub use crate::entry::{Chain, Entry, EntryKind};
 pub use crate::ids::{
-    Ballot, Epoch, Millis, NodeId, PersistSeq, ProposalToken, Round, Slot, Timestamp,
+    Ballot, DiskSeq, Epoch, Millis, NodeId, PersistSeq, ProposalToken, ReadToken, Round, Slot,
+    Timestamp,
 };
 pub use crate::input::Input;
 pub use crate::message::Message;

@@ -2,10 +2,11 @@
 //!
 //! A receiver that is not in the epoch of a message does not act on it (D7).
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::entry::{Chain, Entry};
-use crate::ids::{Ballot, Epoch, NodeId, Slot};
+use crate::ids::{Ballot, DiskSeq, Epoch, NodeId, Slot};
 
 /// A message between two replicas of one shard.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,6 +31,18 @@ pub enum Message {
     CatchUp(CatchUp),
     /// The answer to `CatchUp`: decided entries, contiguous from the slot asked for.
     Rows(Rows),
+    /// The answer to a message of an epoch that the sender knows to be over.
+    EpochEnded(EpochEnded),
+    /// A leader asks the voters whether it still leads, for linearizable reads.
+    Confirm(Confirm),
+    /// An acceptor has promised nothing above the ballot of a `Confirm`.
+    Confirmed(Confirmed),
+    /// A leader that hands over tells the node that has everything to campaign at once.
+    CampaignNow(CampaignNow),
+    /// A replica that starts asks whether anybody has seen a later state of its disk.
+    Hello(Hello),
+    /// The answer to a `Hello`.
+    HelloReply(HelloReply),
 }
 
 /// Starts a heartbeat round (section 2.4 of the design; Ng et al., *Omni-Paxos*, section 5.1).
@@ -39,6 +52,8 @@ pub struct Ping {
     pub epoch: Epoch,
     /// The sender's count of its rounds; only an answer to its present round counts.
     pub round: u64,
+    /// The sender's commit index: tells the leader how far a standby is.
+    pub decided: Slot,
 }
 
 /// What a node says of itself in answer to a `Ping`.
@@ -66,6 +81,8 @@ pub struct Pong {
     pub chain: Chain,
     /// The sender's recent commit latency of its disk, in milliseconds.
     pub commit_latency_ms: u64,
+    /// The sender's disk is nearly full: it accepts nothing new.
+    pub no_space: bool,
 }
 
 /// Phase 1a.
@@ -94,6 +111,8 @@ pub struct Promise {
     pub pages: u32,
     /// Accepted, undecided rows above `decided`, rising over the pages; a base may leave a hole.
     pub entries: Vec<Entry>,
+    /// The acceptor's durable transaction count, for `Hello`.
+    pub disk_seq: DiskSeq,
 }
 
 /// Phase 2a.
@@ -119,6 +138,8 @@ pub struct Accepted {
     pub ballot: Ballot,
     /// All rows from the ballot's base up to here are durable at this acceptor.
     pub upto: Slot,
+    /// The acceptor's durable transaction count, for `Hello`.
+    pub disk_seq: DiskSeq,
 }
 
 /// Refusal: a higher ballot was promised.
@@ -148,7 +169,7 @@ pub struct CatchUp {
     pub from: Slot,
 }
 
-/// Decided rows.
+/// Decided rows. True in every epoch: what is decided stays so.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rows {
     /// The sender's active epoch.
@@ -157,4 +178,65 @@ pub struct Rows {
     pub entries: Vec<Entry>,
     /// The sender's commit index when it read them.
     pub decided: Slot,
+    /// The sender's log no longer holds slots up to this one: an asker below it needs a
+    /// snapshot.
+    pub compacted_to: Slot,
+}
+
+/// The sender has activated a later epoch and answers nothing of an earlier one (D7).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EpochEnded {
+    /// The sender's active epoch.
+    pub epoch: Epoch,
+    /// Its voters, of which the receiver may not have heard.
+    pub voters: BTreeSet<NodeId>,
+    /// The sender's commit index: the receiver lacks at least the `Seal` below it.
+    pub decided: Slot,
+}
+
+/// Asks whether the sender's ballot was overtaken (Ongaro's dissertation, section 6.4; read
+/// index).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Confirm {
+    /// The ballot at which the sender leads.
+    pub ballot: Ballot,
+    /// The sender's count of these questions.
+    pub sequence: u64,
+}
+
+/// Nothing above the ballot was promised when the question arrived.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Confirmed {
+    /// The ballot asked about.
+    pub ballot: Ballot,
+    /// Copied from the `Confirm`.
+    pub sequence: u64,
+}
+
+/// Hands the lead over (Ongaro's dissertation, section 3.10).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CampaignNow {
+    /// The ballot at which the sender leads, which the receiver must have promised.
+    pub ballot: Ballot,
+}
+
+/// Section 2.9 of the design: the first thing that a replica says after a start. It votes when
+/// a majority, itself included, knows of no later state of its disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hello {
+    /// The sender's active epoch.
+    pub epoch: Epoch,
+    /// Its durable transaction count at the start of its process.
+    pub disk_seq: DiskSeq,
+}
+
+/// What an acceptor knows of the asker's disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HelloReply {
+    /// The epoch of the `Hello`.
+    pub epoch: Epoch,
+    /// Copied from the `Hello`.
+    pub disk_seq: DiskSeq,
+    /// The highest count that the sender has seen in a vote of the asker's disk; 0 for none.
+    pub seen: DiskSeq,
 }

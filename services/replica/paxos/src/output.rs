@@ -5,8 +5,11 @@
 
 use alloc::vec::Vec;
 
+use crate::config::Configuration;
 use crate::entry::{Chain, Entry};
-use crate::ids::{Ballot, NodeId, PersistSeq, ProposalToken, Slot};
+use crate::ids::{
+    Ballot, DiskSeq, Epoch, NodeId, PersistSeq, ProposalToken, ReadToken, Slot,
+};
 use crate::message::Message;
 
 /// One thing to do.
@@ -62,6 +65,34 @@ pub enum Output {
         /// Why.
         reason: RejectReason,
     },
+    /// A linearizable read may be answered once everything up to `slot` is applied.
+    ReadReady {
+        /// Which one.
+        token: ReadToken,
+        /// The commit index when the read arrived, or later.
+        slot: Slot,
+    },
+    /// A read cannot be confirmed here.
+    ReadRejected {
+        /// Which one.
+        token: ReadToken,
+        /// Why.
+        reason: RejectReason,
+    },
+    /// What is missing here was compacted away at the peer, and at every other one that was
+    /// asked. The driver fetches a snapshot, at this or another peer, installs it and starts
+    /// the core anew; until then this core goes on. Asked for again at most once a round.
+    NeedSnapshot {
+        /// Who has one.
+        from: NodeId,
+        /// A snapshot at this slot or a higher one is of use.
+        at_least: Slot,
+    },
+    /// An epoch began: these are the voters now. Durable here.
+    EpochBegan {
+        /// The new configuration.
+        configuration: Configuration,
+    },
     /// Something that people and metrics want to know.
     Trace(Event),
     /// Stop this replica at once and keep its files: continuing could lose or change a decided
@@ -88,6 +119,27 @@ pub enum PersistOp {
         /// The chain at it.
         chain: Chain,
     },
+    /// An epoch begins (R4). In this one transaction: the configuration is the active one, the
+    /// commit index is at least its `start`, and all rows above `start` are deleted: none is
+    /// decided, and all are of earlier epochs.
+    Activate {
+        /// The configuration of the new epoch.
+        configuration: Configuration,
+        /// The chain at its `start`.
+        chain: Chain,
+    },
+    /// Rows up to this slot may be deleted. Never above what `state.db` holds durably.
+    Compact {
+        /// The last of them.
+        upto: Slot,
+    },
+    /// A vote of another node's disk was seen with this transaction count. May be lost.
+    Witness {
+        /// Whose disk.
+        node: NodeId,
+        /// Its count, at the time of the vote.
+        disk_seq: DiskSeq,
+    },
 }
 
 /// Why a proposal was refused.
@@ -104,6 +156,18 @@ pub enum RejectReason {
     WindowFull,
     /// Larger than [`crate::limits::BATCH_BYTES_MAX`].
     TooLarge,
+    /// This node leads, but an epoch is ending or has just begun, or the lead is being handed
+    /// over. Try again shortly; the node that leads next may be another.
+    Unsettled,
+    /// A quorum's disks are nearly full. It needs a person.
+    NoSpace,
+    /// The epoch is not the one that the asker expects.
+    EpochChanged {
+        /// The active epoch.
+        epoch: Epoch,
+    },
+    /// No such configuration can be: none or too many voters, or the present ones.
+    BadVoters,
 }
 
 /// What changed, for logs, metrics, the cluster panel and tests.
@@ -139,6 +203,20 @@ pub enum Event {
         /// To a commit index that was heard of.
         upto: Slot,
     },
+    /// A `Seal` was proposed, or selected in phase 1.
+    Sealing(Slot),
+    /// The `Ready` of an epoch is decided: voters that left may be switched off.
+    EpochReady(Epoch),
+    /// The lead is handed over: the target was told to campaign.
+    HandingOver {
+        /// The target.
+        to: NodeId,
+    },
+    /// Nobody knows of a later state of this disk: this replica votes.
+    Admitted,
+    /// Rows above the commit index that were damaged on this disk are repaired: this replica
+    /// promises again.
+    Repaired,
 }
 
 /// Why the replica must stop.
@@ -155,5 +233,20 @@ pub enum HaltReason {
     DuplicateIdentity {
         /// The ballot seen.
         ballot: Ballot,
+    },
+    /// This disk holds an older state than the one that voted: it was restored from a copy, or
+    /// lost writes that it had confirmed. Its promises cannot be trusted any more.
+    DiskTurnedBack {
+        /// What this disk says.
+        own: DiskSeq,
+        /// What a peer has seen of it.
+        seen: DiskSeq,
+        /// The peer.
+        peer: NodeId,
+    },
+    /// A decided entry cannot be understood: this program is too old for the log.
+    Unreadable {
+        /// Where it is.
+        slot: Slot,
     },
 }
