@@ -206,19 +206,28 @@ impl Core {
         if !later && !self.note_ballots(&message) {
             return;
         }
-        match message {
-            // What is decided stays so, in every epoch.
-            Message::CatchUp(request) => self.on_catch_up(from, request),
-            Message::Rows(rows) => self.on_rows(from, rows),
-            Message::EpochEnded(ended) if later => self.on_epoch_ended(from, ended),
-            message if later => self.on_later_epoch(from, message.decided()),
-            message if message.epoch() < self.configuration.epoch => {
-                if message.is_question() {
-                    self.tell_epoch_ended(from);
-                }
+        // What is decided stays so, in every epoch.
+        if let Message::CatchUp(request) = message {
+            self.on_catch_up(from, request);
+        } else if let Message::Rows(rows) = message {
+            self.on_rows(from, rows);
+        } else if !later {
+            self.on_message_so_far(from, message);
+        } else if let Message::EpochEnded(ended) = message {
+            self.on_epoch_ended(from, ended);
+        } else {
+            self.on_later_epoch(from, message.decided());
+        }
+    }
+
+    /// A message of the active epoch or of an earlier one.
+    fn on_message_so_far(&mut self, from: NodeId, message: Message) {
+        if message.epoch() == self.configuration.epoch {
+            if !self.is_activating() {
+                self.on_message_of_epoch(from, message);
             }
-            message if !self.is_activating() => self.on_message_of_epoch(from, message),
-            _ => {}
+        } else if message.is_question() {
+            self.tell_epoch_ended(from);
         }
     }
 
