@@ -179,6 +179,10 @@ impl Core {
 
     /// What every step ends with.
     fn finish_step(&mut self, decided: Slot) {
+        self.take_early();
+        if self.halted {
+            return;
+        }
         self.replicate();
         if self.log.decided() > decided {
             self.trace(Event::Decided(self.log.decided()));
@@ -193,7 +197,7 @@ impl Core {
     }
 
     /// One message. Its sender is authenticated; what it says is not trusted.
-    fn on_message(&mut self, from: NodeId, mut message: Message) {
+    pub(crate) fn on_message(&mut self, from: NodeId, mut message: Message) {
         if from == self.me {
             return;
         }
@@ -217,13 +221,16 @@ impl Core {
             self.on_epoch_ended(from, ended);
         } else {
             self.on_later_epoch(from, message.decided());
+            self.keep_early(from, message);
         }
     }
 
     /// A message of the active epoch or of an earlier one.
     fn on_message_so_far(&mut self, from: NodeId, message: Message) {
         if message.epoch() == self.configuration.epoch {
-            if !self.is_activating() {
+            if self.is_activating() {
+                self.keep_early(from, message);
+            } else {
                 self.on_message_of_epoch(from, message);
             }
         } else if message.is_question() {

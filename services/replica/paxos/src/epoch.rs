@@ -8,13 +8,14 @@
 //! configuration. Section 2.7 of the design has the argument in ten lines.
 
 use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 
 use crate::config::{Configuration, Seal};
 use crate::core::{Core, Role};
 use crate::durable::Held;
 use crate::entry::EntryKind;
 use crate::ids::{Ballot, Epoch, NodeId, PersistSeq, ProposalToken, Round, Slot, Timestamp};
-use crate::limits::{CONTACTS_MAX, VOTERS_MAX};
+use crate::limits::{CONTACTS_MAX, EARLY_MESSAGES_MAX, VOTERS_MAX};
 use crate::message::{EpochEnded, Message};
 use crate::output::{Event, HaltReason, Output, PersistOp, RejectReason};
 use crate::prepare::Candidate;
@@ -28,6 +29,9 @@ pub(crate) struct Succession {
     /// The active epoch is not durable yet: until this request is done the node takes part in
     /// none (D7).
     activating: Option<PersistSeq>,
+    /// Messages of an epoch that is not active here yet, in the order of arrival: at most
+    /// [`EARLY_MESSAGES_MAX`]. They are looked at once it is, as if the network had been slower.
+    early: Vec<(NodeId, Message)>,
     /// Nodes beside the voters that may know more: told by the driver, or by who knows a later
     /// epoch.
     pub(crate) contacts: BTreeSet<NodeId>,
@@ -198,6 +202,35 @@ impl Core {
             configuration: self.configuration.clone(),
         });
         self.begin_round();
+    }
+
+    /// Keeps a ballot's message until its epoch is active here. The first ones matter: they come
+    /// from the node that began the epoch a moment earlier, and are sent again only much later.
+    pub(crate) fn keep_early(&mut self, from: NodeId, message: Message) {
+        let early = &mut self.succession.early;
+        early.retain(|(_, message)| message.epoch() >= self.configuration.epoch);
+        let counts = matches!(message, Message::Accept(_) | Message::Prepare(_));
+        if counts && early.len() < EARLY_MESSAGES_MAX {
+            early.push((from, message));
+        }
+    }
+
+    /// Looks at what came too early, once the epoch is active. Runs in the step that activated
+    /// it.
+    pub(crate) fn take_early(&mut self) {
+        if self.is_activating() || self.succession.early.is_empty() {
+            return;
+        }
+        let epoch = self.configuration.epoch;
+        let (now, later) = core::mem::take(&mut self.succession.early)
+            .into_iter()
+            .partition(|(_, message)| message.epoch() <= epoch);
+        self.succession.early = later;
+        for (from, message) in now {
+            if !self.halted && !self.is_sealed() && message.epoch() == epoch {
+                self.on_message(from, message);
+            }
+        }
     }
 
     /// The node that may propose the first entry of the epoch is this one, but cannot yet.

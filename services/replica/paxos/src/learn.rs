@@ -87,7 +87,8 @@ impl Core {
             fetch.target = fetch.target.max(target);
             return;
         }
-        if !matches!(self.role, Role::Leader(_)) && self.log.has_room() {
+        let roomy = self.log.has_room() && !self.acceptor.no_space;
+        if !matches!(self.role, Role::Leader(_)) && roomy {
             let from = self.log.decided().next();
             self.fetching = Some(Fetch {
                 peer,
@@ -172,7 +173,8 @@ impl Core {
     /// Decided rows from another replica. They keep their ballots; a row here of a higher
     /// ballot stays, because it must hold the same value.
     pub(crate) fn on_rows(&mut self, from: NodeId, rows: Rows) {
-        if !self.durable.has_room() || !are_well_formed(&rows) || !self.log.has_room() {
+        let roomy = self.durable.has_room() && self.log.has_room() && !self.acceptor.no_space;
+        if !roomy || !are_well_formed(&rows) {
             return;
         }
         let highest = rows.entries.iter().map(|entry| entry.ballot).max();
@@ -228,6 +230,8 @@ impl Core {
     pub(crate) fn on_compact(&mut self, upto: Slot) {
         let upto = upto.min(self.log.applied());
         if upto > self.log.compacted_to() {
+            // The disk, too, knows that these rows are decided before it forgets them.
+            self.mark_decided_if_behind();
             self.log.compact(upto);
             self.durable.write(PersistOp::Compact { upto });
         }

@@ -317,7 +317,11 @@ impl Core {
             return;
         };
         let promised = candidate.promises.len().saturating_add(1);
-        if self.acceptor.durable != candidate.ballot || !self.quorum.elects(promised) {
+        // What it fetched may have ended the epoch: then nobody leads it any more (R3).
+        if self.acceptor.durable != candidate.ballot
+            || !self.quorum.elects(promised)
+            || self.is_sealed()
+        {
             return;
         }
         let decided = self.log.decided();
