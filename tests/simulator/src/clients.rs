@@ -112,8 +112,7 @@ impl Clients {
         if !self.active || now < state.rests_until {
             return false;
         }
-        let most = if matches!(state.session, Some((Some(_), _))) { PIPELINE } else { 1 };
-        while state.pending.len() < most {
+        while state.has_room() {
             let pending = state.make(client as u16, length, now);
             state.pending.push_back(pending);
         }
@@ -158,6 +157,13 @@ impl Clients {
 }
 
 impl Client {
+    /// Whether one more command may be under way.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        let most = if matches!(self.session, Some((Some(_), _))) { PIPELINE } else { 1 };
+        self.pending.len() < most
+    }
+
     fn make(&mut self, client: u16, length: usize, now: Micros) -> Pending {
         let cid = self.next_cid;
         self.next_cid += 1;

@@ -262,6 +262,7 @@ impl Invariants {
             Message::Confirmed(confirmed) => {
                 self.on_voter(who, confirmed.ballot.epoch, image)?;
             }
+            Message::EpochEnded(ended) => self.epochs.on_ended(who, ended.epoch)?,
             Message::Rows(rows) => {
                 for entry in &rows.entries {
                     self.on_decided(who, entry.slot, entry.chain)?;

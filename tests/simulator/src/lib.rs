@@ -44,10 +44,9 @@ pub mod violation;
 use std::panic::AssertUnwindSafe;
 
 use knobs::Knobs;
-use network::Micros;
 use random::Random;
 use report::Counters;
-use violation::{Verdict, Violation};
+use violation::{Broken, Verdict, Violation};
 use world::World;
 
 /// How runs are made.
@@ -75,29 +74,22 @@ pub struct Report {
 /// The first thing that did not hold: an invariant, a bound of liveness, or an assertion of the
 /// core (as I20).
 pub fn run_seed(seed: u64, options: &Options) -> Result<Report, Box<Violation>> {
-    let at = std::cell::Cell::new(0);
-    let caught = violation::catch(AssertUnwindSafe(|| run(seed, options, &at)));
+    let caught = violation::catch(AssertUnwindSafe(|| run(seed, options)));
     let broken = match caught {
         Ok(Ok(report)) => return Ok(report),
         Ok(Err(broken)) => broken,
         Err(said) => invariants::i20_no_halt::on_panic(said),
     };
-    let at_us = at.get();
+    let at_us = violation::at_us();
     Err(Box::new(Violation { seed, at_us, broken }))
 }
 
-/// `at` follows the time of the run, for the case that it panics.
-fn run(
-    seed: u64,
-    options: &Options,
-    at: &std::cell::Cell<Micros>,
-) -> Result<Report, violation::Broken> {
+fn run(seed: u64, options: &Options) -> Result<Report, Broken> {
     let mut random = Random::new(seed ^ 0x5eed);
     let knobs = Knobs::draw(&mut random, options.voters);
     let mut world = World::new(seed, knobs, options.verbose);
     world.note_all(|| format!("{:?}", world.knobs));
-    let verdict = live(&mut world, at);
-    at.set(world.now);
+    let verdict = live(&mut world);
     match world.invariants.broken.take() {
         Some(broken) => return Err(broken),
         None => verdict?,
@@ -110,9 +102,8 @@ fn run(
     Ok(Report { counters: world.counters, trace: world.trace })
 }
 
-fn live(world: &mut World, at: &std::cell::Cell<Micros>) -> Verdict {
+fn live(world: &mut World) -> Verdict {
     nemesis::torment(world);
-    at.set(world.now);
     if world.is_broken() {
         return Ok(());
     }

@@ -65,8 +65,20 @@ impl fmt::Display for Violation {
 thread_local! {
     /// Whether a panic of this thread is a finding, not a crash of the simulator.
     static LISTENING: Cell<bool> = const { Cell::new(false) };
+    /// The time of the run on this thread, for what panics.
+    static AT_US: Cell<Micros> = const { Cell::new(0) };
     /// Where the last one happened.
     static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// The time of the run on this thread.
+pub(crate) fn at_us() -> Micros {
+    AT_US.get()
+}
+
+/// The time of the run on this thread moves.
+pub(crate) fn set_at_us(now: Micros) {
+    AT_US.set(now);
 }
 
 static HOOK: Once = Once::new();

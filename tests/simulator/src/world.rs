@@ -29,6 +29,7 @@ use crate::random::Random;
 use crate::replica::Replica;
 use crate::report::{Counters, Mark};
 use crate::state::{DiskId, State};
+use crate::violation::set_at_us;
 use queue::Queue;
 
 /// What travels between replicas.
@@ -163,7 +164,9 @@ impl World {
                 replica.backup = Some(Box::new((image, Rc::clone(&replica.stored))));
             }
             self.replicas.push(replica);
-            self.start(host);
+        }
+        for node in 0..hosts {
+            self.start(node);
         }
         for client in 0..self.clients.writers.len() {
             let at = self.random.between(0, 300_000);
@@ -195,6 +198,7 @@ impl World {
                 return;
             };
             self.now = at;
+            set_at_us(at);
             self.counters.events += 1;
             self.handle(event);
         }
@@ -318,11 +322,16 @@ impl World {
         let before = process.core.commit_index().0;
         process.core.step(time, input, &mut out);
         let (decided, chain) = process.core.commit_index();
-        let (who, levels) = (replica.who(node), replica.levels());
         let requests = replica.disk.queued();
+        let replica = &self.replicas[node];
+        let (who, levels) = (replica.who(node), replica.levels());
+        let Some(process) = &replica.process else { return };
         let mut verdict = self.invariants.on_step(who, levels, requests);
         if decided > before {
             verdict = verdict.and_then(|()| self.invariants.on_decided(who, decided, chain));
+            let configuration = process.core.configuration();
+            let epochs = &mut self.invariants.epochs;
+            verdict = verdict.and_then(|()| epochs.on_configuration(configuration));
         }
         self.invariants.judge(verdict);
         self.counters.steps += 1;
@@ -381,8 +390,10 @@ impl World {
     pub fn settled_leader(&self) -> Option<(usize, Ballot)> {
         let statuses: Vec<Status> =
             (0..self.replicas.len()).filter_map(|node| self.status(node)).collect();
-        let epoch = statuses.iter().map(|status| status.epoch).max()?;
-        let leads = |status: &&Status| status.role == RoleName::Leader && status.epoch == epoch;
+        let epoch = statuses.iter().map(|status| status.configuration.epoch).max()?;
+        let leads = |status: &&Status| {
+            status.role == RoleName::Leader && status.configuration.epoch == epoch
+        };
         let leader = statuses.iter().find(leads)?;
         let configuration = self.invariants.epochs.configuration(epoch)?;
         let agree = |status: &Status| {

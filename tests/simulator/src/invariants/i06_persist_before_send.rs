@@ -5,6 +5,8 @@
 //! section 5.1, for what happens otherwise. A damaged row is not durable: its acceptor promises
 //! nothing (Alagappan et al., *Protocol-Aware Recovery*, FAST 2018).
 
+use std::collections::BTreeMap;
+
 use paxos::message::{Accepted, Promise};
 use paxos::{Ballot, Entry, Message, PersistOp, Slot};
 
@@ -18,6 +20,8 @@ const NAME: &str = "I6";
 #[derive(Clone, Debug, Default)]
 pub struct PersistBeforeSend {
     verified: ByNode<Option<(Ballot, Slot)>>,
+    /// From which slot on each candidate asked.
+    asked: BTreeMap<Ballot, Slot>,
 }
 
 impl PersistBeforeSend {
@@ -49,22 +53,22 @@ impl PersistBeforeSend {
             Message::Prepare(prepare) => {
                 let ballot = prepare.ballot;
                 hold!(NAME, promised >= ballot, "Prepare {ballot}, durable {promised}");
+                self.asked.insert(ballot, prepare.from);
             }
             Message::Accept(accept) => {
                 let ballot = accept.ballot;
                 hold!(NAME, promised >= ballot, "Accept {ballot}, durable {promised}");
             }
-            Message::Promise(promise) => return check_promise(who, promise, image, facts),
+            Message::Promise(promise) => {
+                let from = self.asked.get(&promise.ballot).copied();
+                return check_promise(who, promise, from.unwrap_or_default(), image, facts);
+            }
             Message::Accepted(accepted) => {
                 return self.check_accepted(who, accepted, image, facts);
             }
             Message::Confirmed(confirmed) => {
                 let ballot = confirmed.ballot;
                 hold!(NAME, promised <= ballot, "Confirmed {ballot}, durable {promised}");
-            }
-            Message::EpochEnded(ended) => {
-                let (told, active) = (ended.epoch, image.configuration.epoch);
-                hold!(NAME, told <= active, "{} speaks for {told}, durable {active}", who.id);
             }
             _ => {}
         }
@@ -122,7 +126,13 @@ fn check_row(who: Who, ballot: Ballot, slot: Slot, image: &Image, facts: &Facts<
     Ok(())
 }
 
-fn check_promise(who: Who, promise: &Promise, image: &Image, facts: &Facts<'_>) -> Verdict {
+fn check_promise(
+    who: Who,
+    promise: &Promise,
+    from: Slot,
+    image: &Image,
+    facts: &Facts<'_>,
+) -> Verdict {
     let (ballot, promised) = (promise.ballot, image.promised);
     hold!(NAME, promised >= ballot, "Promise {ballot}, durable {promised}");
     let seq = promise.disk_seq;
@@ -137,19 +147,20 @@ fn check_promise(who: Who, promise: &Promise, image: &Image, facts: &Facts<'_>) 
         hold!(NAME, held || compacted, "{} reports {}, not durable", who.id, entry.slot);
     }
     if promise.pages == 1 {
-        check_whole(who, promise, image, facts.commit)?;
+        let first = from.max(facts.commit.max(promise.decided).next());
+        check_whole(who, promise, image, first)?;
     }
     Ok(())
 }
 
-/// What was accepted below the ballot and is not known to be decided is reported (trap 6).
-fn check_whole(who: Who, promise: &Promise, image: &Image, commit: Slot) -> Verdict {
-    let above = commit.max(promise.decided).next();
+/// What was accepted below the ballot, was asked for, and is not known to be decided, is
+/// reported (trap 6).
+fn check_whole(who: Who, promise: &Promise, image: &Image, first: Slot) -> Verdict {
     let reported = |row: &Entry| {
         let found = promise.entries.binary_search_by_key(&row.slot, |entry| entry.slot);
         row.ballot >= promise.ballot || found.is_ok()
     };
-    let hidden = image.rows.range(above..).find(|(_, row)| !reported(row));
+    let hidden = image.rows.range(first..).find(|(_, row)| !reported(row));
     let hidden = hidden.map(|(slot, _)| *slot);
     hold!(NAME, hidden.is_none(), "{} hides {hidden:?} from {}", who.id, promise.ballot);
     Ok(())

@@ -133,6 +133,13 @@ impl Epochs {
         Ok(())
     }
 
+    /// A node says that every epoch before this one is over.
+    pub fn on_ended(&self, who: Who, epoch: Epoch) -> Verdict {
+        let last = self.last().epoch;
+        hold!(NAME, epoch <= last, "{} speaks for {epoch}, begun is {last}", who.id);
+        Ok(())
+    }
+
     /// A node votes or proposes in an epoch.
     pub fn on_vote(&self, who: Who, epoch: Epoch, image: &Image) -> Verdict {
         let active = &image.configuration;
@@ -208,5 +215,7 @@ mod tests {
         assert_eq!(epochs.on_vote(who(3), Epoch(1), &held), Ok(()));
         assert_eq!(broken(epochs.on_vote(who(3), Epoch(2), &held)), Some("I12"));
         assert_eq!(broken(epochs.on_vote(who(4), Epoch(1), &held)), Some("I12"));
+        assert_eq!(epochs.on_ended(who(1), Epoch(2)), Ok(()));
+        assert_eq!(broken(epochs.on_ended(who(1), Epoch(3))), Some("I12"));
     }
 }

@@ -29,7 +29,7 @@ impl World {
             }
             Output::Send { to, message } => self.send(node, to, message),
             Output::Apply { entries } => self.apply(node, entries),
-            Output::ServeRows { to, from, upto } => self.serve_rows(node, to, from, upto),
+            Output::ServeRows { to, from, upto, .. } => self.serve_rows(node, to, from, upto),
             Output::Proposed { token, slot, chain, .. } => {
                 let request = token.0 as usize;
                 self.note_proposed(node, request);

@@ -60,9 +60,10 @@ impl World {
     fn set_alarm(&mut self, client: usize) {
         let state = &mut self.clients.writers[client];
         let again = state.pending.iter().map(|pending| pending.again_at).min();
-        let rests = if state.pending.is_empty() { state.rests_until } else { u64::MAX };
+        let makes = self.clients.active && state.has_room();
+        let rests = makes.then_some(state.rests_until);
         let idle = self.now + TIMEOUT_US;
-        let at = again.unwrap_or(idle).min(rests.max(self.now + 1)).max(self.now + 1);
+        let at = again.unwrap_or(idle).min(rests.unwrap_or(idle)).max(self.now + 1);
         state.alarm += 1;
         let alarm = state.alarm;
         self.schedule(at, Event::Client { client, alarm });
