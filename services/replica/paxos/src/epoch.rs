@@ -252,3 +252,8 @@ impl Core {
         &self.configuration
     }
 }
+
+#[cfg(test)]
+mod seal_tests;
+#[cfg(test)]
+mod tests;
