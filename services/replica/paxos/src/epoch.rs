@@ -285,3 +285,8 @@ impl Core {
         &self.configuration
     }
 }
+
+#[cfg(test)]
+mod seal_tests;
+#[cfg(test)]
+mod tests;
