@@ -46,6 +46,8 @@ pub struct Fetch {
     pub chunks: u32,
     /// When the last chunk was asked for.
     pub asked: Micros,
+    /// When the sender was last heard, or chosen.
+    pub heard: Micros,
 }
 
 /// A running process.

@@ -359,6 +359,13 @@ impl World {
         }
     }
 
+    /// Prints one line of the full trace.
+    pub(crate) fn note_more(&self, node: usize, what: impl FnOnce() -> String) {
+        if self.verbose >= 2 {
+            self.note(node, what);
+        }
+    }
+
     /// Prints one line that is about no node.
     pub(crate) fn note_all(&self, what: impl FnOnce() -> String) {
         if self.verbose >= 1 {

@@ -35,6 +35,8 @@ pub struct Image {
     pub disk_seq: DiskSeq,
     /// The highest counts seen in votes of other disks.
     pub witnessed: BTreeMap<NodeId, DiskSeq>,
+    /// The slot of a snapshot that is going to be in the place of the state.
+    pub incoming: Option<Slot>,
     /// A row is lost or in another's place, or the file itself is damaged: it is refused.
     pub refused: bool,
 }
@@ -53,6 +55,7 @@ impl Image {
             compacted_to: Slot::GENESIS,
             disk_seq: DiskSeq(0),
             witnessed: BTreeMap::new(),
+            incoming: None,
             refused: false,
         }
     }
@@ -67,7 +70,9 @@ impl Image {
                     self.rows.insert(row.slot, row);
                 }
             }
-            PersistOp::Decided { slot, .. } => self.decided = slot,
+            // It may be lower than before after a start that found rows to be damaged. What
+            // was decided stays so.
+            PersistOp::Decided { slot, .. } => self.decided = self.decided.max(slot),
             PersistOp::Activate { configuration, .. } => self.activate(configuration),
             PersistOp::Compact { upto } => self.compact(upto),
             PersistOp::Witness { node, disk_seq } => {
@@ -92,6 +97,13 @@ impl Image {
         self.damaged = self.damaged.split_off(&self.compacted_to.next());
     }
 
+    /// Notes which snapshot is going to be in the place of the state: without that, a state
+    /// ahead of the log is that of a log which lost what it had.
+    pub fn announce(&mut self, snapshot: Slot) {
+        self.incoming = Some(snapshot);
+        self.disk_seq.0 += 1;
+    }
+
     /// A snapshot is in the place of the state: the log's part of it, one transaction.
     pub fn install(&mut self, snapshot: &State) {
         if snapshot.configuration.epoch > self.configuration.epoch {
@@ -101,23 +113,23 @@ impl Image {
         }
         self.decided = self.decided.max(snapshot.slot);
         self.compact(snapshot.slot);
+        self.incoming = None;
         self.disk_seq.0 += 1;
     }
 
     /// Makes the log agree with a state that is ahead of it: a process died between the swap
-    /// of the state and the log's part, or before an activation was durable. Answers whether
-    /// there was something to do.
-    pub fn reconcile(&mut self, state: &State) -> bool {
+    /// of the state and the log's part, or before an activation was durable. A state that is
+    /// ahead for no such reason shows that the log was turned back: it is refused.
+    pub fn reconcile(&mut self, state: &State) {
         let known = self.rows.contains_key(&state.slot) || state.slot <= self.compacted_to;
-        if !known {
+        if self.incoming == Some(state.slot) {
             self.install(state);
+        } else if !known && state.slot > Slot::GENESIS {
+            self.refused = true;
         } else if state.configuration.epoch > self.configuration.epoch {
             self.activate(state.configuration.clone());
             self.disk_seq.0 += 1;
-        } else {
-            return false;
         }
-        true
     }
 
     /// Compacts away damaged rows whose effects the state holds. Answers how many there were.
@@ -260,10 +272,21 @@ mod tests {
             state.apply(&row);
         }
         let promised = image.promised;
-        assert!(image.reconcile(&state));
+        image.announce(at(6));
+        image.reconcile(&state);
         assert_eq!((image.compacted_to, image.decided), (at(6), at(6)));
         assert_eq!(image.promised, promised, "a snapshot never lowers a promise");
-        assert!(!image.reconcile(&state), "once");
+        assert!(!image.refused);
+    }
+
+    #[test]
+    fn a_state_ahead_of_the_log_without_an_announcement_is_refused() {
+        let (mut image, mut state) = image(3, 2);
+        for row in rows(6) {
+            state.apply(&row);
+        }
+        image.reconcile(&state);
+        assert!(image.refused, "the log was turned back");
     }
 
     #[test]

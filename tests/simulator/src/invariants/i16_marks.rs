@@ -30,12 +30,15 @@ pub struct Levels {
 #[derive(Clone, Debug, Default)]
 pub struct Marks {
     last: ByNode<Levels>,
+    /// The last commit index that each process had marked on its disk.
+    marked: ByNode<Slot>,
 }
 
 impl Marks {
     /// A process starts with these marks.
     pub fn on_start(&mut self, who: Who, levels: Levels) -> Verdict {
         *self.last.of(who) = levels;
+        *self.marked.of(who) = Slot::GENESIS;
         self.on_step(who, levels)
     }
 
@@ -57,7 +60,7 @@ impl Marks {
 
     /// A disk is about to make a change durable; its state survives a power loss up to `stored`.
     pub fn on_op(
-        &self,
+        &mut self,
         who: Who,
         image: &Image,
         op: &PersistOp,
@@ -66,7 +69,8 @@ impl Marks {
     ) -> Verdict {
         match op {
             PersistOp::Decided { slot, chain } => {
-                hold!(NAME, *slot >= image.decided, "{}: the mark falls to {slot}", who.id);
+                let marked = std::mem::replace(self.marked.of(who), *slot);
+                hold!(NAME, *slot >= marked, "{}: the mark falls to {slot}", who.id);
                 let row = image.rows.get(slot);
                 let there = *slot <= image.compacted_to
                     || row.is_some_and(|row| row.chain == *chain && image.holds(*slot));
@@ -118,10 +122,10 @@ mod tests {
 
     #[test]
     fn a_mark_without_its_row_and_an_overwritten_decision_break_it() {
-        let (marks, mut agreement) = (Marks::default(), Agreement::default());
+        let (mut marks, mut agreement) = (Marks::default(), Agreement::default());
         let rows = entries(ballot(1, 1), 3, b'a');
         let mut held = image(ballot(1, 1), &rows[..2]);
-        let op = |held: &_, agreement: &_, op| {
+        let mut op = |held: &_, agreement: &_, op| {
             broken(marks.on_op(who(1), held, &op, at(1), agreement))
         };
         let mark = |number: usize| {

@@ -98,7 +98,8 @@ pub(super) fn turn_back(world: &mut World, victim: usize) {
     world.counters.hit(Mark::TurnedBack);
     let pause = pause(world);
     world.lose_power(victim, Some(pause));
-    // The backup of the log alone is restored, or of both files.
+    // The backup of the log alone is restored, or of both files. A log that is behind its state
+    // is refused at the start.
     let log_only = world.random.per_mille(300);
     let replica = &mut world.replicas[victim];
     if let Some((image, stored)) = replica.backup.take().map(|backup| *backup) {

@@ -72,20 +72,24 @@ impl World {
             return;
         }
         if replica.disk.image.refused {
-            self.counters.hit(Mark::Quarantines);
-            self.note(node, || "refuses its log and stays down".to_owned());
+            self.refuse(node);
         } else if !gone && self.recover(node) {
             self.run_process(node);
         }
     }
 
-    /// Makes log and state agree, and brings the state up to the commit index (D4).
+    /// Makes log and state agree, and brings the state up to the commit index (D4). Answers
+    /// whether the core can start from that.
     fn recover(&mut self, node: usize) -> bool {
         let replica = &mut self.replicas[node];
         let who = replica.who(node);
         let Replica { disk, state, stored, .. } = replica;
         let image = &mut disk.image;
-        let reconciled = image.reconcile(state);
+        image.reconcile(state);
+        if image.refused {
+            self.refuse(node);
+            return false;
+        }
         if image.drop_damaged(state.slot) > 0 {
             self.counters.hit(Mark::DamagedBelow);
         }
@@ -100,16 +104,26 @@ impl World {
             let verdict = self.invariants.on_applied(who, row, &outcome, state);
             self.invariants.judge(verdict);
         }
+        // The process may have ended between the seal and its activation.
+        image.reconcile(state);
         if !image.damaged.is_empty() {
             self.counters.hit(Mark::DamagedAbove);
         }
         // Whoever deletes rows has made their effects durable before.
         *stored = Rc::new(state.clone());
         let (slot, damaged) = (state.slot, image.damaged.clone());
-        self.note(node, || {
-            format!("starts at {slot}, reconciled: {reconciled}, damaged: {damaged:?}")
-        });
-        true
+        let reaches = slot >= image.configuration.start;
+        self.note(node, || format!("starts at {slot}, damaged: {damaged:?}"));
+        if !reaches {
+            self.fetch_before_start(node);
+        }
+        reaches
+    }
+
+    fn refuse(&mut self, node: usize) {
+        self.counters.hit(Mark::Quarantines);
+        self.note(node, || "refuses its log and stays down".to_owned());
+        self.replicas[node].fate = Fate::Lost;
     }
 
     fn run_process(&mut self, node: usize) {

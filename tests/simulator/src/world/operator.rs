@@ -46,7 +46,7 @@ impl World {
                 None => {
                     self.invariants.validity.on_registration(disk);
                     let target = self.believed_leader();
-                    self.ask(target, Request::Node(disk));
+                    self.ask(target, Request::Node(disk), 1_000);
                 }
             }
         }
@@ -77,7 +77,7 @@ impl World {
         let expected_epoch = known.epoch;
         let target = self.believed_leader();
         self.note(target, || format!("is asked for {voters:?} after {expected_epoch}"));
-        self.ask(target, Request::Voters { expected_epoch, voters });
+        self.ask(target, Request::Voters { expected_epoch, voters }, 1_000);
     }
 
     /// Other voters: with lost ones replaced, one more or less, or any.

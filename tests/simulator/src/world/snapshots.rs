@@ -24,9 +24,9 @@ impl World {
         let now = self.now;
         let fetch = &mut self.replicas[node].fetch;
         match fetch {
-            Some(fetch) if fetch.from == from || now < fetch.asked + 2 * RETRY_US => return,
-            Some(fetch) => fetch.from = from,
-            None => *fetch = Some(Fetch { from, slot: None, chunks: 0, asked: now }),
+            Some(fetch) if fetch.from == from || now < fetch.heard + 2 * RETRY_US => return,
+            Some(fetch) => (fetch.from, fetch.heard) = (from, now),
+            None => *fetch = Some(Fetch { from, slot: None, chunks: 0, asked: now, heard: now }),
         }
         self.counters.hit(Mark::SnapshotsAsked);
         self.note(node, || format!("asks {from} for a snapshot at {at_least} or later"));
@@ -85,6 +85,7 @@ impl World {
         if fetch.from != from {
             return;
         }
+        fetch.heard = self.now;
         if fetch.slot == Some(snapshot.slot) && chunk == fetch.chunks {
             fetch.chunks += 1;
         } else if chunk == 0 && fetch.slot != Some(snapshot.slot) {
@@ -104,6 +105,24 @@ impl World {
         }
     }
 
+    /// A damaged row ends the prefix below the seal that began the active epoch: no core can
+    /// start from that (R4). The driver gets a snapshot first, from whoever can be reached.
+    pub(super) fn fetch_before_start(&mut self, node: usize) {
+        let replica = &self.replicas[node];
+        let (life, start) = (replica.life, replica.disk.image.configuration.start);
+        let peer = self.anyone();
+        let (here, there) = (self.replicas[node].host, self.replicas[peer].host);
+        let cut = self.network.is_cut(here, there) || self.network.is_cut(there, here);
+        let serves = self.replicas[peer].is_up(self.now) && !cut;
+        if peer != node && serves && self.replicas[peer].state.slot >= start {
+            self.counters.hit(Mark::SnapshotsAsked);
+            let snapshot = Rc::new(self.replicas[peer].state.clone());
+            self.begin_install(node, &snapshot);
+        } else {
+            self.schedule(self.now + RETRY_US, Event::Restart { node, life });
+        }
+    }
+
     /// Stops the core and puts the snapshot, durable, in the place of the state.
     fn begin_install(&mut self, node: usize, snapshot: &Rc<State>) {
         let slot = snapshot.slot;
@@ -112,6 +131,7 @@ impl World {
         let replica = &mut self.replicas[node];
         // The log may have brought more until the moment of the swap, never less.
         let who = replica.who(node);
+        replica.disk.image.announce(snapshot.slot);
         replica.state = (**snapshot).clone();
         replica.stored = Rc::clone(snapshot);
         replica.installing = true;

@@ -30,12 +30,16 @@ impl World {
                 due.push((pending.command, pending.sent > 1));
             }
         }
+        // A stream to a replica keeps its order; another one may be used for the next command.
+        let way = self.random.between(1, REQUEST_US);
         for (command, again) in due {
             if again {
                 self.counters.hit(Mark::Retries);
             }
             self.invariants.validity.on_command(&command);
-            self.ask(target, Request::Command(command));
+            let other = self.random.per_mille(100);
+            let way = if other { self.random.between(1, REQUEST_US) } else { way };
+            self.ask(target, Request::Command(command), way);
         }
         self.set_alarm(client);
     }
@@ -70,10 +74,10 @@ impl World {
     }
 
     /// A request on its way to a replica; it may arrive twice.
-    pub(super) fn ask(&mut self, node: usize, request: Request) {
+    pub(super) fn ask(&mut self, node: usize, request: Request, way: Micros) {
         let copies = if self.random.per_mille(20) { 2 } else { 1 };
-        for _ in 0..copies {
-            let at = self.now + self.random.between(1, REQUEST_US);
+        for copy in 0..copies {
+            let at = self.now + way + copy * self.random.between(0, REQUEST_US);
             let place = self.requests.len();
             self.requests.push(request.clone());
             self.schedule(at, Event::Request { node, request: place });
@@ -82,6 +86,15 @@ impl World {
 
     /// A request arrives.
     pub(super) fn on_request(&mut self, node: usize, request: usize) {
+        if self.replicas[node].process.is_none() {
+            // Nobody listens: the client notices, and tries elsewhere.
+            if let Request::Command(command) = self.requests[request] {
+                let client = usize::from(command.client);
+                self.clients.writers[client].target = self.anyone();
+                self.send_again(&command, 20_000);
+            }
+            return;
+        }
         if !self.replicas[node].is_up(self.now) {
             return;
         }
@@ -129,6 +142,7 @@ impl World {
         if !mine {
             return;
         }
+        self.note_more(node, || format!("answers {outcome:?}"));
         match outcome {
             Outcome::Done { command, slot, .. } => {
                 self.invariants.on_acknowledged(*command, *slot);
@@ -139,7 +153,7 @@ impl World {
                 self.clients.note_session(command, *id);
                 self.on_acknowledged(node, command);
             }
-            Outcome::Gap { command } => self.send_again(command, 1_000),
+            Outcome::Gap { command } => self.send_again(command, 20_000),
             Outcome::Node { .. } | Outcome::Nothing => {}
         }
     }
@@ -229,7 +243,9 @@ impl World {
         self.schedule(at, Event::Reader { reader, number });
         let target = if self.replicas[target].is_up(self.now) { target } else { self.anyone() };
         self.clients.readers[reader].target = target;
-        if self.replicas[target].is_up(self.now) {
+        if self.replicas[target].process.is_none() {
+            self.wake_reader(reader, 20_000);
+        } else if self.replicas[target].is_up(self.now) {
             let token = ReadToken(self.reads.len() as u64);
             let floor = self.invariants.reads.on_begun();
             self.reads.push(Asked { reader, number, floor });
