@@ -62,7 +62,7 @@ impl Knobs {
         let (think_us, payload_max) = if large {
             (50_000, 120 * 1024)
         } else {
-            (random.pick(&[5_000, 20_000, 50_000]), 60)
+            (random.pick(&[10_000, 30_000, 100_000]), 60)
         };
         Self {
             voters,

@@ -112,9 +112,7 @@ impl Network {
     /// Takes every fault away.
     pub fn mend(&mut self) {
         self.heal();
-        for link in &mut self.links {
-            link.clogged_until = 0;
-        }
+        self.links.fill(Link::default());
         (self.loss, self.duplication, self.reorders) = (0, 0, false);
         (self.delay_us, self.muted) = (DELAY_US, None);
     }

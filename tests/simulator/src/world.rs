@@ -411,6 +411,21 @@ impl World {
         statuses.iter().all(agree).then_some((node, leader.promised))
     }
 
+    /// Whether a node leads the last epoch, and a quorum is content with it.
+    #[must_use]
+    pub fn is_led(&self) -> bool {
+        let last = self.invariants.epochs.last();
+        let voters = last.voters.iter().filter_map(|id| self.replica_of(*id));
+        let statuses: Vec<Status> = voters.filter_map(|node| self.status(node)).collect();
+        let leads = |status: &&Status| {
+            status.role == RoleName::Leader && status.configuration.epoch == last.epoch
+        };
+        statuses.iter().filter(leads).any(|leader| {
+            let follows = |status: &&Status| status.happy && status.promised == leader.promised;
+            statuses.iter().filter(follows).count() > last.voters.len() / 2
+        })
+    }
+
     /// Every running replica has applied the same prefix, and no client waits.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
