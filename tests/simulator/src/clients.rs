@@ -122,7 +122,10 @@ impl Clients {
     /// A client hears that a command took effect. Answers since when it had waited, if it did.
     pub fn acknowledge(&mut self, command: &Command) -> Option<Micros> {
         let state = &mut self.writers[usize::from(command.client)];
-        let place = state.pending.iter().position(|p| p.command.cid == command.cid)?;
+        let place = state
+            .pending
+            .iter()
+            .position(|p| p.command.cid == command.cid)?;
         let pending = state.pending.remove(place)?;
         state.done += 1;
         Some(pending.since)
@@ -160,7 +163,11 @@ impl Client {
     /// Whether one more command may be under way.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        let most = if matches!(self.session, Some((Some(_), _))) { PIPELINE } else { 1 };
+        let most = if matches!(self.session, Some((Some(_), _))) {
+            PIPELINE
+        } else {
+            1
+        };
         self.pending.len() < most
     }
 
@@ -175,9 +182,20 @@ impl Client {
             }
             None => (EntryKind::Batch, None),
         };
-        let command = Command { client, cid, session };
+        let command = Command {
+            client,
+            cid,
+            session,
+        };
         let payload = command.encode(length);
-        Pending { command, kind, payload, since: now, again_at: now, sent: 0 }
+        Pending {
+            command,
+            kind,
+            payload,
+            since: now,
+            again_at: now,
+            sent: 0,
+        }
     }
 }
 
@@ -193,8 +211,14 @@ mod tests {
         let mut clients = Clients::new(&mut random, (1, 1_000), 0, 100);
         assert!(clients.refill(&mut random, 0, 0));
         let first = clients.writers[0].pending[0].clone();
-        assert_eq!((first.kind, first.command.session), (EntryKind::RegisterSession, None));
-        assert!(!clients.refill(&mut random, 0, 0), "one at a time before that");
+        assert_eq!(
+            (first.kind, first.command.session),
+            (EntryKind::RegisterSession, None)
+        );
+        assert!(
+            !clients.refill(&mut random, 0, 0),
+            "one at a time before that"
+        );
         clients.note_session(&first.command, Slot(1030));
         assert_eq!(clients.acknowledge(&first.command), Some(0));
         assert_eq!(clients.acknowledge(&first.command), None, "once");

@@ -55,7 +55,11 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         for session in [None, Some((Slot(1030), 7))] {
-            let command = Command { client: 3, cid: 70_000, session };
+            let command = Command {
+                client: 3,
+                cid: 70_000,
+                session,
+            };
             assert_eq!(Command::decode(&command.encode(40)), Some(command));
             assert_eq!(Command::decode(&command.encode(0)), Some(command));
         }

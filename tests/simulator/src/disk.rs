@@ -145,16 +145,29 @@ mod tests {
 
     fn promise(round: u64) -> Vec<PersistOp> {
         let (epoch, round) = (Epoch::FIRST, Round(round));
-        vec![PersistOp::Promise(Ballot { epoch, round, node: NodeId(1) })]
+        vec![PersistOp::Promise(Ballot {
+            epoch,
+            round,
+            node: NodeId(1),
+        })]
     }
 
     #[test]
     fn what_arrives_during_a_commit_joins_the_next_one() {
         let (mut random, first) = (Random::new(1), Configuration::first([NodeId(1)].into()));
         let mut disk = Disk::new(DiskId(1), first);
-        assert!(disk.submit(&mut random, PersistSeq(1), promise(1)).is_some());
-        assert!(disk.submit(&mut random, PersistSeq(2), promise(2)).is_none());
-        assert!(disk.submit(&mut random, PersistSeq(3), promise(3)).is_none());
+        assert!(
+            disk.submit(&mut random, PersistSeq(1), promise(1))
+                .is_some()
+        );
+        assert!(
+            disk.submit(&mut random, PersistSeq(2), promise(2))
+                .is_none()
+        );
+        assert!(
+            disk.submit(&mut random, PersistSeq(3), promise(3))
+                .is_none()
+        );
         let done = disk.complete(&mut random, |_, _| {});
         assert!(matches!(done, Completion::Done(PersistSeq(1), Some(_))));
         assert_eq!(disk.image.promised.round, Round(1));

@@ -193,7 +193,8 @@ impl Invariants {
     pub fn on_op(&mut self, who: Who, image: &Image, op: &PersistOp, stored: Slot) -> Verdict {
         self.promises.on_op(who, image, op)?;
         self.persist.on_op(who, image, op)?;
-        self.marks.on_op(who, image, op, stored, &self.history.agreement)?;
+        self.marks
+            .on_op(who, image, op, stored, &self.history.agreement)?;
         match op {
             PersistOp::Activate { configuration, .. } => {
                 self.epochs.on_configuration(configuration)
@@ -207,9 +208,12 @@ impl Invariants {
         let mut below: Option<&Entry> = None;
         for row in rows {
             self.epochs.on_row(who, row)?;
-            let follows = below.is_some_and(|b| b.ballot == row.ballot && b.slot.next() == row.slot);
+            let follows =
+                below.is_some_and(|b| b.ballot == row.ballot && b.slot.next() == row.slot);
             if !follows {
-                self.history.in_order.on_row(who, image, row, &self.history.agreement)?;
+                self.history
+                    .in_order
+                    .on_row(who, image, row, &self.history.agreement)?;
             }
             below = Some(row);
             self.on_vote(who, row)?;
@@ -272,7 +276,10 @@ impl Invariants {
         }
         self.proposers.on_send(who, life, message)?;
         self.bounds.on_send(who, message, commit)?;
-        let facts = Facts { history: &self.history, commit };
+        let facts = Facts {
+            history: &self.history,
+            commit,
+        };
         self.persist.on_send(who, message, image, &facts)?;
         Ok(again)
     }
@@ -285,7 +292,8 @@ impl Invariants {
     /// A node's commit index is at a slot.
     pub fn on_decided(&mut self, who: Who, slot: Slot, chain: Chain) -> Verdict {
         self.history.agreement.on_decided(slot, chain)?;
-        self.durable.on_decided(who, slot, chain, &self.history.agreement)
+        self.durable
+            .on_decided(who, slot, chain, &self.history.agreement)
     }
 
     /// A node has applied an entry, with this outcome; its state is `state` now.
@@ -309,7 +317,8 @@ impl Invariants {
     pub fn on_state(&mut self, who: Who, state: &State) -> Verdict {
         let prefix = (state.slot, state.chain);
         self.epochs.on_configuration(&state.configuration)?;
-        self.prefixes.on_state(who, prefix, state.digest, &self.history.agreement)
+        self.prefixes
+            .on_state(who, prefix, state.digest, &self.history.agreement)
     }
 
     /// A node has made a step.

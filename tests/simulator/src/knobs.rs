@@ -95,7 +95,11 @@ impl Knobs {
         let leave_out = random.pick(&[100, 400, 700]);
         let weigh = |fault: &Fault| {
             let weight = random.between(1, 4) * fault.weight();
-            if random.per_mille(leave_out) { 0 } else { weight }
+            if random.per_mille(leave_out) {
+                0
+            } else {
+                weight
+            }
         };
         let mut weights: Vec<u64> = FAULTS.iter().map(weigh).collect();
         // Partitions that never heal leave nothing to see.

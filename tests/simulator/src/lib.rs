@@ -81,7 +81,11 @@ pub fn run_seed(seed: u64, options: &Options) -> Result<Report, Box<Violation>> 
         Err(said) => invariants::i20_no_halt::on_panic(said),
     };
     let at_us = violation::at_us();
-    Err(Box::new(Violation { seed, at_us, broken }))
+    Err(Box::new(Violation {
+        seed,
+        at_us,
+        broken,
+    }))
 }
 
 fn run(seed: u64, options: &Options) -> Result<Report, Broken> {
@@ -99,7 +103,10 @@ fn run(seed: u64, options: &Options) -> Result<Report, Broken> {
     world.counters.seeds = 1;
     world.counters.simulated_us = world.now;
     world.counters.acknowledged = world.clients.done();
-    Ok(Report { counters: world.counters, trace: world.trace })
+    Ok(Report {
+        counters: world.counters,
+        trace: world.trace,
+    })
 }
 
 fn live(world: &mut World) -> Verdict {

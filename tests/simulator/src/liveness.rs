@@ -72,7 +72,11 @@ fn choose(world: &mut World) -> BTreeSet<NodeId> {
     let in_force: Vec<BTreeSet<NodeId>> = world.in_force().cloned().collect();
     for voters in in_force {
         let mut whole: Vec<NodeId> = voters.iter().copied().collect();
-        whole.retain(|id| world.replica_of(*id).is_some_and(|n| world.replicas[n].is_whole()));
+        whole.retain(|id| {
+            world
+                .replica_of(*id)
+                .is_some_and(|n| world.replicas[n].is_whole())
+        });
         world.random.shuffle(&mut whole);
         let missing = (voters.len() / 2 + 1).saturating_sub(healed.intersection(&voters).count());
         whole.retain(|id| !healed.contains(id));
@@ -84,7 +88,11 @@ fn choose(world: &mut World) -> BTreeSet<NodeId> {
         .filter_map(Replica::id)
         .collect();
     let chance = world.random.pick(&[0, 500, 1_000]);
-    healed.extend(others.into_iter().filter(|_| world.random.per_mille(chance)));
+    healed.extend(
+        others
+            .into_iter()
+            .filter(|_| world.random.per_mille(chance)),
+    );
     healed
 }
 
@@ -99,11 +107,20 @@ fn restart(world: &mut World) {
 
 /// L1: somebody leads, and a quorum follows.
 fn lead(world: &mut World, fresh: bool) -> Verdict {
-    let within = if fresh { FRESH_LEADER_US_MAX } else { LEADER_US_MAX };
+    let within = if fresh {
+        FRESH_LEADER_US_MAX
+    } else {
+        LEADER_US_MAX
+    };
     let healed = world.now;
     let settled = world.run_until(within, 10_000, World::is_led);
     if !world.is_broken() {
-        hold!("L1", settled, "no leader within {} ms of healing", within / 1_000);
+        hold!(
+            "L1",
+            settled,
+            "no leader within {} ms of healing",
+            within / 1_000
+        );
     }
     world.counters.leader_us_max = world.now - healed;
     Ok(())
@@ -121,16 +138,23 @@ fn progress(world: &mut World) -> Verdict {
             let read = world.clients.reads_done() > reads + 1 || world.clients.readers.is_empty();
             wrote && read
         };
-        let all = |world: &World| {
-            fresh(world) && settled(world) && behind(world, reference).is_empty()
-        };
+        let all =
+            |world: &World| fresh(world) && settled(world) && behind(world, reference).is_empty();
         let done = world.run_until(PROGRESS_US_MAX, 20_000, all);
         if world.is_broken() {
             return Ok(());
         }
         let s = PROGRESS_US_MAX / 1_000_000;
-        hold!("L6", done || fresh(world), "writes or reads do not succeed within {s} s");
-        hold!("L4", done || settled(world), "an epoch has not settled within {s} s");
+        hold!(
+            "L6",
+            done || fresh(world),
+            "writes or reads do not succeed within {s} s"
+        );
+        hold!(
+            "L4",
+            done || settled(world),
+            "an epoch has not settled within {s} s"
+        );
         let behind = behind(world, reference);
         hold!("L5", done, "{behind:?} are behind {reference} after {s} s");
     }
@@ -141,9 +165,8 @@ fn progress(world: &mut World) -> Verdict {
 fn settled(world: &World) -> bool {
     let epochs = &world.invariants.epochs;
     let last = epochs.last();
-    let there = |replica: &&Replica| {
-        replica.frozen || replica.disk.image.configuration.epoch == last.epoch
-    };
+    let there =
+        |replica: &&Replica| replica.frozen || replica.disk.image.configuration.epoch == last.epoch;
     epochs.ready() == last.epoch && world.replicas.iter().all(|replica| there(&replica))
 }
 
@@ -151,7 +174,9 @@ fn settled(world: &World) -> bool {
 fn behind(world: &World, reference: Slot) -> Vec<(NodeId, Slot)> {
     let healed = world.replicas.iter().filter(|replica| !replica.frozen);
     let behind = healed.filter(|replica| replica.state.slot < reference);
-    behind.filter_map(|replica| Some((replica.id()?, replica.state.slot))).collect()
+    behind
+        .filter_map(|replica| Some((replica.id()?, replica.state.slot)))
+        .collect()
 }
 
 /// L2, L3: when clients stop, everybody who waits is answered, and all healed nodes are alike.
@@ -198,7 +223,10 @@ fn check_holders(world: &World, decided: Slot) -> Verdict {
         .filter_map(|id| world.replica_of(*id))
         .map(|node| &world.replicas[node])
         .collect();
-    let lost = disks.iter().filter(|replica| replica.fate == Fate::Lost).count();
+    let lost = disks
+        .iter()
+        .filter(|replica| replica.fate == Fate::Lost)
+        .count();
     let sound = disks.iter().filter(|replica| replica.fate == Fate::Sound);
     let stored: Vec<_> = sound.collect();
     for slot in (Slot::FIRST.0..=decided.0).map(Slot) {

@@ -73,7 +73,11 @@ impl Network {
         now: Micros,
     ) -> [Option<Micros>; 2] {
         let mut arrivals = [None; 2];
-        let copies = if random.per_mille(self.duplication) { 2 } else { 1 };
+        let copies = if random.per_mille(self.duplication) {
+            2
+        } else {
+            1
+        };
         for arrival in arrivals.iter_mut().take(copies) {
             let way = random.between(self.delay_us.0, self.delay_us.1);
             let lost = random.per_mille(self.loss);
@@ -95,7 +99,8 @@ impl Network {
     /// Whether the rows of a host are lost.
     #[must_use]
     pub fn is_muted(&self, host: usize, now: Micros) -> bool {
-        self.muted.is_some_and(|(muted, until)| muted == host && now < until)
+        self.muted
+            .is_some_and(|(muted, until)| muted == host && now < until)
     }
 
     /// Whether nothing passes from one host to another.
@@ -171,7 +176,10 @@ mod tests {
         let [first, _] = network.arrivals(&mut random, (0, 1), 6_000);
         assert!(first.is_some_and(|at| at >= 90_000));
         let [back, _] = network.arrivals(&mut random, (1, 0), 6_000);
-        assert!(back.is_some_and(|at| at <= 11_000), "the other direction is free");
+        assert!(
+            back.is_some_and(|at| at <= 11_000),
+            "the other direction is free"
+        );
     }
 
     #[test]

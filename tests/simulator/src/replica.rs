@@ -149,13 +149,20 @@ impl Replica {
     #[must_use]
     pub fn who(&self, index: usize) -> Who {
         let id = self.id().expect("a replica that acts is registered");
-        Who { index, id, disk: self.disk.id }
+        Who {
+            index,
+            id,
+            disk: self.disk.id,
+        }
     }
 
     /// Its marks.
     #[must_use]
     pub fn levels(&self) -> Levels {
-        let decided = self.process.as_ref().map(|process| process.core.commit_index().0);
+        let decided = self
+            .process
+            .as_ref()
+            .map(|process| process.core.commit_index().0);
         Levels {
             compacted: self.disk.image.compacted_to,
             stored: self.stored.slot,

@@ -208,9 +208,21 @@ impl fmt::Display for Counters {
         writeln!(f, "{:>12}  slots decided", self.decided)?;
         writeln!(f, "{:>12}  commands acknowledged", self.acknowledged)?;
         let ms = |us: Micros| us / 1_000;
-        writeln!(f, "{:>12}  ms: the longest wait of a client", ms(self.wait_us_max))?;
-        writeln!(f, "{:>12}  ms: the longest way to a leader", ms(self.leader_us_max))?;
-        write!(f, "{:>12}  ms: the longest way from there to quiet", ms(self.quiet_us_max))
+        writeln!(
+            f,
+            "{:>12}  ms: the longest wait of a client",
+            ms(self.wait_us_max)
+        )?;
+        writeln!(
+            f,
+            "{:>12}  ms: the longest way to a leader",
+            ms(self.leader_us_max)
+        )?;
+        write!(
+            f,
+            "{:>12}  ms: the longest way from there to quiet",
+            ms(self.quiet_us_max)
+        )
     }
 }
 
@@ -220,7 +232,10 @@ mod tests {
 
     #[test]
     fn a_mark_is_missed_when_enough_seeds_did_not_reach_it() {
-        let mut counters = Counters { seeds: 99, ..Counters::default() };
+        let mut counters = Counters {
+            seeds: 99,
+            ..Counters::default()
+        };
         assert!(counters.missed().is_empty(), "too few to say");
         counters.seeds = 100;
         counters.hit(Mark::Elections);
@@ -229,6 +244,10 @@ mod tests {
         let mut both = counters.clone();
         both.add(&counters);
         assert_eq!((both.of(Mark::Elections), both.seeds), (2, 200));
-        assert!(MARKS.iter().all(|mark| counters.to_string().contains(mark.name())));
+        assert!(
+            MARKS
+                .iter()
+                .all(|mark| counters.to_string().contains(mark.name()))
+        );
     }
 }

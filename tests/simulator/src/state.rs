@@ -98,7 +98,10 @@ impl State {
     ///
     /// If it is not the next one: replicas hand entries over in order.
     pub fn apply(&mut self, entry: &Entry) -> Outcome {
-        assert!(entry.slot == self.slot.next(), "applied in order, once, without a gap");
+        assert!(
+            entry.slot == self.slot.next(),
+            "applied in order, once, without a gap"
+        );
         self.slot = entry.slot;
         self.chain = entry.chain;
         self.timestamp = entry.timestamp;
@@ -136,7 +139,11 @@ impl State {
 
     fn run(&mut self, command: Command) -> Outcome {
         if let Some(slot) = self.effect(command.client, command.cid) {
-            return Outcome::Done { command, slot, repeated: true };
+            return Outcome::Done {
+                command,
+                slot,
+                repeated: true,
+            };
         }
         if let Some((id, number)) = command.session {
             let session = self.sessions.iter_mut().find(|session| session.id == id);
@@ -148,7 +155,11 @@ impl State {
             }
         }
         self.set_effect(command);
-        Outcome::Done { command, slot: self.slot, repeated: false }
+        Outcome::Done {
+            command,
+            slot: self.slot,
+            repeated: false,
+        }
     }
 
     fn set_effect(&mut self, command: Command) {
@@ -181,7 +192,11 @@ impl State {
             return Outcome::Nothing;
         };
         let id = entry.slot;
-        self.sessions.push(Session { id, client: command.client, last: 0 });
+        self.sessions.push(Session {
+            id,
+            client: command.client,
+            last: 0,
+        });
         Outcome::Session { command, id }
     }
 
@@ -219,7 +234,11 @@ mod tests {
     }
 
     fn batch(state: &mut State, cid: u32, session: Option<(Slot, u32)>) -> Outcome {
-        let command = Command { client: 1, cid, session };
+        let command = Command {
+            client: 1,
+            cid,
+            session,
+        };
         apply(state, EntryKind::Batch, command.encode(0))
     }
 
@@ -229,15 +248,30 @@ mod tests {
         batch(&mut state, 0, None);
         let digest = state.digest;
         let again = batch(&mut state, 0, None);
-        assert!(matches!(again, Outcome::Done { slot: Slot::FIRST, repeated: true, .. }));
+        assert!(matches!(
+            again,
+            Outcome::Done {
+                slot: Slot::FIRST,
+                repeated: true,
+                ..
+            }
+        ));
         assert_ne!(state.digest, digest, "the slot is part of the digest");
     }
 
     #[test]
     fn a_session_takes_its_commands_in_order() {
         let mut state = state();
-        let registration = Command { client: 1, cid: 0, session: None };
-        let id = match apply(&mut state, EntryKind::RegisterSession, registration.encode(0)) {
+        let registration = Command {
+            client: 1,
+            cid: 0,
+            session: None,
+        };
+        let id = match apply(
+            &mut state,
+            EntryKind::RegisterSession,
+            registration.encode(0),
+        ) {
             Outcome::Session { id, .. } => id,
             other => panic!("{other:?}"),
         };
@@ -245,7 +279,16 @@ mod tests {
         assert!(matches!(early, Outcome::Gap { .. }), "its first is missing");
         for (cid, number) in [(1, 1), (2, 2)] {
             let done = batch(&mut state, cid, Some((id, number)));
-            assert!(matches!(done, Outcome::Done { repeated: false, .. }), "{number}");
+            assert!(
+                matches!(
+                    done,
+                    Outcome::Done {
+                        repeated: false,
+                        ..
+                    }
+                ),
+                "{number}"
+            );
         }
     }
 
@@ -254,7 +297,13 @@ mod tests {
         let mut state = state();
         let payload = Bytes::copy_from_slice(&77_u64.to_le_bytes());
         let first = apply(&mut state, EntryKind::RegisterNode, payload.clone());
-        assert_eq!(first, Outcome::Node { disk: DiskId(77), id: NodeId(Slot::FIRST.0) });
+        assert_eq!(
+            first,
+            Outcome::Node {
+                disk: DiskId(77),
+                id: NodeId(Slot::FIRST.0)
+            }
+        );
         assert_eq!(apply(&mut state, EntryKind::RegisterNode, payload), first);
     }
 }

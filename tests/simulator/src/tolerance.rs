@@ -23,7 +23,9 @@ impl World {
         let (ready, last) = (epochs.ready().0, epochs.last().epoch);
         let begun = (ready..=last.0).filter_map(move |e| epochs.configuration(paxos::Epoch(e)));
         let proposed = self.pending.iter().filter(move |(epoch, _)| *epoch > last);
-        begun.map(|configuration| &configuration.voters).chain(proposed.map(|(_, v)| v))
+        begun
+            .map(|configuration| &configuration.voters)
+            .chain(proposed.map(|(_, v)| v))
     }
 
     /// How many of these nodes cannot vote, now or after a start.
@@ -70,7 +72,10 @@ impl World {
             })
         };
         let witnessed = |voters: &BTreeSet<NodeId>| {
-            let blind = voters.iter().filter(|other| **other != id && !has_seen(other)).count();
+            let blind = voters
+                .iter()
+                .filter(|other| **other != id && !has_seen(other))
+                .count();
             // With itself, a majority needs this many others.
             !voters.contains(&id) || blind < voters.len() / 2
         };

@@ -114,16 +114,27 @@ mod tests {
 
     #[test]
     fn a_panic_is_caught_with_its_words_and_its_place() {
-        let caught = catch(|| assert!(1 > 2, "one is less"));
+        let caught = catch(|| assert_eq!(1, 2, "one is less"));
         let text = caught.expect_err("it panics");
-        assert!(text.contains("one is less") && text.contains("violation.rs"), "{text}");
+        assert!(
+            text.contains("one is less") && text.contains("violation.rs"),
+            "{text}"
+        );
         assert_eq!(catch(|| 5), Ok(5));
     }
 
     #[test]
     fn a_violation_is_one_line() {
         let broken = Broken::new("I7", "two\nlines".to_owned());
-        let line = Violation { seed: 42, at_us: 9, broken }.to_string();
-        assert_eq!(line, "VIOLATION seed=42 invariant=I7 at_us=9 what=two lines");
+        let line = Violation {
+            seed: 42,
+            at_us: 9,
+            broken,
+        }
+        .to_string();
+        assert_eq!(
+            line,
+            "VIOLATION seed=42 invariant=I7 at_us=9 what=two lines"
+        );
     }
 }

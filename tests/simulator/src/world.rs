@@ -10,14 +10,12 @@ mod operator;
 mod queue;
 mod snapshots;
 mod traffic;
+mod view;
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use paxos::{
-    Ballot, Chain, Configuration, Input, Message, NodeId, Output, PersistOp, RoleName, Slot,
-    Status,
-};
+use paxos::{Configuration, Input, Message, NodeId, Output, PersistOp, Slot};
 
 use crate::clients::Clients;
 use crate::command::Command;
@@ -40,25 +38,63 @@ pub(crate) enum Packet {
     /// The driver asks for a chunk of a snapshot: of the one at this slot, if it has begun one.
     SnapshotAsk { slot: Option<Slot>, chunk: u32 },
     /// A chunk; the whole snapshot goes along, for the last one.
-    SnapshotChunk { chunk: u32, of: u32, snapshot: Rc<State> },
+    SnapshotChunk {
+        chunk: u32,
+        of: u32,
+        snapshot: Rc<State>,
+    },
 }
 
 /// What happens at a moment. What is meant for a process names its `life`.
 #[derive(Debug)]
 pub(crate) enum Event {
-    Tick { node: usize, life: u32 },
-    Deliver { from: NodeId, to: usize, packet: Packet },
-    DiskDone { node: usize, life: u32 },
-    Applied { node: usize, life: u32 },
-    Upkeep { node: usize, life: u32 },
-    Restart { node: usize, life: u32 },
-    Installed { node: usize, life: u32 },
-    Client { client: usize, alarm: u64 },
-    Request { node: usize, request: usize },
-    Reader { reader: usize, number: u64 },
+    Tick {
+        node: usize,
+        life: u32,
+    },
+    Deliver {
+        from: NodeId,
+        to: usize,
+        packet: Packet,
+    },
+    DiskDone {
+        node: usize,
+        life: u32,
+    },
+    Applied {
+        node: usize,
+        life: u32,
+    },
+    Upkeep {
+        node: usize,
+        life: u32,
+    },
+    Restart {
+        node: usize,
+        life: u32,
+    },
+    Installed {
+        node: usize,
+        life: u32,
+    },
+    Client {
+        client: usize,
+        alarm: u64,
+    },
+    Request {
+        node: usize,
+        request: usize,
+    },
+    Reader {
+        reader: usize,
+        number: u64,
+    },
     Operator,
     /// A host is cut off from all others, or joined with all.
-    Isolate { host: usize, isolated: bool },
+    Isolate {
+        host: usize,
+        isolated: bool,
+    },
 }
 
 /// What somebody asked a replica for; its place in the list is the token.
@@ -66,7 +102,10 @@ pub(crate) enum Event {
 pub(crate) enum Request {
     Command(Command),
     Node(DiskId),
-    Voters { expected_epoch: paxos::Epoch, voters: BTreeSet<NodeId> },
+    Voters {
+        expected_epoch: paxos::Epoch,
+        voters: BTreeSet<NodeId>,
+    },
 }
 
 /// A read; its place in the list is the token.
@@ -277,7 +316,11 @@ impl World {
         match packet {
             Packet::Core(message) => self.step(to, Input::Message { from, message }),
             Packet::SnapshotAsk { slot, chunk } => self.serve_snapshot(to, from, slot, chunk),
-            Packet::SnapshotChunk { chunk, of, snapshot } => {
+            Packet::SnapshotChunk {
+                chunk,
+                of,
+                snapshot,
+            } => {
                 self.take_snapshot(to, from, (chunk, of), &snapshot);
             }
         }
@@ -300,7 +343,9 @@ impl World {
             }
             Completion::Failed => {
                 self.counters.hit(Mark::SyncErrors);
-                self.note(node, || "the disk reports an error: the process ends".to_owned());
+                self.note(node, || {
+                    "the disk reports an error: the process ends".to_owned()
+                });
                 let pause = self.random.between(5_000, 500_000);
                 self.crash(node, Some(pause));
             }
@@ -325,7 +370,9 @@ impl World {
         let requests = replica.disk.queued();
         let replica = &self.replicas[node];
         let (who, levels) = (replica.who(node), replica.levels());
-        let Some(process) = &replica.process else { return };
+        let Some(process) = &replica.process else {
+            return;
+        };
         let mut verdict = self.invariants.on_step(who, levels, requests);
         if decided > before {
             verdict = verdict.and_then(|()| self.invariants.on_decided(who, decided, chain));
@@ -372,85 +419,6 @@ impl World {
             println!("{:>9} -- ------ {}", self.now, what());
         }
     }
-
-    /// The replica with an id, by its place.
-    #[must_use]
-    pub fn replica_of(&self, id: NodeId) -> Option<usize> {
-        self.replicas.iter().position(|replica| replica.id() == Some(id))
-    }
-
-    /// What a running replica knows of itself.
-    #[must_use]
-    pub fn status(&self, node: usize) -> Option<Status> {
-        let process = self.replicas[node].process.as_ref()?;
-        Some(process.core.status())
-    }
-
-    /// The running replicas that lead, as they believe.
-    pub fn leaders(&self) -> impl Iterator<Item = usize> {
-        let leads = |node: &usize| self.status(*node).is_some_and(|s| s.role == RoleName::Leader);
-        (0..self.replicas.len()).filter(leads)
-    }
-
-    /// The node that leads and whom every other running voter follows, all of them content.
-    #[must_use]
-    pub fn settled_leader(&self) -> Option<(usize, Ballot)> {
-        let statuses: Vec<Status> =
-            (0..self.replicas.len()).filter_map(|node| self.status(node)).collect();
-        let epoch = statuses.iter().map(|status| status.configuration.epoch).max()?;
-        let leads = |status: &&Status| {
-            status.role == RoleName::Leader && status.configuration.epoch == epoch
-        };
-        let leader = statuses.iter().find(leads)?;
-        let configuration = self.invariants.epochs.configuration(epoch)?;
-        let agree = |status: &Status| {
-            !configuration.voters.contains(&status.node)
-                || (status.happy && status.promised == leader.promised)
-        };
-        let node = self.replica_of(leader.node)?;
-        statuses.iter().all(agree).then_some((node, leader.promised))
-    }
-
-    /// Whether a node leads the last epoch, and a quorum is content with it.
-    #[must_use]
-    pub fn is_led(&self) -> bool {
-        let last = self.invariants.epochs.last();
-        let voters = last.voters.iter().filter_map(|id| self.replica_of(*id));
-        let statuses: Vec<Status> = voters.filter_map(|node| self.status(node)).collect();
-        let leads = |status: &&Status| {
-            status.role == RoleName::Leader && status.configuration.epoch == last.epoch
-        };
-        statuses.iter().filter(leads).any(|leader| {
-            let follows = |status: &&Status| status.happy && status.promised == leader.promised;
-            statuses.iter().filter(follows).count() > last.voters.len() / 2
-        })
-    }
-
-    /// Every running replica has applied the same prefix, and no client waits.
-    #[must_use]
-    pub fn is_quiet(&self) -> bool {
-        if !self.clients.idle() {
-            return false;
-        }
-        let prefixes: BTreeSet<_> =
-            self.replicas.iter().filter(|replica| !replica.frozen).map(prefix).collect();
-        prefixes.len() == 1 && prefixes.first().is_some_and(Option::is_some)
-    }
-
-    /// The highest slot that any node has decided.
-    #[must_use]
-    pub fn highest_decided(&self) -> Slot {
-        self.invariants.history.agreement.highest()
-    }
-}
-
-/// What a replica has applied, if that is all that it knows to be decided.
-fn prefix(replica: &Replica) -> Option<(Slot, Chain, paxos::Epoch)> {
-    let process = replica.process.as_ref()?;
-    let (decided, chain) = process.core.commit_index();
-    let epoch = replica.disk.image.configuration.epoch;
-    let applied = replica.state.slot == decided;
-    applied.then_some((decided, chain, epoch))
 }
 
 /// A disk is about to make a change durable.

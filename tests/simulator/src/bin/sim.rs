@@ -81,11 +81,17 @@ fn main() -> ExitCode {
 }
 
 fn replay(seed: u64, arguments: &Arguments) -> ExitCode {
-    let options = Options { voters: arguments.nodes, verbose: arguments.verbose };
+    let options = Options {
+        voters: arguments.nodes,
+        verbose: arguments.verbose,
+    };
     match run_seed(seed, &options) {
         Ok(report) => {
             println!("{}", report.counters);
-            println!("seed {seed} holds every invariant; trace {:016x}", report.trace);
+            println!(
+                "seed {seed} holds every invariant; trace {:016x}",
+                report.trace
+            );
             ExitCode::SUCCESS
         }
         Err(violation) => {
@@ -105,11 +111,20 @@ fn run(arguments: &Arguments) -> ExitCode {
     let run = Run {
         next: AtomicU64::new(arguments.start),
         end: arguments.start.saturating_add(seeds),
-        until: arguments.minutes.map(|minutes| began + Duration::from_secs(60 * minutes)),
+        until: arguments
+            .minutes
+            .map(|minutes| began + Duration::from_secs(60 * minutes)),
         stop: AtomicBool::new(false),
-        options: Options { voters: arguments.nodes, verbose: 0 },
+        options: Options {
+            voters: arguments.nodes,
+            verbose: 0,
+        },
         stop_at_first: arguments.stop_at_first,
-        seen: Mutex::new(Seen { counters: Counters::default(), violations: 0, told: began }),
+        seen: Mutex::new(Seen {
+            counters: Counters::default(),
+            violations: 0,
+            told: began,
+        }),
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = arguments.threads.unwrap_or(cores).max(1);
@@ -132,7 +147,9 @@ fn work(run: &Run) {
             return;
         }
         let result = run_seed(seed, &run.options);
-        let Ok(mut seen) = run.seen.lock() else { return };
+        let Ok(mut seen) = run.seen.lock() else {
+            return;
+        };
         match result {
             Ok(report) => seen.counters.add(&report.counters),
             Err(violation) => {
@@ -147,7 +164,10 @@ fn work(run: &Run) {
         if seen.told.elapsed() >= PROGRESS {
             seen.told = Instant::now();
             let (seeds, years) = (seen.counters.seeds, seen.counters.cluster_years());
-            println!("{seeds} seeds, {years:.3} cluster-years, {} violations", seen.violations);
+            println!(
+                "{seeds} seeds, {years:.3} cluster-years, {} violations",
+                seen.violations
+            );
         }
     }
 }

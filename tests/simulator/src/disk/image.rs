@@ -8,9 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use paxos::limits::PAGE_BYTES;
-use paxos::{
-    Ballot, Configuration, DiskSeq, Entry, NodeId, PersistOp, Restored, Slot,
-};
+use paxos::{Ballot, Configuration, DiskSeq, Entry, NodeId, PersistOp, Restored, Slot};
 
 use crate::state::State;
 
@@ -178,7 +176,11 @@ impl Image {
         let mut entries = Vec::new();
         let mut bytes = 0;
         for slot in (from.0..=upto.0).map(Slot) {
-            let Some(row) = self.rows.get(&slot).filter(|_| !self.damaged.contains(&slot)) else {
+            let Some(row) = self
+                .rows
+                .get(&slot)
+                .filter(|_| !self.damaged.contains(&slot))
+            else {
                 break;
             };
             bytes += row.weight_bytes();
@@ -208,7 +210,11 @@ mod tests {
     };
 
     fn rows(count: u64) -> Vec<Entry> {
-        let ballot = Ballot { epoch: Epoch::FIRST, round: Round(1), node: NodeId(1) };
+        let ballot = Ballot {
+            epoch: Epoch::FIRST,
+            round: Round(1),
+            node: NodeId(1),
+        };
         let mut chain = Chain::GENESIS;
         let make = |number| {
             let slot = Slot(Slot::GENESIS.0 + number);
@@ -248,7 +254,11 @@ mod tests {
         let kept: Vec<Slot> = restored.undecided.iter().map(|row| row.slot).collect();
         assert_eq!(kept, [at(5), at(6), at(8)]);
         image.write(PersistOp::Accept(rows(4)[3..].to_vec()));
-        assert_eq!(image.damaged, [at(7)].into(), "a row that is written again is whole");
+        assert_eq!(
+            image.damaged,
+            [at(7)].into(),
+            "a row that is written again is whole"
+        );
     }
 
     #[test]
@@ -259,7 +269,10 @@ mod tests {
         }
         image.damaged.insert(at(2));
         assert_eq!(image.drop_damaged(state.slot), 1);
-        assert_eq!((image.compacted_to, image.commit_index(state.slot)), (at(2), at(5)));
+        assert_eq!(
+            (image.compacted_to, image.commit_index(state.slot)),
+            (at(2), at(5))
+        );
         assert!(!image.holds(at(2)) && image.holds(at(3)));
     }
 
@@ -275,7 +288,10 @@ mod tests {
         image.announce(at(6));
         image.reconcile(&state);
         assert_eq!((image.compacted_to, image.decided), (at(6), at(6)));
-        assert_eq!(image.promised, promised, "a snapshot never lowers a promise");
+        assert_eq!(
+            image.promised, promised,
+            "a snapshot never lowers a promise"
+        );
         assert!(!image.refused);
     }
 
@@ -298,7 +314,10 @@ mod tests {
             voters: [NodeId(1)].into(),
         };
         let chain = rows(5)[4].chain;
-        image.write(PersistOp::Activate { configuration, chain });
+        image.write(PersistOp::Activate {
+            configuration,
+            chain,
+        });
         assert_eq!(image.decided, at(5));
         assert!(image.holds(at(5)) && !image.holds(at(6)));
     }

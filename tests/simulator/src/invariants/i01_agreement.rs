@@ -24,7 +24,11 @@ impl Agreement {
     /// A quorum has accepted a value.
     pub fn on_chosen(&mut self, slot: Slot, chain: Chain) -> Verdict {
         let chosen = *self.chosen.place(slot).get_or_insert(chain);
-        hold!(NAME, chosen == chain, "{slot}: {chain} is chosen beside {chosen}");
+        hold!(
+            NAME,
+            chosen == chain,
+            "{slot}: {chain} is chosen beside {chosen}"
+        );
         Ok(())
     }
 
@@ -34,7 +38,11 @@ impl Agreement {
             return Ok(());
         }
         let decided = *self.decided.place(slot).get_or_insert(chain);
-        hold!(NAME, decided == chain, "{slot}: {chain} is decided beside {decided}");
+        hold!(
+            NAME,
+            decided == chain,
+            "{slot}: {chain} is decided beside {decided}"
+        );
         self.highest = self.highest.max(slot);
         Ok(())
     }
@@ -65,13 +73,26 @@ mod tests {
 
     #[test]
     fn two_values_for_one_slot_break_it() {
-        let (left, right) = (entries(ballot(1, 1), 1, b'a'), entries(ballot(2, 2), 1, b'b'));
+        let (left, right) = (
+            entries(ballot(1, 1), 1, b'a'),
+            entries(ballot(2, 2), 1, b'b'),
+        );
         let mut agreement = Agreement::default();
         assert_eq!(agreement.on_decided(at(1), left[0].chain), Ok(()));
-        assert_eq!(agreement.on_decided(at(1), left[0].chain), Ok(()), "by another node");
-        assert_eq!(broken(agreement.on_decided(at(1), right[0].chain)), Some("I1"));
+        assert_eq!(
+            agreement.on_decided(at(1), left[0].chain),
+            Ok(()),
+            "by another node"
+        );
+        assert_eq!(
+            broken(agreement.on_decided(at(1), right[0].chain)),
+            Some("I1")
+        );
         assert_eq!(agreement.on_chosen(at(1), left[0].chain), Ok(()));
-        assert_eq!(broken(agreement.on_chosen(at(1), right[0].chain)), Some("I1"));
+        assert_eq!(
+            broken(agreement.on_chosen(at(1), right[0].chain)),
+            Some("I1")
+        );
         assert_eq!(agreement.highest(), at(1));
     }
 }

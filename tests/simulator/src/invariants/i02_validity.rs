@@ -49,9 +49,9 @@ impl Validity {
             EntryKind::Batch | EntryKind::RegisterSession => {
                 Command::decode(payload).is_some_and(|command| self.knows(&command))
             }
-            EntryKind::RegisterNode => payload.first_chunk::<8>().is_some_and(|bytes| {
-                self.disks.contains(&DiskId(u64::from_le_bytes(*bytes)))
-            }),
+            EntryKind::RegisterNode => payload
+                .first_chunk::<8>()
+                .is_some_and(|bytes| self.disks.contains(&DiskId(u64::from_le_bytes(*bytes)))),
             EntryKind::Seal => {
                 Seal::decode(payload).is_some_and(|seal| self.voters.contains(&seal.voters))
             }
@@ -78,9 +78,7 @@ mod tests {
     fn a_command_that_nobody_sent_breaks_it() {
         let mut validity = Validity::default();
         validity.on_command(&command(0));
-        let applied = |cid| {
-            entry(Chain::GENESIS, 1, ballot(1, 1), command(cid).encode(0))
-        };
+        let applied = |cid| entry(Chain::GENESIS, 1, ballot(1, 1), command(cid).encode(0));
         assert_eq!(validity.on_applied(&applied(0)), Ok(()));
         assert_eq!(broken(validity.on_applied(&applied(1))), Some("I2"));
     }
@@ -89,7 +87,11 @@ mod tests {
     fn voters_that_nobody_named_break_it() {
         let mut validity = Validity::default();
         let voters = [paxos::NodeId(1), paxos::NodeId(2)].into();
-        let seal = paxos::Seal { epoch: paxos::Epoch(2), starter: paxos::NodeId(1), voters };
+        let seal = paxos::Seal {
+            epoch: paxos::Epoch(2),
+            starter: paxos::NodeId(1),
+            voters,
+        };
         let mut sealed = entry(Chain::GENESIS, 1, ballot(1, 1), seal.encode());
         sealed.kind = paxos::EntryKind::Seal;
         assert_eq!(broken(validity.on_applied(&sealed)), Some("I2"));

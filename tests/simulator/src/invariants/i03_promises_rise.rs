@@ -21,7 +21,12 @@ impl PromisesRise {
     /// A node sends a promise.
     pub fn on_promise(&mut self, who: Who, ballot: Ballot) -> Verdict {
         let sent = self.sent.of(who);
-        hold!(NAME, ballot >= *sent, "{} promises {ballot} after {sent}", who.id);
+        hold!(
+            NAME,
+            ballot >= *sent,
+            "{} promises {ballot} after {sent}",
+            who.id
+        );
         *sent = ballot;
         Ok(())
     }
@@ -31,16 +36,27 @@ impl PromisesRise {
         match op {
             PersistOp::Promise(ballot) => {
                 let before = image.promised;
-                hold!(NAME, *ballot >= before, "{} stores {ballot} after {before}", who.id);
+                hold!(
+                    NAME,
+                    *ballot >= before,
+                    "{} stores {ballot} after {before}",
+                    who.id
+                );
             }
             PersistOp::Accept(rows) => {
                 for row in rows {
-                    let old = image.rows.get(&row.slot).map_or(Ballot::ZERO, |old| old.ballot);
+                    let old = image
+                        .rows
+                        .get(&row.slot)
+                        .map_or(Ballot::ZERO, |old| old.ballot);
                     let damaged = image.damaged.contains(&row.slot);
                     hold!(
                         NAME,
                         row.ballot >= old || damaged,
-                        "{}: {} falls from {old} to {}", who.id, row.slot, row.ballot
+                        "{}: {} falls from {old} to {}",
+                        who.id,
+                        row.slot,
+                        row.ballot
                     );
                 }
             }
@@ -60,19 +76,36 @@ mod tests {
     fn a_lower_promise_breaks_it_wherever_it_shows() {
         let mut promises = PromisesRise::default();
         assert_eq!(promises.on_promise(who(1), ballot(3, 2)), Ok(()));
-        assert_eq!(promises.on_promise(who(2), ballot(2, 3)), Ok(()), "another node");
-        assert_eq!(promises.on_promise(who(1), ballot(3, 2)), Ok(()), "the same again");
-        assert_eq!(broken(promises.on_promise(who(1), ballot(2, 3))), Some("I3"));
+        assert_eq!(
+            promises.on_promise(who(2), ballot(2, 3)),
+            Ok(()),
+            "another node"
+        );
+        assert_eq!(
+            promises.on_promise(who(1), ballot(3, 2)),
+            Ok(()),
+            "the same again"
+        );
+        assert_eq!(
+            broken(promises.on_promise(who(1), ballot(2, 3))),
+            Some("I3")
+        );
         let held = image(ballot(3, 2), &[]);
         let store = |ballot| PersistOp::Promise(ballot);
         assert_eq!(promises.on_op(who(1), &held, &store(ballot(4, 1))), Ok(()));
-        assert_eq!(broken(promises.on_op(who(1), &held, &store(Ballot::ZERO))), Some("I3"));
+        assert_eq!(
+            broken(promises.on_op(who(1), &held, &store(Ballot::ZERO))),
+            Some("I3")
+        );
     }
 
     #[test]
     fn a_row_of_a_lower_ballot_breaks_it() {
         let held = image(ballot(3, 2), &entries(ballot(3, 2), 1, b'a'));
         let op = PersistOp::Accept(entries(ballot(2, 1), 1, b'a'));
-        assert_eq!(broken(PromisesRise::default().on_op(who(1), &held, &op)), Some("I3"));
+        assert_eq!(
+            broken(PromisesRise::default().on_op(who(1), &held, &op)),
+            Some("I3")
+        );
     }
 }

@@ -26,14 +26,26 @@ impl OneValue {
         let mut slot = accept.first;
         for entry in &accept.entries {
             let fits = entry.slot == slot && entry.ballot == accept.ballot;
-            hold!(NAME, fits, "{} sends {} in the place of {slot}", who.id, entry.slot);
+            hold!(
+                NAME,
+                fits,
+                "{} sends {} in the place of {slot}",
+                who.id,
+                entry.slot
+            );
             slot = slot.next();
             let known = self.proposed.place(entry.slot);
-            match known.iter().rev().find(|(ballot, _)| *ballot == entry.ballot) {
+            match known
+                .iter()
+                .rev()
+                .find(|(ballot, _)| *ballot == entry.ballot)
+            {
                 Some((ballot, chain)) => hold!(
                     NAME,
                     *chain == entry.chain,
-                    "{} at {ballot}: {} is sent after {chain}", entry.slot, entry.chain
+                    "{} at {ballot}: {} is sent after {chain}",
+                    entry.slot,
+                    entry.chain
                 ),
                 None => {
                     again |= known.iter().any(|(_, chain)| *chain == entry.chain);
@@ -62,7 +74,13 @@ mod tests {
 
     fn accept(ballot: Ballot, entries: Vec<Entry>) -> Accept {
         let (base, first, decided) = (at(1), at(1), at(0));
-        Accept { ballot, base, first, entries, decided }
+        Accept {
+            ballot,
+            base,
+            first,
+            entries,
+            decided,
+        }
     }
 
     #[test]
@@ -75,7 +93,11 @@ mod tests {
         assert_eq!(send(&mut values, low, b'a'), Ok(false));
         assert_eq!(send(&mut values, low, b'a'), Ok(false), "sent again");
         assert_eq!(send(&mut values, high, b'a'), Ok(true), "proposed again");
-        assert_eq!(send(&mut values, ballot(3, 3), b'b'), Ok(false), "another ballot");
+        assert_eq!(
+            send(&mut values, ballot(3, 3), b'b'),
+            Ok(false),
+            "another ballot"
+        );
         assert!(send(&mut values, low, b'b').is_err_and(|broken| broken.invariant == "I4"));
     }
 }

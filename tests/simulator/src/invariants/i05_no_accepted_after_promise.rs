@@ -25,7 +25,12 @@ impl NoAcceptedAfterPromise {
     /// A node says that it has accepted.
     pub fn on_accepted(&mut self, who: Who, ballot: Ballot) -> Verdict {
         let promised = *self.promised.of(who);
-        hold!(NAME, ballot >= promised, "{} accepts at {ballot} after {promised}", who.id);
+        hold!(
+            NAME,
+            ballot >= promised,
+            "{} accepts at {ballot} after {promised}",
+            who.id
+        );
         Ok(())
     }
 }
@@ -41,7 +46,11 @@ mod tests {
         assert_eq!(order.on_accepted(who(1), ballot(1, 2)), Ok(()));
         order.on_promise(who(1), ballot(2, 3));
         assert_eq!(order.on_accepted(who(1), ballot(2, 3)), Ok(()));
-        assert_eq!(order.on_accepted(who(2), ballot(1, 2)), Ok(()), "another node");
+        assert_eq!(
+            order.on_accepted(who(2), ballot(1, 2)),
+            Ok(()),
+            "another node"
+        );
         assert_eq!(broken(order.on_accepted(who(1), ballot(1, 2))), Some("I5"));
     }
 }

@@ -35,7 +35,12 @@ impl PersistBeforeSend {
         if let PersistOp::Accept(rows) = op {
             let highest = rows.iter().map(|row| row.ballot).max().unwrap_or_default();
             let promised = image.promised;
-            hold!(NAME, highest <= promised, "{}: a row at {highest}, promise {promised}", who.id);
+            hold!(
+                NAME,
+                highest <= promised,
+                "{}: a row at {highest}, promise {promised}",
+                who.id
+            );
         }
         Ok(())
     }
@@ -52,12 +57,20 @@ impl PersistBeforeSend {
         match message {
             Message::Prepare(prepare) => {
                 let ballot = prepare.ballot;
-                hold!(NAME, promised >= ballot, "Prepare {ballot}, durable {promised}");
+                hold!(
+                    NAME,
+                    promised >= ballot,
+                    "Prepare {ballot}, durable {promised}"
+                );
                 self.asked.insert(ballot, prepare.from);
             }
             Message::Accept(accept) => {
                 let ballot = accept.ballot;
-                hold!(NAME, promised >= ballot, "Accept {ballot}, durable {promised}");
+                hold!(
+                    NAME,
+                    promised >= ballot,
+                    "Accept {ballot}, durable {promised}"
+                );
             }
             Message::Promise(promise) => {
                 let from = self.asked.get(&promise.ballot).copied();
@@ -68,7 +81,11 @@ impl PersistBeforeSend {
             }
             Message::Confirmed(confirmed) => {
                 let ballot = confirmed.ballot;
-                hold!(NAME, promised <= ballot, "Confirmed {ballot}, durable {promised}");
+                hold!(
+                    NAME,
+                    promised <= ballot,
+                    "Confirmed {ballot}, durable {promised}"
+                );
             }
             _ => {}
         }
@@ -82,16 +99,33 @@ impl PersistBeforeSend {
         image: &Image,
         facts: &Facts<'_>,
     ) -> Verdict {
-        let Accepted { ballot, upto, disk_seq } = *accepted;
+        let Accepted {
+            ballot,
+            upto,
+            disk_seq,
+        } = *accepted;
         let promised = image.promised;
-        hold!(NAME, promised >= ballot, "Accepted {ballot}, durable {promised}");
-        hold!(NAME, disk_seq <= image.disk_seq, "Accepted tells {disk_seq}, not durable");
+        hold!(
+            NAME,
+            promised >= ballot,
+            "Accepted {ballot}, durable {promised}"
+        );
+        hold!(
+            NAME,
+            disk_seq <= image.disk_seq,
+            "Accepted tells {disk_seq}, not durable"
+        );
         let Some(base) = facts.base(ballot) else {
-            hold!(NAME, false, "{} accepts at {ballot}, which nobody proposed at", who.id);
+            hold!(
+                NAME,
+                false,
+                "{} accepts at {ballot}, which nobody proposed at",
+                who.id
+            );
             return Ok(());
         };
         let before = self.verified.of(who).filter(|(other, _)| *other == ballot);
-        let verified = before.map_or(base.prev(), |(_, slot)| slot);
+        let verified = before.map_or_else(|| base.prev(), |(_, slot)| slot);
         for slot in (verified.0 + 1..=upto.0).map(Slot) {
             if slot > image.compacted_to {
                 check_row(who, ballot, slot, image, facts)?;
@@ -106,7 +140,12 @@ impl PersistBeforeSend {
 fn check_row(who: Who, ballot: Ballot, slot: Slot, image: &Image, facts: &Facts<'_>) -> Verdict {
     let row = image.rows.get(&slot).filter(|_| image.holds(slot));
     let Some(row) = row else {
-        hold!(NAME, false, "{} accepts {slot} at {ballot} before it is durable", who.id);
+        hold!(
+            NAME,
+            false,
+            "{} accepts {slot} at {ballot} before it is durable",
+            who.id
+        );
         return Ok(());
     };
     if row.ballot == ballot {
@@ -114,13 +153,16 @@ fn check_row(who: Who, ballot: Ballot, slot: Slot, image: &Image, facts: &Facts<
         hold!(
             NAME,
             sent.is_none_or(|chain| chain == row.chain),
-            "{} accepts another value for {slot} at {ballot} than was sent", who.id
+            "{} accepts another value for {slot} at {ballot} than was sent",
+            who.id
         );
     } else {
         hold!(
             NAME,
             facts.decided(slot) == Some(row.chain),
-            "{} accepts {slot} at {ballot}; durable is {}, not decided", who.id, row.ballot
+            "{} accepts {slot} at {ballot}; durable is {}, not decided",
+            who.id,
+            row.ballot
         );
     }
     Ok(())
@@ -134,17 +176,37 @@ fn check_promise(
     facts: &Facts<'_>,
 ) -> Verdict {
     let (ballot, promised) = (promise.ballot, image.promised);
-    hold!(NAME, promised >= ballot, "Promise {ballot}, durable {promised}");
+    hold!(
+        NAME,
+        promised >= ballot,
+        "Promise {ballot}, durable {promised}"
+    );
     let seq = promise.disk_seq;
-    hold!(NAME, seq <= image.disk_seq, "{} tells {seq}, not durable", who.id);
+    hold!(
+        NAME,
+        seq <= image.disk_seq,
+        "{} tells {seq}, not durable",
+        who.id
+    );
     let damaged = image.damaged.iter().find(|slot| **slot > facts.commit);
-    hold!(NAME, damaged.is_none(), "{} promises {ballot}, {damaged:?} is damaged", who.id);
+    hold!(
+        NAME,
+        damaged.is_none(),
+        "{} promises {ballot}, {damaged:?} is damaged",
+        who.id
+    );
     for entry in &promise.entries {
         let row = image.rows.get(&entry.slot);
         // A decided row, or one of this very ballot, may replace it while the page waits.
         let held = row.is_some_and(|row| row == entry || row.ballot > entry.ballot);
         let compacted = entry.slot <= image.compacted_to;
-        hold!(NAME, held || compacted, "{} reports {}, not durable", who.id, entry.slot);
+        hold!(
+            NAME,
+            held || compacted,
+            "{} reports {}, not durable",
+            who.id,
+            entry.slot
+        );
     }
     if promise.pages == 1 {
         let first = from.max(facts.commit.max(promise.decided).next());
@@ -157,12 +219,20 @@ fn check_promise(
 /// reported (trap 6).
 fn check_whole(who: Who, promise: &Promise, image: &Image, first: Slot) -> Verdict {
     let reported = |row: &Entry| {
-        let found = promise.entries.binary_search_by_key(&row.slot, |entry| entry.slot);
+        let found = promise
+            .entries
+            .binary_search_by_key(&row.slot, |entry| entry.slot);
         row.ballot >= promise.ballot || found.is_ok()
     };
     let hidden = image.rows.range(first..).find(|(_, row)| !reported(row));
     let hidden = hidden.map(|(slot, _)| *slot);
-    hold!(NAME, hidden.is_none(), "{} hides {hidden:?} from {}", who.id, promise.ballot);
+    hold!(
+        NAME,
+        hidden.is_none(),
+        "{} hides {hidden:?} from {}",
+        who.id,
+        promise.ballot
+    );
     Ok(())
 }
 
@@ -181,20 +251,36 @@ mod tests {
         let mut history = History::default();
         let (base, first, decided) = (at(1), at(1), at(0));
         let entries = rows.to_vec();
-        let accept = Accept { ballot, base, first, entries, decided };
-        history.values.on_accept(who(1), &accept).expect("one value");
+        let accept = Accept {
+            ballot,
+            base,
+            first,
+            entries,
+            decided,
+        };
+        history
+            .values
+            .on_accept(who(1), &accept)
+            .expect("one value");
         history.in_order.on_accept(&accept).expect("one base");
         history
     }
 
     fn sent(message: &Message, image: &Image, history: &History) -> Verdict {
-        let facts = Facts { history, commit: Slot::GENESIS };
+        let facts = Facts {
+            history,
+            commit: Slot::GENESIS,
+        };
         PersistBeforeSend::default().on_send(who(2), message, image, &facts)
     }
 
     fn accepted(ballot: Ballot, upto: u64) -> Message {
         let (upto, disk_seq) = (at(upto), DiskSeq(0));
-        Message::Accepted(Accepted { ballot, upto, disk_seq })
+        Message::Accepted(Accepted {
+            ballot,
+            upto,
+            disk_seq,
+        })
     }
 
     #[test]
@@ -203,12 +289,21 @@ mod tests {
         let history = history(at_ballot, &rows);
         let held = image(at_ballot, &rows[..2]);
         assert_eq!(sent(&accepted(at_ballot, 2), &held, &history), Ok(()));
-        assert_eq!(broken(sent(&accepted(at_ballot, 3), &held, &history)), Some("I6"));
+        assert_eq!(
+            broken(sent(&accepted(at_ballot, 3), &held, &history)),
+            Some("I6")
+        );
         let low = image(Ballot::ZERO, &rows);
-        assert_eq!(broken(sent(&accepted(at_ballot, 2), &low, &history)), Some("I6"));
+        assert_eq!(
+            broken(sent(&accepted(at_ballot, 2), &low, &history)),
+            Some("I6")
+        );
         let mut flipped = image(at_ballot, &rows);
         flipped.damaged.insert(at(2));
-        assert_eq!(broken(sent(&accepted(at_ballot, 3), &flipped, &history)), Some("I6"));
+        assert_eq!(
+            broken(sent(&accepted(at_ballot, 3), &flipped, &history)),
+            Some("I6")
+        );
     }
 
     #[test]
@@ -216,9 +311,15 @@ mod tests {
         let (low, high) = (ballot(1, 1), ballot(2, 3));
         let mut history = history(high, &entries(high, 1, b'a'));
         let held = image(high, &entries(low, 1, b'a'));
-        assert_eq!(broken(sent(&accepted(high, 1), &held, &history)), Some("I6"));
+        assert_eq!(
+            broken(sent(&accepted(high, 1), &held, &history)),
+            Some("I6")
+        );
         let chain = held.rows[&at(1)].chain;
-        history.agreement.on_decided(at(1), chain).expect("decided once");
+        history
+            .agreement
+            .on_decided(at(1), chain)
+            .expect("decided once");
         assert_eq!(sent(&accepted(high, 1), &held, &history), Ok(()));
     }
 
@@ -247,7 +348,7 @@ mod tests {
         let early = image(low, &rows[..2]);
         let early = sent(&promise(high, &rows[..2]), &early, &history);
         assert_eq!(broken(early), Some("I6"), "D1");
-        let mut flipped = held.clone();
+        let mut flipped = held;
         flipped.damaged.insert(at(2));
         let flipped = sent(&promise(high, &rows[..2]), &flipped, &history);
         assert_eq!(broken(flipped), Some("I6"), "PAR: it abstains");

@@ -32,11 +32,18 @@ impl ChosenIsDurable {
     /// voters have it at this ballot.
     pub fn on_vote(&mut self, who: Who, row: &Entry, quorum: usize) -> bool {
         let votes = self.votes.place(row.slot);
-        let known = votes.iter_mut().rev().find(|votes| votes.ballot == row.ballot);
+        let known = votes
+            .iter_mut()
+            .rev()
+            .find(|votes| votes.ballot == row.ballot);
         let votes = match known {
             Some(votes) if votes.chain == row.chain => votes,
             _ => {
-                votes.push(Votes { ballot: row.ballot, chain: row.chain, nodes: 0 });
+                votes.push(Votes {
+                    ballot: row.ballot,
+                    chain: row.chain,
+                    nodes: 0,
+                });
                 let last = votes.len() - 1;
                 &mut votes[last]
             }
@@ -46,17 +53,12 @@ impl ChosenIsDurable {
     }
 
     /// A node decides.
-    pub fn on_decided(
-        &self,
-        who: Who,
-        slot: Slot,
-        chain: Chain,
-        agreement: &Agreement,
-    ) -> Verdict {
+    pub fn on_decided(&self, who: Who, slot: Slot, chain: Chain, agreement: &Agreement) -> Verdict {
         hold!(
             NAME,
             slot <= Slot::GENESIS || agreement.chosen(slot) == Some(chain),
-            "{} decides {slot}, which no quorum has on disk", who.id
+            "{} decides {slot}, which no quorum has on disk",
+            who.id
         );
         Ok(())
     }
@@ -89,7 +91,10 @@ mod tests {
         assert_eq!(broken(decided), Some("I7"));
         assert!(votes.on_vote(who(2), row, 2));
         agreement.on_chosen(at(1), row.chain).expect("one value");
-        assert_eq!(votes.on_decided(who(1), at(1), row.chain, &agreement), Ok(()));
+        assert_eq!(
+            votes.on_decided(who(1), at(1), row.chain, &agreement),
+            Ok(())
+        );
     }
 
     #[test]

@@ -31,7 +31,8 @@ impl AcknowledgedStays {
                 NAME,
                 effect == Some(*slot) && *slot <= decided,
                 "client {} was told {slot} for its {}, found is {effect:?} up to {decided}",
-                command.client, command.cid
+                command.client,
+                command.cid
             );
         }
         Ok(())
@@ -48,12 +49,24 @@ mod tests {
     #[test]
     fn an_acknowledged_command_without_effect_breaks_it() {
         let (mut told, mut once) = (AcknowledgedStays::default(), Once::default());
-        let done = Outcome::Done { command: command(0), slot: at(3), repeated: false };
+        let done = Outcome::Done {
+            command: command(0),
+            slot: at(3),
+            repeated: false,
+        };
         once.on_applied(at(3), &done).expect("once");
         told.on_acknowledged(command(0), at(3));
         assert_eq!(told.at_end(&once, at(3)), Ok(()));
-        assert_eq!(broken(told.at_end(&once, at(2))), Some("I8"), "the prefix is too short");
+        assert_eq!(
+            broken(told.at_end(&once, at(2))),
+            Some("I8"),
+            "the prefix is too short"
+        );
         told.on_acknowledged(command(1), at(2));
-        assert_eq!(broken(told.at_end(&once, at(3))), Some("I8"), "it is nowhere");
+        assert_eq!(
+            broken(told.at_end(&once, at(3))),
+            Some("I8"),
+            "it is nowhere"
+        );
     }
 }

@@ -34,10 +34,16 @@ impl SamePrefix {
         hold!(
             NAME,
             decided == Some(chain),
-            "{} is at {slot} with {chain}, decided is {decided:?}", who.id
+            "{} is at {slot} with {chain}, decided is {decided:?}",
+            who.id
         );
         let known = *self.digests.place(slot).get_or_insert(digest);
-        hold!(NAME, known == digest, "{} has another state at {slot}", who.id);
+        hold!(
+            NAME,
+            known == digest,
+            "{} has another state at {slot}",
+            who.id
+        );
         Ok(())
     }
 }

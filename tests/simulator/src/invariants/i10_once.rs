@@ -22,7 +22,12 @@ pub struct Once {
 impl Once {
     /// Some node has applied a slot, with this outcome.
     pub fn on_applied(&mut self, at: Slot, outcome: &Outcome) -> Verdict {
-        let Outcome::Done { command, slot, repeated } = outcome else {
+        let Outcome::Done {
+            command,
+            slot,
+            repeated,
+        } = outcome
+        else {
             return Ok(());
         };
         let (client, cid) = (command.client, command.cid);
@@ -65,10 +70,22 @@ mod tests {
     #[test]
     fn a_second_effect_breaks_it() {
         let mut once = Once::default();
-        let done = |slot, repeated| Outcome::Done { command: command(5), slot: at(slot), repeated };
+        let done = |slot, repeated| Outcome::Done {
+            command: command(5),
+            slot: at(slot),
+            repeated,
+        };
         assert_eq!(once.on_applied(at(1), &done(1, false)), Ok(()));
-        assert_eq!(once.on_applied(at(1), &done(1, false)), Ok(()), "at another node");
-        assert_eq!(once.on_applied(at(4), &done(1, true)), Ok(()), "a repetition");
+        assert_eq!(
+            once.on_applied(at(1), &done(1, false)),
+            Ok(()),
+            "at another node"
+        );
+        assert_eq!(
+            once.on_applied(at(4), &done(1, true)),
+            Ok(()),
+            "a repetition"
+        );
         assert_eq!(broken(once.on_applied(at(5), &done(5, false))), Some("I10"));
         assert_eq!(broken(once.on_applied(at(6), &done(2, true))), Some("I10"));
     }

@@ -28,7 +28,11 @@ impl SessionOrder {
             return Ok(());
         }
         self.highest = at;
-        if let Outcome::Done { command, repeated: false, .. } = outcome
+        if let Outcome::Done {
+            command,
+            repeated: false,
+            ..
+        } = outcome
             && let Some((session, number)) = command.session
         {
             let last = self.last.entry(session).or_default();
@@ -54,14 +58,29 @@ mod tests {
     #[test]
     fn a_gap_or_a_step_back_breaks_it() {
         let done = |slot, number| {
-            let command = Command { client: 0, cid: number, session: Some((at(1), number)) };
-            Outcome::Done { command, slot: at(slot), repeated: false }
+            let command = Command {
+                client: 0,
+                cid: number,
+                session: Some((at(1), number)),
+            };
+            Outcome::Done {
+                command,
+                slot: at(slot),
+                repeated: false,
+            }
         };
         let mut order = SessionOrder::default();
         assert_eq!(order.on_applied(at(2), &done(2, 1)), Ok(()));
         assert_eq!(order.on_applied(at(3), &done(3, 2)), Ok(()));
-        assert_eq!(order.on_applied(at(2), &done(2, 1)), Ok(()), "at another node");
-        assert_eq!(broken(order.clone().on_applied(at(4), &done(4, 4))), Some("I11"));
+        assert_eq!(
+            order.on_applied(at(2), &done(2, 1)),
+            Ok(()),
+            "at another node"
+        );
+        assert_eq!(
+            broken(order.clone().on_applied(at(4), &done(4, 4))),
+            Some("I11")
+        );
         assert_eq!(broken(order.on_applied(at(4), &done(4, 2))), Some("I11"));
     }
 }

@@ -32,14 +32,22 @@ impl Epochs {
     /// The first configuration.
     #[must_use]
     pub fn new(first: Configuration) -> Self {
-        Self { configurations: vec![first], ready: Epoch::FIRST, ..Self::default() }
+        Self {
+            configurations: vec![first],
+            ready: Epoch::FIRST,
+            ..Self::default()
+        }
     }
 
     /// A node begins an epoch, or knows it from a seal or a snapshot.
     pub fn on_configuration(&mut self, configuration: &Configuration) -> Verdict {
         let epoch = configuration.epoch;
         if let Some(known) = self.configuration(epoch) {
-            hold!(NAME, known == configuration, "{configuration:?} beside {known:?}");
+            hold!(
+                NAME,
+                known == configuration,
+                "{configuration:?} beside {known:?}"
+            );
             return Ok(());
         }
         let last = self.last();
@@ -75,11 +83,14 @@ impl Epochs {
     /// A row is about to become durable: it lies above the seal that began its epoch.
     pub fn on_row(&self, who: Who, row: &Entry) -> Verdict {
         let (slot, epoch) = (row.slot, row.ballot.epoch);
-        let start = self.configuration(epoch).map(|configuration| configuration.start);
+        let start = self
+            .configuration(epoch)
+            .map(|configuration| configuration.start);
         hold!(
             NAME,
             start.is_some_and(|start| slot > start),
-            "{} stores {slot} of {epoch}, which begins after {start:?}", who.id
+            "{} stores {slot} of {epoch}, which begins after {start:?}",
+            who.id
         );
         Ok(())
     }
@@ -97,7 +108,12 @@ impl Epochs {
         );
         let is_first = epoch > Epoch::FIRST && slot == start.next();
         let is_ready = entry.kind == EntryKind::Ready;
-        hold!(NAME, is_first == is_ready, "{slot}, the first of {epoch}: {:?}", entry.kind);
+        hold!(
+            NAME,
+            is_first == is_ready,
+            "{slot}, the first of {epoch}: {:?}",
+            entry.kind
+        );
         if is_ready {
             self.ready = self.ready.max(epoch);
         }
@@ -105,7 +121,11 @@ impl Epochs {
             let seal = Seal::decode(&entry.payload);
             let seal = seal.filter(|seal| seal.epoch == epoch.next());
             let Some(seal) = seal else {
-                hold!(NAME, false, "the seal at {slot} of {epoch} names no next epoch");
+                hold!(
+                    NAME,
+                    false,
+                    "the seal at {slot} of {epoch} names no next epoch"
+                );
                 return Ok(());
             };
             self.on_configuration(&seal.configuration(slot))?;
@@ -120,7 +140,11 @@ impl Epochs {
         if ballot.round != Round(0) {
             return Ok(());
         }
-        hold!(NAME, ballot.epoch > Epoch::FIRST, "{ballot} leads the first epoch at once");
+        hold!(
+            NAME,
+            ballot.epoch > Epoch::FIRST,
+            "{ballot} leads the first epoch at once"
+        );
         let other = self.started.insert(ballot.epoch, ballot.node);
         hold!(NAME, other.is_none(), "{ballot} leads after {other:?} did");
         self.check_starter(ballot.epoch)
@@ -128,7 +152,11 @@ impl Epochs {
 
     fn check_starter(&self, epoch: Epoch) -> Verdict {
         if let (Some(named), Some(did)) = (self.starters.get(&epoch), self.started.get(&epoch)) {
-            hold!(NAME, named == did, "{epoch} was to be begun by {named}, {did} did");
+            hold!(
+                NAME,
+                named == did,
+                "{epoch} was to be begun by {named}, {did} did"
+            );
         }
         Ok(())
     }
@@ -136,7 +164,12 @@ impl Epochs {
     /// A node says that every epoch before this one is over.
     pub fn on_ended(&self, who: Who, epoch: Epoch) -> Verdict {
         let last = self.last().epoch;
-        hold!(NAME, epoch <= last, "{} speaks for {epoch}, begun is {last}", who.id);
+        hold!(
+            NAME,
+            epoch <= last,
+            "{} speaks for {epoch}, begun is {last}",
+            who.id
+        );
         Ok(())
     }
 
@@ -144,7 +177,12 @@ impl Epochs {
     pub fn on_vote(&self, who: Who, epoch: Epoch, image: &Image) -> Verdict {
         let active = &image.configuration;
         let may = active.epoch == epoch && active.voters.contains(&who.id);
-        hold!(NAME, may, "{} votes in {epoch}; durable is {active:?}", who.id);
+        hold!(
+            NAME,
+            may,
+            "{} votes in {epoch}; durable is {active:?}",
+            who.id
+        );
         Ok(())
     }
 }
@@ -157,7 +195,10 @@ mod tests {
     use paxos::{Ballot, Chain, Configuration, Entry, EntryKind, Epoch, NodeId, Round, Seal};
 
     fn row(number: u64, epoch: u64, kind: EntryKind, payload: Bytes) -> Entry {
-        let ballot = Ballot { epoch: Epoch(epoch), ..ballot(1, 1) };
+        let ballot = Ballot {
+            epoch: Epoch(epoch),
+            ..ballot(1, 1)
+        };
         let mut row = entry(Chain::GENESIS, number, ballot, payload);
         row.kind = kind;
         row
@@ -165,7 +206,11 @@ mod tests {
 
     fn seal(number: u64, epoch: u64) -> Entry {
         let voters = (1..=2).map(NodeId).collect();
-        let seal = Seal { epoch: Epoch(epoch + 1), starter: NodeId(2), voters };
+        let seal = Seal {
+            epoch: Epoch(epoch + 1),
+            starter: NodeId(2),
+            voters,
+        };
         row(number, epoch, EntryKind::Seal, seal.encode())
     }
 
@@ -180,9 +225,21 @@ mod tests {
         let mut epochs = sealed();
         let batch = |number, epoch| row(number, epoch, EntryKind::Batch, Bytes::new());
         assert_eq!(epochs.on_applied(&batch(4, 1)), Ok(()));
-        assert_eq!(broken(epochs.on_applied(&batch(6, 1))), Some("I12"), "above the seal");
-        assert_eq!(broken(epochs.on_applied(&batch(5, 2))), Some("I12"), "up to it");
-        assert_eq!(broken(epochs.on_applied(&batch(6, 2))), Some("I12"), "no Ready");
+        assert_eq!(
+            broken(epochs.on_applied(&batch(6, 1))),
+            Some("I12"),
+            "above the seal"
+        );
+        assert_eq!(
+            broken(epochs.on_applied(&batch(5, 2))),
+            Some("I12"),
+            "up to it"
+        );
+        assert_eq!(
+            broken(epochs.on_applied(&batch(6, 2))),
+            Some("I12"),
+            "no Ready"
+        );
         let ready = row(6, 2, EntryKind::Ready, Bytes::new());
         assert_eq!(epochs.on_applied(&ready), Ok(()));
         assert_eq!(epochs.ready(), Epoch(2));
@@ -192,17 +249,28 @@ mod tests {
     #[test]
     fn an_epoch_has_one_configuration() {
         let mut epochs = sealed();
-        let other = Configuration { start: at(4), ..epochs.last().clone() };
+        let other = Configuration {
+            start: at(4),
+            ..epochs.last().clone()
+        };
         assert_eq!(broken(epochs.on_configuration(&other)), Some("I12"));
         let same = epochs.last().clone();
         assert_eq!(epochs.on_configuration(&same), Ok(()));
-        let skipped = Configuration { epoch: Epoch(4), start: at(9), ..same };
+        let skipped = Configuration {
+            epoch: Epoch(4),
+            start: at(9),
+            ..same
+        };
         assert_eq!(broken(epochs.on_configuration(&skipped)), Some("I12"));
     }
 
     #[test]
     fn only_the_starter_may_skip_phase_1_and_only_once() {
-        let first = |node| Ballot { epoch: Epoch(2), round: Round(0), node: NodeId(node) };
+        let first = |node| Ballot {
+            epoch: Epoch(2),
+            round: Round(0),
+            node: NodeId(node),
+        };
         assert_eq!(broken(sealed().on_leading(first(1))), Some("I12"));
         let mut epochs = sealed();
         assert_eq!(epochs.on_leading(first(2)), Ok(()));

@@ -24,16 +24,34 @@ impl OneDisk {
     /// A process starts under an id, from a disk.
     pub fn on_start(&mut self, who: Who) -> Verdict {
         let disk = *self.disks.entry(who.id).or_insert(who.disk);
-        hold!(NAME, disk == who.disk, "{} runs from {:?} and {disk:?}", who.id, who.disk);
+        hold!(
+            NAME,
+            disk == who.disk,
+            "{} runs from {:?} and {disk:?}",
+            who.id,
+            who.disk
+        );
         let id = *self.ids.entry(who.disk).or_insert(who.id);
-        hold!(NAME, id == who.id, "{:?} runs as {} and {id}", who.disk, who.id);
+        hold!(
+            NAME,
+            id == who.id,
+            "{:?} runs as {} and {id}",
+            who.disk,
+            who.id
+        );
         Ok(())
     }
 
     /// A node votes: it was started from the disk that has its id.
     pub fn on_vote(&self, who: Who) -> Verdict {
         let disk = self.disks.get(&who.id);
-        hold!(NAME, disk == Some(&who.disk), "{} votes from {:?}", who.id, who.disk);
+        hold!(
+            NAME,
+            disk == Some(&who.disk),
+            "{} votes from {:?}",
+            who.id,
+            who.disk
+        );
         Ok(())
     }
 }
@@ -51,10 +69,16 @@ mod tests {
         assert_eq!(disks.on_start(who(1)), Ok(()));
         assert_eq!(disks.on_start(who(1)), Ok(()), "a restart");
         assert_eq!(disks.on_vote(who(1)), Ok(()));
-        let wiped = Who { disk: DiskId(999), ..who(1) };
+        let wiped = Who {
+            disk: DiskId(999),
+            ..who(1)
+        };
         assert_eq!(broken(disks.on_start(wiped)), Some("I13"));
         assert_eq!(broken(disks.on_vote(wiped)), Some("I13"));
-        let renamed = Who { disk: who(1).disk, ..who(2) };
+        let renamed = Who {
+            disk: who(1).disk,
+            ..who(2)
+        };
         assert_eq!(broken(disks.on_start(renamed)), Some("I13"));
     }
 }

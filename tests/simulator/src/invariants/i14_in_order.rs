@@ -27,8 +27,17 @@ impl InOrder {
     pub fn on_accept(&mut self, accept: &Accept) -> Verdict {
         let (ballot, told) = (accept.ballot, accept.base);
         let base = *self.bases.entry(ballot).or_insert(told);
-        hold!(NAME, base == told, "{ballot} begins at {base} and at {told}");
-        hold!(NAME, accept.first >= base, "{ballot} sends {} below {base}", accept.first);
+        hold!(
+            NAME,
+            base == told,
+            "{ballot} begins at {base} and at {told}"
+        );
+        hold!(
+            NAME,
+            accept.first >= base,
+            "{ballot} sends {} below {base}",
+            accept.first
+        );
         Ok(())
     }
 
@@ -40,13 +49,7 @@ impl InOrder {
 
     /// A row is about to become durable: the slot below it holds a row of the same ballot, or
     /// is decided, or lies below the ballot's base.
-    pub fn on_row(
-        &self,
-        who: Who,
-        image: &Image,
-        row: &Entry,
-        agreement: &Agreement,
-    ) -> Verdict {
+    pub fn on_row(&self, who: Who, image: &Image, row: &Entry, agreement: &Agreement) -> Verdict {
         let (slot, ballot) = (row.slot, row.ballot);
         let below = slot.prev();
         let Some(base) = self.base(ballot) else {
@@ -54,24 +57,40 @@ impl InOrder {
         };
         let first = below < base || below <= Slot::GENESIS;
         let decided = || agreement.decided(below).is_some() || agreement.decided(slot).is_some();
-        let same = || image.rows.get(&below).is_some_and(|held| held.ballot == ballot);
+        let same = || {
+            image
+                .rows
+                .get(&below)
+                .is_some_and(|held| held.ballot == ballot)
+        };
         hold!(
             NAME,
             first || same() || decided(),
-            "{} accepts {slot} at {ballot} without {below}", who.id
+            "{} accepts {slot} at {ballot} without {below}",
+            who.id
         );
         Ok(())
     }
 
     /// A node applies an entry: nobody ever had to fill a hole.
     pub fn on_applied(&self, entry: &Entry) -> Verdict {
-        hold!(NAME, entry.kind != EntryKind::Noop, "a hole at {} was filled", entry.slot);
+        hold!(
+            NAME,
+            entry.kind != EntryKind::Noop,
+            "a hole at {} was filled",
+            entry.slot
+        );
         Ok(())
     }
 
     /// A new leader left rows out; `hole` says that a slot between them was not reported.
     pub fn on_suffix_dropped(&self, who: Who, from: Slot, hole: bool) -> Verdict {
-        hold!(NAME, !hole, "{} was told of rows above {from}, not of it", who.id);
+        hold!(
+            NAME,
+            !hole,
+            "{} was told of rows above {from}, not of it",
+            who.id
+        );
         Ok(())
     }
 }
@@ -85,7 +104,13 @@ mod tests {
 
     fn accept(base: u64, first: u64) -> Accept {
         let (base, first, decided) = (at(base), at(first), at(0));
-        Accept { ballot: ballot(1, 1), base, first, entries: Vec::new(), decided }
+        Accept {
+            ballot: ballot(1, 1),
+            base,
+            first,
+            entries: Vec::new(),
+            decided,
+        }
     }
 
     #[test]
@@ -99,7 +124,11 @@ mod tests {
         };
         assert_eq!(row(&order, &agreement, 1), None, "the ballot's base");
         assert_eq!(row(&order, &agreement, 2), None, "the next");
-        assert_eq!(row(&order, &agreement, 3), Some("I14"), "a slot is left out");
+        assert_eq!(
+            row(&order, &agreement, 3),
+            Some("I14"),
+            "a slot is left out"
+        );
         agreement.on_decided(at(3), rows[2].chain).expect("once");
         assert_eq!(row(&order, &agreement, 3), None, "above a decided slot");
     }
@@ -110,6 +139,9 @@ mod tests {
         assert_eq!(order.on_accept(&accept(2, 3)), Ok(()));
         assert_eq!(broken(order.on_accept(&accept(3, 3))), Some("I14"));
         assert_eq!(broken(order.on_accept(&accept(2, 1))), Some("I14"));
-        assert_eq!(broken(order.on_suffix_dropped(who(1), at(2), true)), Some("I14"));
+        assert_eq!(
+            broken(order.on_suffix_dropped(who(1), at(2), true)),
+            Some("I14")
+        );
     }
 }

@@ -30,7 +30,11 @@ impl FreshReads {
 
     /// A read that began at `floor` is answered from the state after `slot`.
     pub fn on_answered(&mut self, floor: Slot, slot: Slot) -> Verdict {
-        hold!(NAME, slot >= floor, "a read that began at {floor} is answered from {slot}");
+        hold!(
+            NAME,
+            slot >= floor,
+            "a read that began at {floor} is answered from {slot}"
+        );
         self.told = self.told.max(slot);
         Ok(())
     }
@@ -47,8 +51,16 @@ mod tests {
         reads.on_acknowledged(at(4));
         let (early, floor) = (reads.on_begun(), reads.on_begun());
         assert_eq!(reads.on_answered(floor, at(6)), Ok(()));
-        assert_eq!(reads.on_answered(early, at(5)), Ok(()), "it began before that answer");
+        assert_eq!(
+            reads.on_answered(early, at(5)),
+            Ok(()),
+            "it began before that answer"
+        );
         let late = reads.on_begun();
-        assert_eq!(broken(reads.on_answered(late, at(5))), Some("I15"), "reads are answers");
+        assert_eq!(
+            broken(reads.on_answered(late, at(5))),
+            Some("I15"),
+            "reads are answers"
+        );
     }
 }

@@ -45,9 +45,8 @@ impl Marks {
     /// A process has made a step.
     pub fn on_step(&mut self, who: Who, now: Levels) -> Verdict {
         let last = self.last.of(who);
-        let ordered = now.compacted <= now.stored
-            && now.stored <= now.applied
-            && now.applied <= now.decided;
+        let ordered =
+            now.compacted <= now.stored && now.stored <= now.applied && now.applied <= now.decided;
         hold!(NAME, ordered, "{}: {now:?}", who.id);
         let risen = now.compacted >= last.compacted
             && now.stored >= last.stored
@@ -70,25 +69,51 @@ impl Marks {
         match op {
             PersistOp::Decided { slot, chain } => {
                 let marked = std::mem::replace(self.marked.of(who), *slot);
-                hold!(NAME, *slot >= marked, "{}: the mark falls to {slot}", who.id);
+                hold!(
+                    NAME,
+                    *slot >= marked,
+                    "{}: the mark falls to {slot}",
+                    who.id
+                );
                 let row = image.rows.get(slot);
                 let there = *slot <= image.compacted_to
                     || row.is_some_and(|row| row.chain == *chain && image.holds(*slot));
-                hold!(NAME, there, "{}: {slot} is marked and not on the disk", who.id);
+                hold!(
+                    NAME,
+                    there,
+                    "{}: {slot} is marked and not on the disk",
+                    who.id
+                );
             }
             PersistOp::Activate { configuration, .. } => {
                 let start = configuration.start;
                 let there = start <= image.compacted_to || image.holds(start);
-                hold!(NAME, there, "{}: {start} began an epoch, it is not here", who.id);
+                hold!(
+                    NAME,
+                    there,
+                    "{}: {start} began an epoch, it is not here",
+                    who.id
+                );
             }
             PersistOp::Compact { upto } => {
-                hold!(NAME, *upto <= stored, "{}: {upto} is deleted, {stored} stored", who.id);
+                hold!(
+                    NAME,
+                    *upto <= stored,
+                    "{}: {upto} is deleted, {stored} stored",
+                    who.id
+                );
             }
             PersistOp::Accept(rows) => {
                 for row in rows.iter().filter(|row| row.slot <= image.decided) {
                     let decided = agreement.decided(row.slot);
                     let same = decided == Some(row.chain);
-                    hold!(NAME, same, "{}: decided {} is overwritten", who.id, row.slot);
+                    hold!(
+                        NAME,
+                        same,
+                        "{}: decided {} is overwritten",
+                        who.id,
+                        row.slot
+                    );
                 }
             }
             PersistOp::Promise(_) | PersistOp::Witness { .. } => {}
@@ -106,7 +131,12 @@ mod tests {
 
     fn levels(compacted: u64, stored: u64, applied: u64, decided: u64) -> Levels {
         let (compacted, stored) = (at(compacted), at(stored));
-        Levels { compacted, stored, applied: at(applied), decided: at(decided) }
+        Levels {
+            compacted,
+            stored,
+            applied: at(applied),
+            decided: at(decided),
+        }
     }
 
     #[test]
@@ -114,10 +144,23 @@ mod tests {
         let mut marks = Marks::default();
         assert_eq!(marks.on_start(who(1), levels(1, 2, 5, 9)), Ok(()));
         assert_eq!(marks.on_step(who(1), levels(1, 2, 6, 9)), Ok(()));
-        assert_eq!(broken(marks.on_step(who(1), levels(1, 2, 5, 9))), Some("I16"));
-        assert_eq!(marks.on_start(who(1), levels(1, 2, 2, 2)), Ok(()), "a restart");
-        assert_eq!(broken(marks.on_step(who(1), levels(3, 2, 2, 2))), Some("I16"));
-        assert_eq!(broken(marks.on_step(who(1), levels(1, 2, 4, 3))), Some("I16"));
+        assert_eq!(
+            broken(marks.on_step(who(1), levels(1, 2, 5, 9))),
+            Some("I16")
+        );
+        assert_eq!(
+            marks.on_start(who(1), levels(1, 2, 2, 2)),
+            Ok(()),
+            "a restart"
+        );
+        assert_eq!(
+            broken(marks.on_step(who(1), levels(3, 2, 2, 2))),
+            Some("I16")
+        );
+        assert_eq!(
+            broken(marks.on_step(who(1), levels(1, 2, 4, 3))),
+            Some("I16")
+        );
     }
 
     #[test]
@@ -125,23 +168,33 @@ mod tests {
         let (mut marks, mut agreement) = (Marks::default(), Agreement::default());
         let rows = entries(ballot(1, 1), 3, b'a');
         let mut held = image(ballot(1, 1), &rows[..2]);
-        let mut op = |held: &_, agreement: &_, op| {
-            broken(marks.on_op(who(1), held, &op, at(1), agreement))
-        };
+        let mut op =
+            |held: &_, agreement: &_, op| broken(marks.on_op(who(1), held, &op, at(1), agreement));
         let mark = |number: usize| {
             let row = &rows[number - 1];
-            PersistOp::Decided { slot: row.slot, chain: row.chain }
+            PersistOp::Decided {
+                slot: row.slot,
+                chain: row.chain,
+            }
         };
         assert_eq!(op(&held, &agreement, mark(2)), None);
         assert_eq!(op(&held, &agreement, mark(3)), Some("I16"), "no row");
         held.decided = at(2);
-        assert_eq!(op(&held, &agreement, mark(1)), Some("I16"), "the mark falls");
+        assert_eq!(
+            op(&held, &agreement, mark(1)),
+            Some("I16"),
+            "the mark falls"
+        );
         agreement.on_decided(at(2), rows[1].chain).expect("once");
         let write = |name| PersistOp::Accept(entries(ballot(2, 2), 2, name)[1..].to_vec());
         assert_eq!(op(&held, &agreement, write(b'a')), None, "the same value");
         assert_eq!(op(&held, &agreement, write(b'b')), Some("I16"));
         let compact = |number| PersistOp::Compact { upto: at(number) };
         assert_eq!(op(&held, &agreement, compact(1)), None);
-        assert_eq!(op(&held, &agreement, compact(2)), Some("I16"), "the state is not stored");
+        assert_eq!(
+            op(&held, &agreement, compact(2)),
+            Some("I16"),
+            "the state is not stored"
+        );
     }
 }

@@ -4,8 +4,8 @@
 //! (2015), section 2.3, bounds the slots under way by a window for the same reason.
 
 use paxos::limits::{
-    ACCEPT_AHEAD_SLOTS_MAX, APPLY_LAG_SLOTS_MAX, BATCH_BYTES_MAX, ENTRY_OVERHEAD_BYTES,
-    PAGE_BYTES, PERSISTS_IN_FLIGHT_MAX, PROMISE_PAGES_MAX, WINDOW_SLOTS_MAX,
+    ACCEPT_AHEAD_SLOTS_MAX, APPLY_LAG_SLOTS_MAX, BATCH_BYTES_MAX, ENTRY_OVERHEAD_BYTES, PAGE_BYTES,
+    PERSISTS_IN_FLIGHT_MAX, PROMISE_PAGES_MAX, WINDOW_SLOTS_MAX,
 };
 use paxos::{Entry, Message, Slot};
 
@@ -30,13 +30,23 @@ impl Bounds {
         match message {
             Message::Promise(promise) => {
                 let pages = promise.pages;
-                hold!(NAME, pages <= PROMISE_PAGES_MAX, "{}: {pages} pages", who.id);
+                hold!(
+                    NAME,
+                    pages <= PROMISE_PAGES_MAX,
+                    "{}: {pages} pages",
+                    who.id
+                );
                 check_rows(who, &promise.entries)
             }
             Message::Accept(accept) => {
                 let last = accept.entries.last().map_or(commit, |entry| entry.slot);
                 let window = last.distance_above(commit.max(accept.base.prev()));
-                hold!(NAME, window <= WINDOW_SLOTS_MAX, "{}: {window} undecided", who.id);
+                hold!(
+                    NAME,
+                    window <= WINDOW_SLOTS_MAX,
+                    "{}: {window} undecided",
+                    who.id
+                );
                 check_rows(who, &accept.entries)
             }
             Message::Rows(rows) => check_rows(who, &rows.entries),
@@ -47,22 +57,42 @@ impl Bounds {
     /// A node has asked its disk or its state machine for something: so many requests are not
     /// durable, so many slots are not applied.
     pub fn on_queues(&self, who: Who, requests: usize, unapplied: u64) -> Verdict {
-        hold!(NAME, requests <= REQUESTS_MAX, "{}: {requests} requests", who.id);
+        hold!(
+            NAME,
+            requests <= REQUESTS_MAX,
+            "{}: {requests} requests",
+            who.id
+        );
         let most = APPLY_LAG_SLOTS_MAX + ACCEPT_AHEAD_SLOTS_MAX;
-        hold!(NAME, unapplied <= most, "{}: {unapplied} slots to apply", who.id);
+        hold!(
+            NAME,
+            unapplied <= most,
+            "{}: {unapplied} slots to apply",
+            who.id
+        );
         Ok(())
     }
 
     /// The end of a run: a log holds `rows`, and its policy keeps at most so many.
     pub fn at_end(&self, who: Who, rows: usize, most: u64) -> Verdict {
-        hold!(NAME, rows as u64 <= most, "{}: {rows} rows are kept, not {most}", who.id);
+        hold!(
+            NAME,
+            rows as u64 <= most,
+            "{}: {rows} rows are kept, not {most}",
+            who.id
+        );
         Ok(())
     }
 }
 
 fn check_rows(who: Who, rows: &[Entry]) -> Verdict {
     let bytes: usize = rows.iter().map(Entry::weight_bytes).sum();
-    hold!(NAME, bytes <= PAGE_BYTES_MAX, "{}: a message of {bytes} bytes", who.id);
+    hold!(
+        NAME,
+        bytes <= PAGE_BYTES_MAX,
+        "{}: a message of {bytes} bytes",
+        who.id
+    );
     Ok(())
 }
 
@@ -76,11 +106,21 @@ mod tests {
 
     #[test]
     fn a_message_that_is_too_large_breaks_it() {
-        let large = entry(Chain::GENESIS, 1, ballot(1, 1), Bytes::from(vec![0; 200_000]));
+        let large = entry(
+            Chain::GENESIS,
+            1,
+            ballot(1, 1),
+            Bytes::from(vec![0; 200_000]),
+        );
         let rows = |count| {
             let (epoch, decided, compacted_to) = (Epoch::FIRST, at(1), at(0));
             let entries = vec![large.clone(); count];
-            Message::Rows(Rows { epoch, entries, decided, compacted_to })
+            Message::Rows(Rows {
+                epoch,
+                entries,
+                decided,
+                compacted_to,
+            })
         };
         assert_eq!(Bounds.on_send(who(1), &rows(5), at(1)), Ok(()));
         assert_eq!(broken(Bounds.on_send(who(1), &rows(9), at(1))), Some("I17"));
@@ -91,7 +131,13 @@ mod tests {
         let entries = entries(ballot(1, 1), 1_100, b'a');
         let send = |count: usize| {
             let (ballot, entries) = (ballot(1, 1), entries[..count].to_vec());
-            let accept = Accept { ballot, base: at(1), first: at(1), entries, decided: at(0) };
+            let accept = Accept {
+                ballot,
+                base: at(1),
+                first: at(1),
+                entries,
+                decided: at(0),
+            };
             Bounds.on_send(who(1), &Message::Accept(accept), at(0))
         };
         assert_eq!(send(1_024), Ok(()));

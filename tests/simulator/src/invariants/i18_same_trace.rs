@@ -13,7 +13,9 @@ pub fn check(seed: u64, first: &Report, second: &Report) -> Verdict {
     hold!(
         NAME,
         first == second,
-        "seed {seed}: {:016x} and {:016x}", first.trace, second.trace
+        "seed {seed}: {:016x} and {:016x}",
+        first.trace,
+        second.trace
     );
     Ok(())
 }

@@ -36,19 +36,33 @@ impl OneProposer {
                 let ballot = prepare.ballot;
                 hold!(NAME, ballot.node == who.id, "{} prepares {ballot}", who.id);
                 let owner = *self.campaigns.entry(ballot).or_insert(process);
-                hold!(NAME, owner == process, "{ballot} is prepared by two processes");
+                hold!(
+                    NAME,
+                    owner == process,
+                    "{ballot} is prepared by two processes"
+                );
                 let leads = self.leaders.contains_key(&ballot);
                 hold!(NAME, !leads, "{ballot} is prepared after it was led");
             }
             Message::Accept(accept) => {
                 let leader = self.leaders.get(&accept.ballot);
                 let ballot = accept.ballot;
-                hold!(NAME, leader == Some(&process), "{} proposes at {ballot}", who.id);
+                hold!(
+                    NAME,
+                    leader == Some(&process),
+                    "{} proposes at {ballot}",
+                    who.id
+                );
             }
             Message::Confirm(confirm) => {
                 let leader = self.leaders.get(&confirm.ballot);
                 let ballot = confirm.ballot;
-                hold!(NAME, leader == Some(&process), "{} asks as {ballot}", who.id);
+                hold!(
+                    NAME,
+                    leader == Some(&process),
+                    "{} asks as {ballot}",
+                    who.id
+                );
             }
             _ => {}
         }
@@ -66,21 +80,40 @@ mod tests {
     #[test]
     fn a_ballot_used_twice_breaks_it() {
         let mut proposers = OneProposer::default();
-        let prepare = Message::Prepare(Prepare { ballot: ballot(1, 1), from: at(1) });
+        let prepare = Message::Prepare(Prepare {
+            ballot: ballot(1, 1),
+            from: at(1),
+        });
         assert_eq!(proposers.on_send(who(1), 1, &prepare), Ok(()));
         assert_eq!(proposers.on_send(who(1), 1, &prepare), Ok(()), "sent again");
-        assert_eq!(broken(proposers.on_send(who(1), 2, &prepare)), Some("I19"), "a restart");
+        assert_eq!(
+            broken(proposers.on_send(who(1), 2, &prepare)),
+            Some("I19"),
+            "a restart"
+        );
         assert_eq!(broken(proposers.on_send(who(2), 1, &prepare)), Some("I19"));
         assert_eq!(proposers.on_leading(who(1), 1, ballot(1, 1)), Ok(()));
-        assert_eq!(broken(proposers.on_leading(who(1), 1, ballot(1, 1))), Some("I19"));
-        assert_eq!(broken(proposers.on_leading(who(2), 1, ballot(2, 1))), Some("I19"));
+        assert_eq!(
+            broken(proposers.on_leading(who(1), 1, ballot(1, 1))),
+            Some("I19")
+        );
+        assert_eq!(
+            broken(proposers.on_leading(who(2), 1, ballot(2, 1))),
+            Some("I19")
+        );
     }
 
     #[test]
     fn proposing_without_leading_breaks_it() {
         let mut proposers = OneProposer::default();
         let (base, first, decided) = (at(1), at(1), at(0));
-        let accept = Accept { ballot: ballot(1, 1), base, first, entries: Vec::new(), decided };
+        let accept = Accept {
+            ballot: ballot(1, 1),
+            base,
+            first,
+            entries: Vec::new(),
+            decided,
+        };
         let accept = Message::Accept(accept);
         assert_eq!(broken(proposers.on_send(who(1), 1, &accept)), Some("I19"));
         proposers.on_leading(who(1), 1, ballot(1, 1)).expect("once");

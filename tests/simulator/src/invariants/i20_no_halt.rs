@@ -18,7 +18,12 @@ pub fn on_halt(who: Who, reason: &HaltReason, turned_back: bool) -> Verdict {
         reason,
         HaltReason::DiskTurnedBack { .. } | HaltReason::DuplicateIdentity { .. }
     );
-    hold!(NAME, turned_back && designed, "{} halts: {reason:?}", who.id);
+    hold!(
+        NAME,
+        turned_back && designed,
+        "{} halts: {reason:?}",
+        who.id
+    );
     Ok(())
 }
 
@@ -36,11 +41,20 @@ mod tests {
 
     #[test]
     fn a_halt_needs_a_cause() {
-        let reason = HaltReason::DuplicateIdentity { ballot: ballot(1, 1) };
+        let reason = HaltReason::DuplicateIdentity {
+            ballot: ballot(1, 1),
+        };
         assert_eq!(broken(on_halt(who(1), &reason, false)), Some("I20"));
         assert_eq!(on_halt(who(1), &reason, true), Ok(()));
-        let other = HaltReason::Diverged { slot: at(1), peer: None };
-        assert_eq!(broken(on_halt(who(1), &other, true)), Some("I20"), "not by that");
+        let other = HaltReason::Diverged {
+            slot: at(1),
+            peer: None,
+        };
+        assert_eq!(
+            broken(on_halt(who(1), &other, true)),
+            Some("I20"),
+            "not by that"
+        );
         assert_eq!(broken(Err(on_panic("assertion".to_owned()))), Some("I20"));
     }
 }

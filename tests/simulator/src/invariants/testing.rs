@@ -22,7 +22,11 @@ pub(crate) fn who(number: u64) -> Who {
 
 pub(crate) fn ballot(round: u64, node: u64) -> Ballot {
     let (epoch, round) = (Epoch::FIRST, Round(round));
-    Ballot { epoch, round, node: NodeId(node) }
+    Ballot {
+        epoch,
+        round,
+        node: NodeId(node),
+    }
 }
 
 /// The slot with this number, counted from 1.
@@ -32,13 +36,24 @@ pub(crate) fn at(number: u64) -> Slot {
 
 /// A command of client 0.
 pub(crate) fn command(cid: u32) -> Command {
-    Command { client: 0, cid, session: None }
+    Command {
+        client: 0,
+        cid,
+        session: None,
+    }
 }
 
 /// One entry at slot `number` after `previous`.
 pub(crate) fn entry(previous: Chain, number: u64, ballot: Ballot, payload: Bytes) -> Entry {
     let time = Timestamp(number);
-    Entry::new(previous, at(number), ballot, EntryKind::Batch, time, payload)
+    Entry::new(
+        previous,
+        at(number),
+        ballot,
+        EntryKind::Batch,
+        time,
+        payload,
+    )
 }
 
 /// Entries that follow each other from the first slot on, told apart by `name`.

@@ -44,10 +44,20 @@ pub(super) fn damage(world: &mut World, victim: usize) {
     world.lose_power(victim, Some(pause));
     let count = world.random.between(1, 3);
     for _ in 0..count {
-        let rows: Vec<_> = world.replicas[victim].disk.image.rows.keys().copied().collect();
+        let rows: Vec<_> = world.replicas[victim]
+            .disk
+            .image
+            .rows
+            .keys()
+            .copied()
+            .collect();
         // Recent rows matter most: half of the time one of the last ten.
         let recent = rows.len().saturating_sub(10);
-        let from = if world.random.per_mille(500) { recent } else { 0 };
+        let from = if world.random.per_mille(500) {
+            recent
+        } else {
+            0
+        };
         if let Some(slot) = world.random.pick_any(&rows[from..]) {
             world.counters.hit(Mark::DamagedRows);
             world.note(victim, || format!("{slot} is flipped on its disk"));

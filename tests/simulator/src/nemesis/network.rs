@@ -41,7 +41,9 @@ pub(super) fn partition(world: &mut World, first: usize) {
     let order = order(world, first);
     let cut = world.random.index(order.len() + 1);
     let place = places(&order);
-    world.network.keep_only(|from, to| (place[from] < cut) == (place[to] < cut));
+    world
+        .network
+        .keep_only(|from, to| (place[from] < cut) == (place[to] < cut));
 }
 
 pub(super) fn isolate(world: &mut World, victim: usize) {
@@ -53,13 +55,17 @@ pub(super) fn isolate(world: &mut World, victim: usize) {
 pub(super) fn hub(world: &mut World, first: usize) {
     world.counters.hit(Mark::Hubs);
     let place = places(&order(world, first));
-    world.network.keep_only(|from, to| place[from] == 0 || place[to] == 0);
+    world
+        .network
+        .keep_only(|from, to| place[from] == 0 || place[to] == 0);
 }
 
 pub(super) fn chain(world: &mut World, first: usize) {
     world.counters.hit(Mark::Chains);
     let place = places(&order(world, first));
-    world.network.keep_only(|from, to| place[from].abs_diff(place[to]) == 1);
+    world
+        .network
+        .keep_only(|from, to| place[from].abs_diff(place[to]) == 1);
 }
 
 pub(super) fn one_way(world: &mut World) {
@@ -97,7 +103,13 @@ pub(super) fn swizzle(world: &mut World) {
     for isolated in [true, false] {
         for host in &some {
             at += world.random.between(1_000, 200_000);
-            world.schedule(at, Event::Isolate { host: *host, isolated });
+            world.schedule(
+                at,
+                Event::Isolate {
+                    host: *host,
+                    isolated,
+                },
+            );
         }
         world.random.shuffle(&mut some);
     }
@@ -105,6 +117,9 @@ pub(super) fn swizzle(world: &mut World) {
 
 pub(super) fn mute(world: &mut World, victim: usize) {
     world.counters.hit(Mark::Mutes);
-    let (host, until) = (world.replicas[victim].host, later(world, 100_000, 2_000_000));
+    let (host, until) = (
+        world.replicas[victim].host,
+        later(world, 100_000, 2_000_000),
+    );
     world.network.muted = Some((host, until));
 }

@@ -43,18 +43,28 @@ pub(super) fn drift(world: &mut World, victim: usize) {
 /// Minutes, a day or fifty years, in either direction.
 pub(super) fn clock_jump(world: &mut World, victim: usize) {
     world.counters.hit(Mark::ClockJumps);
-    let far = world.random.pick(&[0, 300_000, 86_400_000, 1_576_800_000_000]);
-    let off_ms = if world.random.per_mille(500) { far } else { -far };
+    let far = world
+        .random
+        .pick(&[0, 300_000, 86_400_000, 1_576_800_000_000]);
+    let off_ms = if world.random.per_mille(500) {
+        far
+    } else {
+        -far
+    };
     world.replicas[victim].clock.jump(off_ms);
 }
 
 /// Asks whoever leads to hand over to any node that is known there.
 pub(super) fn transfer(world: &mut World) {
     let leaders: Vec<usize> = world.leaders().collect();
-    let Some(leader) = world.random.pick_any(&leaders) else { return };
+    let Some(leader) = world.random.pick_any(&leaders) else {
+        return;
+    };
     let configuration = &world.replicas[leader].disk.image.configuration;
     let voters: Vec<_> = configuration.voters.iter().copied().collect();
-    let Some(to) = world.random.pick_any(&voters) else { return };
+    let Some(to) = world.random.pick_any(&voters) else {
+        return;
+    };
     if world.replicas[leader].is_up(world.now) {
         world.counters.hit(Mark::Transfers);
         world.step(leader, Input::TransferLead { to });

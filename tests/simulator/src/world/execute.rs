@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 use std::rc::Rc;
 
 use paxos::{
-    Configuration, Entry, Epoch, Event as Trace, HaltReason, Input, Message, NodeId, Output, PersistOp,
-    RejectReason, Slot, message,
+    Configuration, Entry, Epoch, Event as Trace, HaltReason, Input, Message, NodeId, Output,
+    PersistOp, RejectReason, Slot, message,
 };
 
 use super::{Event, Packet, Request, World};
@@ -30,11 +30,17 @@ impl World {
             Output::Send { to, message } => self.send(node, to, message),
             Output::Apply { entries } => self.apply(node, entries),
             Output::ServeRows { to, from, upto, .. } => self.serve_rows(node, to, from, upto),
-            Output::Proposed { token, slot, chain, .. } => {
+            Output::Proposed {
+                token, slot, chain, ..
+            } => {
                 let request = token.0 as usize;
                 self.note_proposed(node, request);
                 if let Some(process) = &mut self.replicas[node].process {
-                    process.waiting.push(Waiting { request, slot, chain });
+                    process.waiting.push(Waiting {
+                        request,
+                        slot,
+                        chain,
+                    });
                 }
             }
             Output::Rejected { token, reason } => {
@@ -65,7 +71,9 @@ impl World {
 
     pub(super) fn send(&mut self, node: usize, to: NodeId, message: Message) {
         let replica = &self.replicas[node];
-        let Some(process) = &replica.process else { return };
+        let Some(process) = &replica.process else {
+            return;
+        };
         let (commit, _) = process.core.commit_index();
         let (who, life, image) = (replica.who(node), replica.life, &replica.disk.image);
         match self.invariants.on_send(who, life, &message, image, commit) {
@@ -103,7 +111,9 @@ impl World {
             // A disk that is gone has no address any more.
             return;
         }
-        let [first, second] = self.network.arrivals(&mut self.random, (here, there), self.now);
+        let [first, second] = self
+            .network
+            .arrivals(&mut self.random, (here, there), self.now);
         if first.is_none() && second.is_none() {
             self.counters.hit(Mark::Lost);
         }
@@ -131,14 +141,19 @@ impl World {
 
     fn apply(&mut self, node: usize, entries: Vec<Entry>) {
         let replica = &mut self.replicas[node];
-        let Some(process) = &mut replica.process else { return };
+        let Some(process) = &mut replica.process else {
+            return;
+        };
         for entry in entries {
             let in_order = entry.slot == process.handed.next();
             let held = replica.disk.image.rows.get(&entry.slot);
             let durable = entry.slot <= replica.disk.image.compacted_to
                 || held.is_some_and(|row| row.chain == entry.chain);
             if !in_order || !durable {
-                let what = format!("n{node} applies {} (in order: {in_order}, durable: {durable})", entry.slot);
+                let what = format!(
+                    "n{node} applies {} (in order: {in_order}, durable: {durable})",
+                    entry.slot
+                );
                 self.invariants.judge(Err(Broken::new("I16", what)));
                 return;
             }
@@ -151,7 +166,9 @@ impl World {
     /// The state machine takes everything that is handed to it.
     fn start_applying(&mut self, node: usize) {
         let replica = &mut self.replicas[node];
-        let Some(process) = &mut replica.process else { return };
+        let Some(process) = &mut replica.process else {
+            return;
+        };
         if process.applying.is_some() || process.queue.is_empty() {
             return;
         }
@@ -165,18 +182,32 @@ impl World {
     pub(super) fn on_applied(&mut self, node: usize) {
         let replica = &mut self.replicas[node];
         let who = replica.who(node);
-        let Some(process) = &mut replica.process else { return };
-        let Some(upto) = process.applying.take() else { return };
+        let Some(process) = &mut replica.process else {
+            return;
+        };
+        let Some(upto) = process.applying.take() else {
+            return;
+        };
         let mut answers = Vec::new();
-        while process.queue.front().is_some_and(|entry| entry.slot <= upto) {
-            let Some(entry) = process.queue.pop_front() else { break };
+        while process
+            .queue
+            .front()
+            .is_some_and(|entry| entry.slot <= upto)
+        {
+            let Some(entry) = process.queue.pop_front() else {
+                break;
+            };
             let outcome = replica.state.apply(&entry);
-            let verdict = self.invariants.on_applied(who, &entry, &outcome, &replica.state);
+            let verdict = self
+                .invariants
+                .on_applied(who, &entry, &outcome, &replica.state);
             self.invariants.judge(verdict);
             answers.push((entry.slot, entry.chain, outcome));
         }
         let waiting = std::mem::take(&mut process.waiting);
-        let (ready, later) = waiting.into_iter().partition(|waiting| waiting.slot <= upto);
+        let (ready, later) = waiting
+            .into_iter()
+            .partition(|waiting| waiting.slot <= upto);
         process.waiting = later;
         for (slot, chain, outcome) in answers {
             self.on_outcome(node, &ready, (slot, chain), &outcome);
@@ -189,14 +220,19 @@ impl World {
 
     /// Makes the state durable and has the log compacted behind it, but for a tail.
     pub(super) fn on_upkeep(&mut self, node: usize, life: u32) {
-        self.schedule(self.now + self.knobs.upkeep_us, Event::Upkeep { node, life });
+        self.schedule(
+            self.now + self.knobs.upkeep_us,
+            Event::Upkeep { node, life },
+        );
         let tail = self.knobs.tail;
         let replica = &mut self.replicas[node];
         if replica.stored.slot < replica.state.slot {
             replica.stored = Rc::new(replica.state.clone());
         }
         let upto = Slot(replica.stored.slot.0.saturating_sub(tail));
-        let Some(process) = &mut replica.process else { return };
+        let Some(process) = &mut replica.process else {
+            return;
+        };
         if upto > process.compacted && upto > Slot::GENESIS {
             process.compacted = upto;
             self.step(node, Input::Compact { upto });
@@ -207,7 +243,9 @@ impl World {
     pub(super) fn watch_space(&mut self, node: usize) {
         let replica = &mut self.replicas[node];
         let low = replica.full_until > self.now;
-        let Some(process) = &mut replica.process else { return };
+        let Some(process) = &mut replica.process else {
+            return;
+        };
         if process.told_low != low {
             process.told_low = low;
             self.note(node, || format!("the disk is nearly full: {low}"));
@@ -218,7 +256,10 @@ impl World {
     fn on_epoch(&mut self, node: usize, configuration: &Configuration) {
         let active = self.replicas[node].disk.image.configuration.epoch;
         if active < configuration.epoch {
-            let what = format!("n{node} begins {} while {active} is durable", configuration.epoch);
+            let what = format!(
+                "n{node} begins {} while {active} is durable",
+                configuration.epoch
+            );
             self.invariants.judge(Err(Broken::new("I12", what)));
         }
         let verdict = self.invariants.epochs.on_configuration(configuration);
@@ -233,9 +274,12 @@ impl World {
     /// The first node begins an epoch.
     fn note_change(&mut self, configuration: &Configuration) {
         self.counters.hit(Mark::Epochs);
-        self.pending.retain(|(epoch, _)| *epoch > configuration.epoch);
+        self.pending
+            .retain(|(epoch, _)| *epoch > configuration.epoch);
         let before = Epoch(configuration.epoch.0 - 1);
-        let Some(before) = self.invariants.epochs.configuration(before) else { return };
+        let Some(before) = self.invariants.epochs.configuration(before) else {
+            return;
+        };
         let (old, new) = (&before.voters, &configuration.voters);
         let lost = |id: &NodeId| {
             let node = self.replica_of(*id);
@@ -275,7 +319,11 @@ impl World {
             Trace::EpochReady(_) => self.counters.hit(Mark::Ready),
             Trace::HandingOver { .. } => {
                 self.counters.hit(Mark::HandOvers);
-                if replica.process.as_ref().is_some_and(|process| process.told_low) {
+                if replica
+                    .process
+                    .as_ref()
+                    .is_some_and(|process| process.told_low)
+                {
                     self.counters.hit(Mark::DiskFullHandOvers);
                 }
             }
@@ -290,7 +338,9 @@ impl World {
     /// The replica stops for good, and keeps its files.
     fn on_halt(&mut self, node: usize, reason: &HaltReason) {
         let replica = &self.replicas[node];
-        let verdict = self.invariants.on_halt(replica.who(node), reason, replica.turned_back);
+        let verdict = self
+            .invariants
+            .on_halt(replica.who(node), reason, replica.turned_back);
         self.invariants.judge(verdict);
         if matches!(reason, HaltReason::DiskTurnedBack { .. }) {
             self.counters.hit(Mark::TurnedBackFound);
@@ -303,7 +353,11 @@ impl World {
     }
 
     fn note_proposed(&mut self, node: usize, request: usize) {
-        if let Request::Voters { expected_epoch, voters } = &self.requests[request] {
+        if let Request::Voters {
+            expected_epoch,
+            voters,
+        } = &self.requests[request]
+        {
             let proposed = (expected_epoch.next(), voters.clone());
             self.note(node, || format!("proposes {proposed:?}"));
             self.pending.push(proposed);

@@ -56,7 +56,9 @@ impl World {
         let (random, invariants) = (&mut self.random, &mut self.invariants);
         let replica = &mut self.replicas[node];
         let (who, stored) = (replica.who(node), replica.stored.slot);
-        replica.disk.crash(random, |image, op| judge_op(invariants, who, image, op, stored));
+        replica.disk.crash(random, |image, op| {
+            judge_op(invariants, who, image, op, stored)
+        });
         replica.process = None;
         replica.installing = false;
         replica.disk.fails = false;
@@ -83,7 +85,12 @@ impl World {
     fn recover(&mut self, node: usize) -> bool {
         let replica = &mut self.replicas[node];
         let who = replica.who(node);
-        let Replica { disk, state, stored, .. } = replica;
+        let Replica {
+            disk,
+            state,
+            stored,
+            ..
+        } = replica;
         let image = &mut disk.image;
         image.reconcile(state);
         if image.refused {
@@ -135,7 +142,11 @@ impl World {
         if !configuration.voters.contains(&who.id) {
             self.counters.hit(Mark::Learners);
         }
-        let options = Options { node: who.id, configuration, seed };
+        let options = Options {
+            node: who.id,
+            configuration,
+            seed,
+        };
         let restored = image.restored(&replica.state);
         let compacted = restored.compacted_to;
         replica.life += 1;
@@ -152,7 +163,9 @@ impl World {
             told_low: false,
             compacted,
         });
-        let verdict = self.invariants.on_start(who, replica.levels(), &replica.state);
+        let verdict = self
+            .invariants
+            .on_start(who, replica.levels(), &replica.state);
         self.invariants.judge(verdict);
         let life = replica.life;
         let at = self.now + self.random.between(0, 10_000);
@@ -164,7 +177,10 @@ impl World {
 
     /// Tells a core of the nodes that the operator knows.
     pub(super) fn tell_contacts(&mut self, node: usize) {
-        let known = self.hosts.iter().filter_map(|node| self.replicas[*node].id());
+        let known = self
+            .hosts
+            .iter()
+            .filter_map(|node| self.replicas[*node].id());
         let me = self.replicas[node].id();
         let nodes: BTreeSet<NodeId> = known.filter(|id| Some(*id) != me).collect();
         self.step(node, Input::Contacts { nodes });
@@ -182,7 +198,8 @@ impl World {
             let disk = DiskId(self.random.next());
             self.hosts[host] = self.replicas.len();
             let apply_us = self.knobs.apply_us;
-            self.replicas.push(Replica::new(host, disk, &self.first, apply_us));
+            self.replicas
+                .push(Replica::new(host, disk, &self.first, apply_us));
         }
     }
 }

@@ -68,7 +68,9 @@ impl World {
     fn change_voters(&mut self) {
         let asked = self.anyone();
         let known = self.replicas[asked].disk.image.configuration.clone();
-        let Some(voters) = self.choose_voters(&known.voters) else { return };
+        let Some(voters) = self.choose_voters(&known.voters) else {
+            return;
+        };
         if voters == known.voters {
             return;
         }
@@ -76,8 +78,17 @@ impl World {
         self.invariants.validity.on_reconfiguration(&voters);
         let expected_epoch = known.epoch;
         let target = self.believed_leader();
-        self.note(target, || format!("is asked for {voters:?} after {expected_epoch}"));
-        self.ask(target, Request::Voters { expected_epoch, voters }, 1_000);
+        self.note(target, || {
+            format!("is asked for {voters:?} after {expected_epoch}")
+        });
+        self.ask(
+            target,
+            Request::Voters {
+                expected_epoch,
+                voters,
+            },
+            1_000,
+        );
     }
 
     /// Other voters: with lost ones replaced, one more or less, or any.
@@ -127,7 +138,9 @@ impl World {
             replica.is_whole() && replica.process.is_some() && (near || careless)
         };
         let running = self.hosts.iter().map(|node| &self.replicas[*node]);
-        let ids = running.filter(|replica| fits(replica)).filter_map(Replica::id);
+        let ids = running
+            .filter(|replica| fits(replica))
+            .filter_map(Replica::id);
         ids.filter(|id| !present.contains(id)).collect()
     }
 

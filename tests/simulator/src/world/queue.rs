@@ -57,7 +57,9 @@ mod tests {
         for (at, name) in [(5, 'c'), (1, 'a'), (5, 'd'), (1, 'b'), (9, 'e')] {
             queue.push(at, name);
         }
-        let order: String = std::iter::from_fn(|| queue.pop(5)).map(|(_, name)| name).collect();
+        let order: String = std::iter::from_fn(|| queue.pop(5))
+            .map(|(_, name)| name)
+            .collect();
         assert_eq!(order, "abcd");
         queue.push(7, 'x');
         assert_eq!(queue.pop(6), None, "later");

@@ -26,16 +26,28 @@ impl World {
         match fetch {
             Some(fetch) if fetch.from == from || now < fetch.heard + 2 * RETRY_US => return,
             Some(fetch) => (fetch.from, fetch.heard) = (from, now),
-            None => *fetch = Some(Fetch { from, slot: None, chunks: 0, asked: now, heard: now }),
+            None => {
+                *fetch = Some(Fetch {
+                    from,
+                    slot: None,
+                    chunks: 0,
+                    asked: now,
+                    heard: now,
+                })
+            }
         }
         self.counters.hit(Mark::SnapshotsAsked);
-        self.note(node, || format!("asks {from} for a snapshot at {at_least} or later"));
+        self.note(node, || {
+            format!("asks {from} for a snapshot at {at_least} or later")
+        });
         self.ask_for_chunk(node);
     }
 
     fn ask_for_chunk(&mut self, node: usize) {
         let now = self.now;
-        let Some(fetch) = &mut self.replicas[node].fetch else { return };
+        let Some(fetch) = &mut self.replicas[node].fetch else {
+            return;
+        };
         fetch.asked = now;
         let (to, slot, chunk) = (fetch.from, fetch.slot, fetch.chunks);
         self.carry(node, to, Packet::SnapshotAsk { slot, chunk });
@@ -62,15 +74,28 @@ impl World {
         chunk: u32,
     ) {
         let replica = &mut self.replicas[node];
-        let Some(process) = &mut replica.process else { return };
-        let begun = process.offer.as_ref().filter(|offer| Some(offer.slot) == slot);
+        let Some(process) = &mut replica.process else {
+            return;
+        };
+        let begun = process
+            .offer
+            .as_ref()
+            .filter(|offer| Some(offer.slot) == slot);
         let (snapshot, chunk) = match begun {
             Some(offer) => (Rc::clone(offer), chunk),
             None => (Rc::new(replica.state.clone()), 0),
         };
         process.offer = Some(Rc::clone(&snapshot));
         let of = self.knobs.chunks;
-        self.carry(node, to, Packet::SnapshotChunk { chunk, of, snapshot });
+        self.carry(
+            node,
+            to,
+            Packet::SnapshotChunk {
+                chunk,
+                of,
+                snapshot,
+            },
+        );
     }
 
     pub(super) fn take_snapshot(
@@ -81,7 +106,9 @@ impl World {
         snapshot: &Rc<State>,
     ) {
         let replica = &mut self.replicas[node];
-        let Some(fetch) = &mut replica.fetch else { return };
+        let Some(fetch) = &mut replica.fetch else {
+            return;
+        };
         if fetch.from != from {
             return;
         }

@@ -38,7 +38,11 @@ impl World {
             }
             self.invariants.validity.on_command(&command);
             let other = self.random.per_mille(100);
-            let way = if other { self.random.between(1, REQUEST_US) } else { way };
+            let way = if other {
+                self.random.between(1, REQUEST_US)
+            } else {
+                way
+            };
             self.ask(target, Request::Command(command), way);
         }
         self.set_alarm(client);
@@ -67,7 +71,10 @@ impl World {
         let makes = self.clients.active && state.has_room();
         let rests = makes.then_some(state.rests_until);
         let idle = self.now + TIMEOUT_US;
-        let at = again.unwrap_or(idle).min(rests.unwrap_or(idle)).max(self.now + 1);
+        let at = again
+            .unwrap_or(idle)
+            .min(rests.unwrap_or(idle))
+            .max(self.now + 1);
         state.alarm += 1;
         let alarm = state.alarm;
         self.schedule(at, Event::Client { client, alarm });
@@ -80,7 +87,13 @@ impl World {
             let at = self.now + way + copy * self.random.between(0, REQUEST_US);
             let place = self.requests.len();
             self.requests.push(request.clone());
-            self.schedule(at, Event::Request { node, request: place });
+            self.schedule(
+                at,
+                Event::Request {
+                    node,
+                    request: place,
+                },
+            );
         }
     }
 
@@ -114,14 +127,30 @@ impl World {
                 let payload = bytes::Bytes::copy_from_slice(&disk.0.to_le_bytes());
                 (EntryKind::RegisterNode, payload)
             }
-            Request::Voters { expected_epoch, voters } => {
+            Request::Voters {
+                expected_epoch,
+                voters,
+            } => {
                 let (expected_epoch, voters) = (*expected_epoch, voters.clone());
-                let input = Input::Reconfigure { token, expected_epoch, voters, wall_clock };
+                let input = Input::Reconfigure {
+                    token,
+                    expected_epoch,
+                    voters,
+                    wall_clock,
+                };
                 self.step(node, input);
                 return;
             }
         };
-        self.step(node, Input::Propose { token, kind, payload, wall_clock });
+        self.step(
+            node,
+            Input::Propose {
+                token,
+                kind,
+                payload,
+                wall_clock,
+            },
+        );
     }
 
     /// An entry is applied: whoever waits for it at this node, with this chain, is answered.
@@ -138,7 +167,9 @@ impl World {
         if matches!(outcome, Outcome::Gap { .. }) {
             self.counters.hit(Mark::SessionGaps);
         }
-        let mine = ready.iter().any(|waiting| waiting.slot == slot && waiting.chain == chain);
+        let mine = ready
+            .iter()
+            .any(|waiting| waiting.slot == slot && waiting.chain == chain);
         if !mine {
             return;
         }
@@ -159,7 +190,9 @@ impl World {
     }
 
     fn on_acknowledged(&mut self, node: usize, command: &Command) {
-        let Some(since) = self.clients.acknowledge(command) else { return };
+        let Some(since) = self.clients.acknowledge(command) else {
+            return;
+        };
         let wait = self.now - since;
         self.counters.wait_us_max = self.counters.wait_us_max.max(wait);
         let client = usize::from(command.client);
@@ -198,7 +231,9 @@ impl World {
 
     pub(super) fn on_rejected(&mut self, node: usize, request: usize, reason: RejectReason) {
         self.note_refusal(reason);
-        let Request::Command(command) = &self.requests[request] else { return };
+        let Request::Command(command) = &self.requests[request] else {
+            return;
+        };
         let (command, client) = (*command, usize::from(command.client));
         let (target, pause) = self.after_refusal(node, reason);
         self.clients.writers[client].target = target;
@@ -208,9 +243,9 @@ impl World {
     /// Whom to ask after a refusal, and within which time.
     fn after_refusal(&mut self, node: usize, reason: RejectReason) -> (usize, Micros) {
         match reason {
-            RejectReason::NotLeader { leader: Some(leader) } => {
-                (self.replica_of(leader).unwrap_or(node), 2_000)
-            }
+            RejectReason::NotLeader {
+                leader: Some(leader),
+            } => (self.replica_of(leader).unwrap_or(node), 2_000),
             RejectReason::WindowFull | RejectReason::Unsettled | RejectReason::NoSpace => {
                 (node, 20_000)
             }
@@ -241,14 +276,22 @@ impl World {
         let target = self.clients.readers[reader].target;
         let at = self.now + TIMEOUT_US;
         self.schedule(at, Event::Reader { reader, number });
-        let target = if self.replicas[target].is_up(self.now) { target } else { self.anyone() };
+        let target = if self.replicas[target].is_up(self.now) {
+            target
+        } else {
+            self.anyone()
+        };
         self.clients.readers[reader].target = target;
         if self.replicas[target].process.is_none() {
             self.wake_reader(reader, 20_000);
         } else if self.replicas[target].is_up(self.now) {
             let token = ReadToken(self.reads.len() as u64);
             let floor = self.invariants.reads.on_begun();
-            self.reads.push(Asked { reader, number, floor });
+            self.reads.push(Asked {
+                reader,
+                number,
+                floor,
+            });
             self.step(target, Input::Read { token });
         }
     }
@@ -264,7 +307,9 @@ impl World {
     pub(super) fn answer_reads(&mut self, node: usize) {
         let replica = &mut self.replicas[node];
         let applied = replica.state.slot;
-        let Some(process) = &mut replica.process else { return };
+        let Some(process) = &mut replica.process else {
+            return;
+        };
         if process.reads.iter().all(|(slot, _)| *slot > applied) {
             return;
         }
@@ -272,7 +317,11 @@ impl World {
         process.reads = later;
         let ready: Vec<(Slot, usize)> = ready;
         for (_, read) in ready {
-            let Asked { reader, number, floor } = self.reads[read];
+            let Asked {
+                reader,
+                number,
+                floor,
+            } = self.reads[read];
             let verdict = self.invariants.reads.on_answered(floor, applied);
             self.invariants.judge(verdict);
             self.counters.hit(Mark::Reads);
