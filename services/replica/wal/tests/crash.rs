@@ -22,7 +22,7 @@ use paxos::output::PersistOp;
 use proptest::prelude::*;
 use support::{ballot, child, child_dir, entries, voter};
 use tempfile::TempDir;
-use wal::{Completion, Error, Wal};
+use wal::{Base, Completion, Error, Wal};
 
 /// A run of commits and what a crash after each of them must preserve.
 struct Run {
@@ -66,7 +66,7 @@ impl Run {
         let mut bytes = fs::read(&path).unwrap();
         change(&mut bytes);
         fs::write(&path, bytes).unwrap();
-        let restored = Wal::open(copy.path())?.restore(Slot::GENESIS)?;
+        let restored = Wal::open(copy.path())?.restore(&Base::EMPTY)?.restored;
         Ok((restored.promised, restored.undecided))
     }
 
@@ -179,7 +179,7 @@ proptest! {
 
         let mut wal = Wal::open(run.files.path()).unwrap();
         let (promised, mut rows) = run.expected(cut);
-        let restored = wal.restore(Slot::GENESIS).unwrap();
+        let restored = wal.restore(&Base::EMPTY).unwrap().restored;
         prop_assert_eq!((restored.promised, &restored.undecided), (promised, &rows));
         let (chain, next) =
             rows.last().map_or((Chain::GENESIS, Slot::FIRST), |row| (row.chain, row.slot.next()));
@@ -187,7 +187,7 @@ proptest! {
         wal.commit(&[PersistOp::Accept(new.clone())]).unwrap();
         rows.extend(new);
         let crashed = support::copy(run.files.path());
-        let restored = Wal::open(crashed.path()).unwrap().restore(Slot::GENESIS).unwrap();
+        let restored = Wal::open(crashed.path()).unwrap().restore(&Base::EMPTY).unwrap().restored;
         prop_assert_eq!((restored.promised, restored.undecided), (ballot(99, 1), rows));
     }
 }
@@ -214,8 +214,8 @@ fn child_row(previous: Chain, number: u64) -> Entry {
 #[test]
 fn child_writes() {
     let Some(dir) = child_dir() else { return };
-    let wal = voter(&dir);
-    let held = wal.restore(Slot::GENESIS).unwrap();
+    let mut wal = voter(&dir);
+    let held = wal.restore(&Base::EMPTY).unwrap().restored;
     let mut chain = held.undecided.last().map_or(held.chain, |row| row.chain);
     let first = held.decided.distance_above(Slot::GENESIS) + held.undecided.len() as u64;
     let (sender, completions) = channel();
@@ -257,11 +257,10 @@ fn durable_rows(line: &str) -> Option<u64> {
 
 /// Everything in the log, checked row by row against what the child must have written.
 fn check_childs_rows(dir: &Path, durable: u64) -> u64 {
-    let wal = Wal::open(dir).unwrap();
-    let restored = wal.restore(Slot::GENESIS).unwrap();
+    let mut wal = Wal::open(dir).unwrap();
+    let restored = wal.restore(&Base::EMPTY).unwrap().restored;
     let decided = wal
-        .replay(Slot::GENESIS, restored.decided)
-        .unwrap()
+        .replay(&Base::EMPTY, restored.decided)
         .flat_map(Result::unwrap);
     let (mut chain, mut count) = (Chain::GENESIS, 0);
     for row in decided.chain(restored.undecided) {

@@ -16,7 +16,7 @@ use paxos::output::PersistOp;
 use proptest::prelude::*;
 use support::voter;
 use tempfile::TempDir;
-use wal::Wal;
+use wal::{Base, Wal};
 
 /// One step of a history.
 #[derive(Clone, Debug)]
@@ -136,14 +136,13 @@ impl Model {
     }
 
     /// Compares everything that can be read back.
-    fn check(&self, wal: &Wal) {
-        let restored = wal.restore(Slot::GENESIS).unwrap();
+    fn check(&self, wal: &mut Wal) {
+        let restored = wal.restore(&Base::EMPTY).unwrap().restored;
         assert_eq!(restored.promised, self.promised);
         assert_eq!(restored.decided, self.decided());
         assert_eq!(restored.chain, self.chain(self.decided()));
         let mut rows: Vec<Entry> = wal
-            .replay(Slot::GENESIS, restored.decided)
-            .unwrap()
+            .replay(&Base::EMPTY, restored.decided)
             .flat_map(Result::unwrap)
             .collect();
         rows.extend(restored.undecided);
@@ -168,13 +167,13 @@ proptest! {
                     let ops: Vec<PersistOp> = ops.iter().map(|op| model.execute(op)).collect();
                     let committed = wal.commit(&ops).unwrap();
                     prop_assert_eq!(committed.disk_seq.0, disk_seq.0 + 1);
-                    model.check(&wal);
+                    model.check(&mut wal);
                 }
                 Step::Restart => {
                     drop(wal);
                     wal = Wal::open(dir.path()).unwrap();
                     prop_assert_eq!(wal.disk_seq(), disk_seq);
-                    model.check(&wal);
+                    model.check(&mut wal);
                 }
                 Step::Crash => {
                     let crashed = support::copy(dir.path());
@@ -182,7 +181,7 @@ proptest! {
                     wal = Wal::open(crashed.path()).unwrap();
                     dir = crashed;
                     prop_assert_eq!(wal.disk_seq(), disk_seq);
-                    model.check(&wal);
+                    model.check(&mut wal);
                 }
             }
         }

@@ -11,11 +11,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bytes::Bytes;
+use paxos::config::{Configuration, Seal};
 use paxos::entry::{Chain, Entry, EntryKind};
 use paxos::ids::{Ballot, Epoch, NodeId, Round, Slot, Timestamp};
+use paxos::output::PersistOp;
 use tempfile::TempDir;
 use uuid::Uuid;
-use wal::{Genesis, Wal};
+use wal::{Base, Genesis, Wal};
 
 /// A ballot of the first epoch.
 pub(crate) fn ballot(round: u64, node: u64) -> Ballot {
@@ -45,6 +47,63 @@ pub(crate) fn entries(previous: Chain, first: Slot, count: u64, ballot: Ballot) 
             entry
         })
         .collect()
+}
+
+/// The end of the epoch before `epoch`, which these nodes vote in.
+pub(crate) fn seal(previous: &Entry, ballot: Ballot, epoch: u64, voters: &[u64]) -> Entry {
+    let payload = Seal {
+        epoch: Epoch(epoch),
+        starter: NodeId(voters[0]),
+        voters: voters.iter().copied().map(NodeId).collect(),
+    }
+    .encode();
+    Entry::new(
+        previous.chain,
+        previous.slot.next(),
+        ballot,
+        EntryKind::Seal,
+        Timestamp(previous.timestamp.0 + 1),
+        payload,
+    )
+}
+
+/// The configuration that a `Seal` names.
+pub(crate) fn named_by(seal: &Entry) -> Configuration {
+    Seal::decode(&seal.payload)
+        .unwrap()
+        .configuration(seal.slot)
+}
+
+/// What a state machine is that has applied everything up to this entry, in the first epoch.
+pub(crate) fn base(entry: &Entry) -> Base {
+    Base {
+        slot: entry.slot,
+        chain: entry.chain,
+        timestamp: entry.timestamp,
+        configuration: None,
+    }
+}
+
+/// The request to remember that everything up to this entry is decided.
+pub(crate) fn decided(entry: &Entry) -> PersistOp {
+    PersistOp::Decided {
+        slot: entry.slot,
+        chain: entry.chain,
+    }
+}
+
+/// The request to begin the epoch that a `Seal` names.
+pub(crate) fn activate(seal: &Entry) -> PersistOp {
+    PersistOp::Activate {
+        configuration: named_by(seal),
+        chain: seal.chain,
+    }
+}
+
+/// Changes a closed log as no program of ours would.
+pub(crate) fn tamper(dir: &Path, sql: &str) {
+    let connection = rusqlite::Connection::open(dir.join("log.db")).unwrap();
+    connection.execute_batch(sql).unwrap();
 }
 
 /// Some genesis; every call another cluster.
