@@ -14,14 +14,14 @@ use paxos::config::Configuration;
 use paxos::entry::{Chain, Entry};
 use paxos::ids::{Ballot, DiskSeq, Epoch, NodeId, Slot};
 use paxos::output::PersistOp;
-use support::{activate, ballot, decided, entries, named_by, seal, voter};
+use support::{activate, ballot, base, decided, entries, named_by, seal, voter};
 use wal::{Base, Error, Wal};
 
 /// Three rows, the end of the first epoch, and four rows above it that nobody decided.
 fn sealed_log(dir: &Path) -> (Wal, Vec<Entry>, Entry) {
     let mut wal = voter(dir);
     let rows = entries(Chain::GENESIS, Slot::FIRST, 3, ballot(3, 2));
-    let end = seal(&rows[2], ballot(3, 2), 2, &[2, 3, 1030]);
+    let end = seal(&support::base(&rows[2]), ballot(3, 2), 2, &[2, 3, 1030]);
     let above = entries(end.chain, end.slot.next(), 4, ballot(2, 1));
     let all: Vec<Entry> = rows.iter().chain([&end]).chain(&above).cloned().collect();
     wal.commit(&[PersistOp::Accept(all.clone())]).unwrap();
@@ -59,7 +59,7 @@ fn an_epoch_begins_in_one_transaction() {
         ..Ballot::ZERO
     };
     let more = entries(end.chain, end.slot.next(), 2, next);
-    let second = seal(&more[1], next, 3, &[3, 1030]);
+    let second = seal(&support::base(&more[1]), next, 3, &[3, 1030]);
     let accept = PersistOp::Accept(more.iter().cloned().chain([second.clone()]).collect());
     wal.commit(&[accept, activate(&second)]).unwrap();
     drop(wal);
@@ -156,6 +156,72 @@ fn rows_are_counted_across_epochs() {
         matches!(refused, Err(Error::RowsLost { .. })),
         "{refused:?}"
     );
+}
+
+/// Property (R4): a node acts in an epoch only with everything up to its start. When such a row
+/// is damaged and not applied, it takes a snapshot.
+#[test]
+fn damage_below_the_active_epoch_needs_a_snapshot() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut wal = voter(dir.path());
+    let rows = entries(Chain::GENESIS, Slot::FIRST, 6, ballot(3, 2));
+    let end = seal(&support::base(&rows[5]), ballot(3, 2), 2, &[1, 2, 4]);
+    let accept = PersistOp::Accept(rows.iter().cloned().chain([end.clone()]).collect());
+    wal.commit(&[accept, activate(&end)]).unwrap();
+    drop(wal);
+    let slot = rows[3].slot.0;
+    support::tamper(
+        dir.path(),
+        &format!("UPDATE log SET crc = crc + 1 WHERE slot = {slot}"),
+    );
+    let refused = Wal::open(dir.path()).unwrap().restore(&base(&rows[1]));
+    assert!(
+        matches!(refused, Err(Error::SnapshotNeeded { at_least, .. }) if at_least == end.slot),
+        "{refused:?}"
+    );
+    let restored = Wal::open(dir.path())
+        .unwrap()
+        .restore(&base(&rows[4]))
+        .unwrap()
+        .restored;
+    assert_eq!(restored.decided, end.slot, "what is applied is safe");
+}
+
+/// Property (R4): the process may end between the moment when a `Seal` is durable and decided
+/// and the one when its epoch is. The start completes it, from the row or from the state machine.
+#[test]
+fn an_epoch_that_had_to_begin_begins_at_the_start() {
+    for (marked, in_state) in [(true, false), (false, true), (true, true)] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut wal = voter(dir.path());
+        let rows = entries(Chain::GENESIS, Slot::FIRST, 3, ballot(3, 2));
+        let end = seal(&support::base(&rows[2]), ballot(3, 2), 2, &[1, 2, 4]);
+        let above = entries(end.chain, end.slot.next(), 4, ballot(3, 2));
+        let all = rows.iter().cloned().chain([end.clone()]).chain(above);
+        let accept = PersistOp::Accept(all.collect());
+        wal.commit(&[accept]).unwrap();
+        if marked {
+            wal.commit(&[decided(&end)]).unwrap();
+        }
+        let mut base = base(&rows[1]);
+        if in_state {
+            base = support::base(&end);
+            base.configuration = Some(named_by(&end));
+        }
+        assert_eq!(wal.configuration(), None);
+        for _ in 0..2 {
+            let restored = wal.restore(&base).unwrap().restored;
+            assert_eq!((restored.decided, restored.chain), (end.slot, end.chain));
+            assert!(
+                restored.undecided.is_empty(),
+                "rows of the epoch that ended"
+            );
+            assert_eq!(wal.configuration(), Some(&named_by(&end)));
+            drop(wal);
+            wal = Wal::open(dir.path()).unwrap();
+        }
+        assert_eq!(wal.configuration().unwrap().epoch, Epoch(2));
+    }
 }
 
 fn seen(node: u64, disk_seq: u64) -> PersistOp {

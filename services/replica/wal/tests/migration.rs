@@ -111,7 +111,7 @@ fn a_log_of_format_1_is_brought_forward() {
         assert_eq!(restored.promised, ballot(3, 2));
         assert_eq!(restored.decided, rows[2].slot);
         assert_eq!(restored.undecided, rows[3..]);
-        let end = seal(&rows[4], ballot(3, 2), 2, &[2, 3]);
+        let end = seal(&support::base(&rows[4]), ballot(3, 2), 2, &[2, 3]);
         wal.commit(&[PersistOp::Accept(vec![end.clone()]), activate(&end)])
             .unwrap();
         drop(wal);

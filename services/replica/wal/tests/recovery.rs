@@ -11,10 +11,10 @@ mod support;
 use std::path::Path;
 
 use paxos::entry::{Chain, Entry};
-use paxos::ids::{Ballot, Epoch, Slot};
+use paxos::ids::{Ballot, Slot};
 use paxos::output::PersistOp;
 use rusqlite::{Connection, params};
-use support::{activate, ballot, base, decided, entries, named_by, seal, tamper, voter};
+use support::{ballot, base, decided, entries, tamper, voter};
 use wal::{Base, Error, Recovery, Wal};
 
 const BALLOT: fn() -> Ballot = || ballot(3, 2);
@@ -443,64 +443,6 @@ fn damage_too_far_below_needs_a_snapshot() {
     let restored = restore(dir.path(), &Base::EMPTY).unwrap().restored;
     assert_eq!(restored.decided, rows[near - 1].slot);
     assert_eq!(restored.damaged.len(), 1);
-}
-
-/// Property (R4): a node acts in an epoch only with everything up to its start. When such a row
-/// is damaged and not applied, it takes a snapshot.
-#[test]
-fn damage_below_the_active_epoch_needs_a_snapshot() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut wal = voter(dir.path());
-    let rows = entries(Chain::GENESIS, Slot::FIRST, 6, BALLOT());
-    let end = seal(&rows[5], BALLOT(), 2, &[1, 2, 4]);
-    let accept = PersistOp::Accept(rows.iter().cloned().chain([end.clone()]).collect());
-    wal.commit(&[accept, activate(&end)]).unwrap();
-    drop(wal);
-    Damage::Flip(3).inflict(dir.path(), &rows);
-    let refused = restore(dir.path(), &base(&rows[1]));
-    assert!(
-        matches!(refused, Err(Error::SnapshotNeeded { at_least, .. }) if at_least == end.slot),
-        "{refused:?}"
-    );
-    let restored = restore(dir.path(), &base(&rows[4])).unwrap().restored;
-    assert_eq!(restored.decided, end.slot, "what is applied is safe");
-}
-
-/// Property (R4): the process may end between the moment when a `Seal` is durable and decided
-/// and the one when its epoch is. The start completes it, from the row or from the state machine.
-#[test]
-fn an_epoch_that_had_to_begin_begins_at_the_start() {
-    for (marked, in_state) in [(true, false), (false, true), (true, true)] {
-        let dir = tempfile::tempdir().unwrap();
-        let mut wal = voter(dir.path());
-        let rows = entries(Chain::GENESIS, Slot::FIRST, 3, BALLOT());
-        let end = seal(&rows[2], BALLOT(), 2, &[1, 2, 4]);
-        let above = entries(end.chain, end.slot.next(), 4, BALLOT());
-        let all = rows.iter().cloned().chain([end.clone()]).chain(above);
-        let accept = PersistOp::Accept(all.collect());
-        wal.commit(&[accept]).unwrap();
-        if marked {
-            wal.commit(&[decided(&end)]).unwrap();
-        }
-        let mut base = base(&rows[1]);
-        if in_state {
-            base = support::base(&end);
-            base.configuration = Some(named_by(&end));
-        }
-        assert_eq!(wal.configuration(), None);
-        for _ in 0..2 {
-            let restored = wal.restore(&base).unwrap().restored;
-            assert_eq!((restored.decided, restored.chain), (end.slot, end.chain));
-            assert!(
-                restored.undecided.is_empty(),
-                "rows of the epoch that ended"
-            );
-            assert_eq!(wal.configuration(), Some(&named_by(&end)));
-            drop(wal);
-            wal = Wal::open(dir.path()).unwrap();
-        }
-        assert_eq!(wal.configuration().unwrap().epoch, Epoch(2));
-    }
 }
 
 /// Property: what lies under a damaged row is written over only when the file's structure is

@@ -82,7 +82,7 @@ fn accepted_rows_above_a_snapshot_of_the_same_epoch_stay() {
 fn a_snapshot_of_a_later_epoch_begins_it() {
     let dir = tempfile::tempdir().unwrap();
     let (mut wal, rows, _) = behind(dir.path());
-    let end = seal(&rows[6], ballot(3, 2), 4, &[5, 6, 7]);
+    let end = seal(&support::base(&rows[6]), ballot(3, 2), 4, &[5, 6, 7]);
     let mut snapshot = base(&end);
     snapshot.configuration = Some(named_by(&end));
     wal.announce_snapshot(&snapshot).unwrap();
@@ -93,7 +93,7 @@ fn a_snapshot_of_a_later_epoch_begins_it() {
     let restored = wal.restore(&snapshot).unwrap().restored;
     assert!(restored.undecided.is_empty());
     assert_eq!(restored.decided, end.slot);
-    let next = seal(&end, ballot(3, 2), 5, &[5, 6]);
+    let next = seal(&support::base(&end), ballot(3, 2), 5, &[5, 6]);
     wal.commit(&[PersistOp::Accept(vec![next.clone()]), activate(&next)])
         .unwrap();
     // An older snapshot is of no use any more.

@@ -50,7 +50,7 @@ pub(crate) fn entries(previous: Chain, first: Slot, count: u64, ballot: Ballot) 
 }
 
 /// The end of the epoch before `epoch`, which these nodes vote in.
-pub(crate) fn seal(previous: &Entry, ballot: Ballot, epoch: u64, voters: &[u64]) -> Entry {
+pub(crate) fn seal(previous: &Base, ballot: Ballot, epoch: u64, voters: &[u64]) -> Entry {
     let payload = Seal {
         epoch: Epoch(epoch),
         starter: NodeId(voters[0]),
