@@ -50,5 +50,6 @@ pub use crate::log::{Committed, Peers, Wal};
 pub use crate::replay::Replay;
 pub use crate::restore::{Base, Recovery};
 pub use crate::scrub::{ScrubReply, Scrubbed};
+pub use crate::space::{Space, SpaceWatch};
 pub use crate::writer::{Completion, Handle, ReadReply, Writer};
 pub use paxos::ids::DiskSeq;

@@ -8,9 +8,20 @@ pub const SQLITE_VERSION_MIN: i32 = 3_051_003;
 pub const APPLICATION_ID: i32 = 0x4342_584c;
 /// `PRAGMA user_version`: the format that this program writes and reads.
 pub const FORMAT_VERSION: i32 = 2;
-/// Free space that must be there at start: the WAL at its largest, the checkpoint of it into
-/// log.db, and as much again to hand over in peace.
-pub const FREE_BYTES_MIN: u64 = 64 * 1024 * 1024;
+/// Free space that must be there at start, the ballast included: the WAL at its largest, the
+/// checkpoint of it into log.db, and as much again. A replica that refuses rows because its disk
+/// is nearly full can be started again and serve reads.
+pub const FREE_BYTES_MIN: u64 = 32 * 1024 * 1024;
+/// Free space below which rows must be refused: twice what a window may hold (each row is written
+/// to the WAL and to log.db), the state machine's share of it, and [`FREE_BYTES_LAST`].
+pub const FREE_BYTES_LOW: u64 = 32 * 1024 * 1024;
+/// Free space from which on rows are taken again. Well above the other mark, so that the lead
+/// does not wander to and fro.
+pub const FREE_BYTES_OK: u64 = 48 * 1024 * 1024;
+/// Free space below which the ballast is given up.
+pub const FREE_BYTES_LAST: u64 = 8 * 1024 * 1024;
+/// The ballast: the WAL at its largest and the checkpoint of it into log.db.
+pub const BALLAST_BYTES: u64 = 16 * 1024 * 1024;
 /// Requests waiting for the writer. More than the window of the core, because every step may
 /// ask for one persist and slow commits are when they pile up.
 pub const REQUESTS_MAX: usize = 4096;
@@ -50,6 +61,15 @@ pub const WITNESSES_MAX: usize = 64;
 pub const RESTORED_BYTES_MAX: usize =
     paxos::limits::PROMISE_PAGES_MAX as usize * paxos::limits::PAGE_BYTES / 2;
 
+const _: () = assert!(
+    FREE_BYTES_LOW >= FREE_BYTES_LAST + 2 * paxos::limits::WINDOW_BYTES_MAX as u64,
+    "what is under way fits when rows are refused"
+);
+const _: () = assert!(
+    BALLAST_BYTES >= 4 * crate::checkpoint::WAL_BYTES_MAX,
+    "the WAL at its largest (twice the mark of a checkpoint) and its checkpoint"
+);
+const _: () = assert!(FREE_BYTES_LOW < FREE_BYTES_OK, "no wandering");
 const _: () = assert!(
     WITNESSES_MAX >= 2 * paxos::limits::VOTERS_MAX,
     "the voters of two epochs"

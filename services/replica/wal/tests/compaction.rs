@@ -14,8 +14,7 @@ use std::time::Duration;
 use paxos::entry::{Chain, Entry};
 use paxos::ids::{PersistSeq, Slot};
 use paxos::output::PersistOp;
-use rusqlite::Connection;
-use support::{ballot, base, decided, entries, voter};
+use support::{ballot, base, decided, entries, rows_on_disk, voter, wait_for_rows};
 use wal::{Base, Completion, Error, Handle, Wal, Writer};
 
 /// So many rows, all but the last two decided.
@@ -32,16 +31,6 @@ fn compact(entry: &Entry) -> PersistOp {
     PersistOp::Compact { upto: entry.slot }
 }
 
-/// How many rows the table holds, counted or not, after a crash at this moment.
-fn rows_on_disk(dir: &Path) -> u64 {
-    let copy = support::copy(dir);
-    let connection = Connection::open(copy.path().join("log.db")).unwrap();
-    connection
-        .query_row("SELECT count(*) FROM log", [], |row| row.get::<_, i64>(0))
-        .unwrap()
-        .cast_unsigned()
-}
-
 fn spawn(wal: Wal) -> (Writer, Handle, Receiver<Completion>) {
     let (sender, completions) = channel();
     let report = move |completion| {
@@ -51,15 +40,6 @@ fn spawn(wal: Wal) -> (Writer, Handle, Receiver<Completion>) {
     let writer = wal.spawn(Box::new(report)).unwrap();
     let handle = writer.handle();
     (writer, handle, completions)
-}
-
-/// Waits until the table holds so many rows.
-fn wait_for_rows(dir: &Path, count: u64) {
-    let arrived = (0..1000).any(|_| {
-        std::thread::sleep(Duration::from_millis(20));
-        rows_on_disk(dir) == count
-    });
-    assert!(arrived, "{} rows instead of {count}", rows_on_disk(dir));
 }
 
 /// Properties: compacted rows are gone for readers at once and for good; everything above them

@@ -12,7 +12,7 @@ mod support;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc::channel;
 
 use bytes::Bytes;
@@ -20,7 +20,7 @@ use paxos::entry::{Chain, Entry, EntryKind};
 use paxos::ids::{Ballot, PersistSeq, Slot, Timestamp};
 use paxos::output::PersistOp;
 use proptest::prelude::*;
-use support::{ballot, child, child_dir, entries, voter};
+use support::{SmallDisk, ballot, child, child_dir, entries, voter};
 use tempfile::TempDir;
 use wal::{Base, Completion, Error, Wal};
 
@@ -308,41 +308,16 @@ fn kill_9_loses_nothing_that_was_reported() {
     }
 }
 
-/// A small file system in memory, unmounted at the end.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    /// `None` where mounting is not allowed.
-    fn mount() -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let mut mount = Command::new("mount");
-        mount
-            .args(["-t", "tmpfs", "-o", "size=72m", "tmpfs"])
-            .arg(dir.path());
-        let mounted = mount
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success());
-        mounted.then(|| Self(dir))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).status();
-    }
-}
-
 /// Property: when a real file system fills up, under the WAL or in the middle of a checkpoint,
 /// the writer stops by the right name and nothing that was reported is lost. Needs the right to
 /// mount; `disk_full_tests.rs` shows the same with SQLite's own limit everywhere.
 #[test]
 fn a_full_file_system_loses_nothing_that_was_reported() {
-    let Some(disk) = SmallDisk::mount() else {
+    let Some(disk) = SmallDisk::mount(72) else {
         println!("not shown here: no right to mount a small file system");
         return;
     };
-    let output = child("child_writes", disk.0.path()).output().unwrap();
+    let output = child("child_writes", disk.path()).output().unwrap();
     assert!(!output.status.success(), "it ends by itself");
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(told.contains("no space left for the log"), "{told}");
@@ -351,9 +326,9 @@ fn a_full_file_system_loses_nothing_that_was_reported() {
         .filter_map(durable_rows)
         .next_back()
         .unwrap();
-    let refused = Wal::open(disk.0.path()).unwrap_err();
+    let refused = Wal::open(disk.path()).unwrap_err();
     assert!(matches!(refused, Error::LowSpace { .. }), "{refused}");
     // The volume is enlarged.
-    let copy = support::copy(disk.0.path());
+    let copy = support::copy(disk.path());
     assert!(check_childs_rows(copy.path(), durable) > 1000);
 }

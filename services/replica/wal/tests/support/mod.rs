@@ -8,7 +8,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use bytes::Bytes;
 use paxos::config::{Configuration, Seal};
@@ -182,4 +183,50 @@ fn child_opens() {
             Err(error) => println!("{error}"),
         }
     }
+}
+
+/// A small file system in memory, unmounted at the end.
+pub(crate) struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    /// `None` where mounting is not allowed.
+    pub(crate) fn mount(mib: u32) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "tmpfs"])
+            .arg(dir.path())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success());
+        mounted.then(|| Self(dir))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+/// How many rows the table holds, counted or not, after a crash at this moment.
+pub(crate) fn rows_on_disk(dir: &Path) -> u64 {
+    let copy = copy(dir);
+    let connection = rusqlite::Connection::open(copy.path().join("log.db")).unwrap();
+    connection
+        .query_row("SELECT count(*) FROM log", [], |row| row.get::<_, i64>(0))
+        .unwrap()
+        .cast_unsigned()
+}
+
+/// Waits until the table holds so many rows.
+pub(crate) fn wait_for_rows(dir: &Path, count: u64) {
+    let arrived = (0..1000).any(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        rows_on_disk(dir) == count
+    });
+    assert!(arrived, "{} rows instead of {count}", rows_on_disk(dir));
 }
