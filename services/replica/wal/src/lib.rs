@@ -12,6 +12,9 @@
 //! 5. [`Wal::spawn`] hands the log to its thread. From there on: [`Handle::persist`],
 //!    [`Handle::read`], and a [`Completion`] for every transaction.
 //!
+//! Beside it: [`Handle::scrub`] looks for damage before a row is needed, [`SpaceWatch`] says when
+//! rows must be refused.
+//!
 //! Any failure to write is final: it is reported once, nothing is written after it, and the
 //! process is expected to abort. A second fsync after a failed one may report success for data
 //! that is gone.

@@ -9,6 +9,11 @@
 //! own, and twice as many as it writes, so that the log shrinks at full load. When nothing has
 //! come for a moment, larger portions follow each other in transactions of their own, and the
 //! queue is looked at between them.
+//!
+//! Measured with `examples/commit_rate` on 2 cores, rows of 128 bytes, 20 000 of them compacted
+//! at a time: without an fsync (in memory) a row costs 5 to 30 % more, the p99 of a request rises
+//! by up to 1.5 ms at 1000 outstanding and not at all at one. On a disk the difference is lost
+//! in the fsync. log.db stays at 4 MiB; without compaction it had 78 after 5 seconds.
 
 use paxos::ids::Slot;
 use rusqlite::Connection;
