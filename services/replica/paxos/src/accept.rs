@@ -106,6 +106,7 @@ impl Core {
         }
         self.enter_stream(&accept);
         self.note_leader(ballot);
+        self.election.stream_heard = self.now;
         self.accept_in_order(from, accept);
         self.learn_from_stream();
         self.fetch_below_base(from);
@@ -153,6 +154,11 @@ impl Core {
             next > self.log.decided(),
             "acceptance starts above the commit index"
         );
+        // Who can take nothing asks for nothing, or the leader would send its window each round.
+        if accept.first > next && (self.acceptor.no_space || !self.log.has_room()) {
+            self.acceptor.starved = true;
+            return;
+        }
         if accept.first > next {
             self.send(
                 from,

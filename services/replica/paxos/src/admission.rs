@@ -106,8 +106,14 @@ impl Core {
 
     /// What a voter has seen of this disk.
     pub(crate) fn on_hello_reply(&mut self, from: NodeId, reply: HelloReply) {
-        // A late answer may count votes of this process, too: compared with what the disk is now.
-        let (own, seen) = (self.durable.disk_seq(), reply.seen);
+        // Before it was admitted this process has not voted, however much it has written: what
+        // others have seen is from before its start. A later answer may count its own votes.
+        let own = if self.admission.is_admitted() {
+            self.durable.disk_seq()
+        } else {
+            self.admission.started_at
+        };
+        let seen = reply.seen;
         if seen > own {
             let peer = from;
             self.halt(HaltReason::DiskTurnedBack { own, seen, peer });
@@ -185,3 +191,6 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -186,6 +186,10 @@ impl Core {
         self.replicate();
         if self.log.decided() > decided {
             self.trace(Event::Decided(self.log.decided()));
+            let ready = self.configuration.ready();
+            if decided < ready && ready <= self.log.decided() {
+                self.trace(Event::EpochReady(self.configuration.epoch));
+            }
         }
         self.begin_epoch_if_sealed();
         if self.halted {
@@ -213,6 +217,9 @@ impl Core {
         // What is decided stays so, in every epoch.
         if let Message::CatchUp(request) = message {
             self.on_catch_up(from, request);
+        } else if self.is_activating() {
+            // One epoch after the other: nothing is learned before this one is durable.
+            self.keep_early(from, message);
         } else if let Message::Rows(rows) = message {
             self.on_rows(from, rows);
         } else if !later {
@@ -228,11 +235,7 @@ impl Core {
     /// A message of the active epoch or of an earlier one.
     fn on_message_so_far(&mut self, from: NodeId, message: Message) {
         if message.epoch() == self.configuration.epoch {
-            if self.is_activating() {
-                self.keep_early(from, message);
-            } else {
-                self.on_message_of_epoch(from, message);
-            }
+            self.on_message_of_epoch(from, message);
         } else if message.is_question() {
             self.tell_epoch_ended(from);
         }

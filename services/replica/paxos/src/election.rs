@@ -52,6 +52,9 @@ pub(crate) struct Election {
     pub(crate) steady_since: Millis,
     /// The highest round of any ballot seen.
     pub(crate) highest: Round,
+    /// When the stream of the promised ballot was last heard: its owner leads, although its
+    /// answers to this node's `Ping`s may be lost.
+    pub(crate) stream_heard: Millis,
     /// Nodes that do not vote and were heard of late, at most [`LEARNERS_MAX`].
     pub(crate) learners: BTreeMap<NodeId, Learner>,
     /// The ballot whose owner is known to lead. Equal to this node's promise, if it votes.
@@ -94,6 +97,7 @@ impl Election {
             stuck: 0,
             steady_since: now,
             highest,
+            stream_heard: Millis(0),
             learners: BTreeMap::new(),
             led_by: None,
         }
@@ -325,7 +329,10 @@ impl Core {
             self.election.failures = 0;
         } else {
             self.election.unhappy_rounds = self.election.unhappy_rounds.saturating_add(1);
-            if self.election.unhappy_rounds >= UNHAPPY_ROUNDS && self.leading().is_none() {
+            let silence = self.now.since(self.election.stream_heard);
+            let silent = silence >= HEARTBEAT_MS.saturating_mul(u64::from(UNHAPPY_ROUNDS));
+            let unhappy = self.election.unhappy_rounds >= UNHAPPY_ROUNDS;
+            if unhappy && silent && self.leading().is_none() {
                 self.set_led_by(None);
             }
             self.plan_campaign();

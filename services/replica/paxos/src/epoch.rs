@@ -267,8 +267,12 @@ impl Core {
     /// Nodes to ask, beside the voters.
     pub(crate) fn note_contacts(&mut self, nodes: &BTreeSet<NodeId>) {
         for node in nodes {
-            if *node != self.me && self.succession.contacts.len() < CONTACTS_MAX {
+            if *node != self.me {
                 self.succession.contacts.insert(*node);
+            }
+            // The lowest id is the oldest node.
+            if self.succession.contacts.len() > CONTACTS_MAX {
+                self.succession.contacts.pop_first();
             }
         }
     }
@@ -285,3 +289,8 @@ impl Core {
         &self.configuration
     }
 }
+
+#[cfg(test)]
+mod seal_tests;
+#[cfg(test)]
+mod tests;
