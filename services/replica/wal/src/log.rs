@@ -51,6 +51,8 @@ pub struct Wal {
     path: PathBuf,
     /// As on disk.
     state: State,
+    /// The last transaction before this process.
+    opened_at: DiskSeq,
     /// Keeps other processes out. Declared last: dropped after the connection is closed.
     _lock: File,
 }
@@ -78,6 +80,7 @@ impl Wal {
         let mut wal = Self {
             connection: Some(connection),
             path,
+            opened_at: progress.disk_seq,
             state: State {
                 last: last.max(progress.decided).max(compacted_to),
                 garbage: first.is_some_and(|first| first <= compacted_to),
@@ -299,6 +302,11 @@ impl Wal {
     /// The connection, while it may be used.
     pub(crate) fn connection(&self) -> Result<&Connection, Error> {
         self.connection.as_ref().ok_or(Error::Stopped)
+    }
+
+    /// The number of the last transaction that was durable when the log was opened.
+    pub(crate) fn opened_at(&self) -> DiskSeq {
+        self.opened_at
     }
 
     /// What is on disk, but for the rows.

@@ -180,7 +180,9 @@ impl Wal {
                 undecided: rest.kept,
                 compacted_to: state.meta.compacted_to,
                 damaged: rest.damaged,
-                disk_seq: state.progress.disk_seq,
+                // Not what this process has written since: it would hide that much of what a
+                // disk that was turned back has lost.
+                disk_seq: self.opened_at(),
                 witnessed: state.witnessed.clone(),
             },
             unreadable,

@@ -159,32 +159,49 @@ fn rows_are_counted_across_epochs() {
 }
 
 /// Property (R4): a node acts in an epoch only with everything up to its start. When such a row
-/// is damaged and not applied, it takes a snapshot.
+/// is damaged and not applied, it takes a snapshot first: the core never starts below.
 #[test]
 fn damage_below_the_active_epoch_needs_a_snapshot() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut wal = voter(dir.path());
-    let rows = entries(Chain::GENESIS, Slot::FIRST, 6, ballot(3, 2));
-    let end = seal(&support::base(&rows[5]), ballot(3, 2), 2, &[1, 2, 4]);
-    let accept = PersistOp::Accept(rows.iter().cloned().chain([end.clone()]).collect());
-    wal.commit(&[accept, activate(&end)]).unwrap();
-    drop(wal);
-    let slot = rows[3].slot.0;
-    support::tamper(
-        dir.path(),
-        &format!("UPDATE log SET crc = crc + 1 WHERE slot = {slot}"),
-    );
-    let refused = Wal::open(dir.path()).unwrap().restore(&base(&rows[1]));
-    assert!(
-        matches!(refused, Err(Error::SnapshotNeeded { at_least, .. }) if at_least == end.slot),
-        "{refused:?}"
-    );
-    let restored = Wal::open(dir.path())
-        .unwrap()
-        .restore(&base(&rows[4]))
-        .unwrap()
-        .restored;
-    assert_eq!(restored.decided, end.slot, "what is applied is safe");
+    let spoiled = |slot: Slot| {
+        let slot = slot.0;
+        [
+            format!("UPDATE log SET crc = crc + 1 WHERE slot = {slot}"),
+            format!("DELETE FROM log WHERE slot = {slot}"),
+            format!("UPDATE log SET chain = x'00' WHERE slot = {slot}"),
+        ]
+    };
+    for damaged in 0..7_usize {
+        for applied in [0, damaged, damaged + 1, 7] {
+            for kind in 0..3 {
+                let dir = tempfile::tempdir().unwrap();
+                let mut wal = voter(dir.path());
+                let mut rows = entries(Chain::GENESIS, Slot::FIRST, 6, ballot(3, 2));
+                rows.push(seal(&base(&rows[5]), ballot(3, 2), 2, &[1, 2, 4]));
+                let end = rows[6].clone();
+                wal.commit(&[PersistOp::Accept(rows.clone()), activate(&end)])
+                    .unwrap();
+                drop(wal);
+                support::tamper(dir.path(), &spoiled(rows[damaged].slot)[kind]);
+                let state = match applied.checked_sub(1) {
+                    Some(last) => base(&rows[last]),
+                    None => Base::EMPTY,
+                };
+                let mut wal = Wal::open(dir.path()).unwrap();
+                let context = format!("{damaged} damaged, {applied} applied");
+                match wal.restore(&state) {
+                    Ok(recovery) => {
+                        assert!(damaged < applied, "{context}");
+                        assert_eq!(recovery.restored.decided, end.slot, "{context}");
+                    }
+                    Err(Error::SnapshotNeeded { at_least, .. }) => {
+                        assert!(damaged >= applied, "{context}");
+                        assert_eq!(at_least, end.slot, "{context}");
+                    }
+                    Err(error) => panic!("{context}: {error}"),
+                }
+            }
+        }
+    }
 }
 
 /// Property (R4): the process may end between the moment when a `Seal` is durable and decided
@@ -222,6 +239,30 @@ fn an_epoch_that_had_to_begin_begins_at_the_start() {
         }
         assert_eq!(wal.configuration().unwrap().epoch, Epoch(2));
     }
+}
+
+/// Property (2.9): what a process asks the others about is the count that it found, whatever it
+/// had to write before the core started.
+#[test]
+fn the_count_is_the_one_from_before_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut wal = voter(dir.path());
+    let rows = entries(Chain::GENESIS, Slot::FIRST, 6, ballot(3, 2));
+    wal.commit(&[PersistOp::Accept(rows.clone()), decided(&rows[3])])
+        .unwrap();
+    let count = wal.disk_seq();
+    drop(wal);
+    support::tamper(
+        dir.path(),
+        "DELETE FROM meta_a; UPDATE log SET crc = 0 WHERE slot = 1029",
+    );
+    let mut wal = Wal::open(dir.path()).unwrap();
+    wal.announce_snapshot(&base(&rows[2])).unwrap();
+    wal.install_snapshot(&base(&rows[2])).unwrap();
+    let restored = wal.restore(&base(&rows[2])).unwrap().restored;
+    assert_eq!(restored.damaged.len(), 1);
+    assert_eq!(restored.disk_seq, count);
+    assert!(wal.disk_seq().0 >= count.0 + 4, "{}", wal.disk_seq());
 }
 
 fn seen(node: u64, disk_seq: u64) -> PersistOp {

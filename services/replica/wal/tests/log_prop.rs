@@ -269,7 +269,7 @@ impl Model {
             assert_eq!(restored.timestamp, self.high.timestamp);
             assert_eq!(restored.compacted_to, self.low.slot);
             assert_eq!(restored.witnessed, self.witnessed);
-            assert_eq!(restored.disk_seq, wal.disk_seq());
+            assert!(restored.disk_seq <= wal.disk_seq());
             assert!(restored.damaged.is_empty());
             assert_eq!(wal.configuration(), self.high.configuration.as_ref());
             let mut rows: Vec<Entry> = wal
