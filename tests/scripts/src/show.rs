@@ -265,6 +265,9 @@ pub(crate) fn event(event: &Event) -> String {
         }
         Event::CatchingUp { from, upto } => format!("fetches {from}..{upto}"),
         Event::Sealing(slot) => format!("ends its epoch at {slot}"),
+        Event::Differs { slot, peer } => {
+            format!("ignores {peer} from now on: its history differs at {slot}")
+        }
         Event::EpochReady(epoch) => format!("knows that {epoch} is ready"),
         Event::HandingOver { to } => format!("hands over to {to}"),
         Event::Admitted => "is admitted: its disk may vote".to_owned(),

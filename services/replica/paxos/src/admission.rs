@@ -70,6 +70,13 @@ impl Core {
         self.may_vote() && self.acceptor.damaged.is_empty()
     }
 
+    /// Whether this node may learn, which it writes down. A voter waits until it is admitted: the
+    /// writes would raise the count of a disk that was turned back, and hide after one more
+    /// restart that it was. In an epoch that is over nobody answers its `Hello`.
+    pub(crate) fn may_learn(&self) -> bool {
+        !self.is_voter() || self.admission.is_admitted() || self.is_overtaken()
+    }
+
     /// Asks those that have not answered; once a round, and at the start.
     pub(crate) fn send_hello(&mut self) {
         self.admission.due = false;

@@ -78,6 +78,8 @@ pub struct Core {
     pub(crate) admission: Admission,
     /// Linearizable reads that wait.
     pub(crate) reads: Reads,
+    /// Replicas whose history differs from the one here: ignored until this process ends.
+    pub(crate) outcasts: BTreeSet<NodeId>,
 }
 
 impl Core {
@@ -128,6 +130,7 @@ impl Core {
             decided_heard: Slot::GENESIS,
             succession: Succession::default(),
             reads: Reads::default(),
+            outcasts: BTreeSet::new(),
         }
     }
 
@@ -202,7 +205,7 @@ impl Core {
 
     /// One message. Its sender is authenticated; what it says is not trusted.
     pub(crate) fn on_message(&mut self, from: NodeId, mut message: Message) {
-        if from == self.me {
+        if from == self.me || self.is_from_outcast(from, &message) {
             return;
         }
         if let Message::Rows(rows) = &mut message {

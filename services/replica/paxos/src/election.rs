@@ -13,7 +13,7 @@ use crate::limits::{
     DISCONNECTED_ROUNDS, HEARTBEAT_MS, LEARNER_SILENCE_MS, LEARNERS_MAX, UNHAPPY_ROUNDS,
 };
 use crate::message::{Message, Ping, Pong};
-use crate::output::{Event, HaltReason};
+use crate::output::Event;
 
 /// What this node has heard and what it thinks of it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -151,6 +151,13 @@ impl Election {
         self.heard.contains_key(&peer)
     }
 
+    /// What a peer has said does not count any more.
+    pub(crate) fn forget(&mut self, peer: NodeId) {
+        self.arriving.remove(&peer);
+        self.heard.remove(&peer);
+        self.views.remove(&peer);
+    }
+
     /// The commit index that a peer last told.
     pub(crate) fn decided_of(&self, peer: NodeId) -> Slot {
         self.last_pong(peer)
@@ -272,10 +279,7 @@ impl Core {
             .chain_at(pong.decided)
             .is_some_and(|chain| chain != pong.chain)
         {
-            self.halt(HaltReason::Diverged {
-                slot: pong.decided,
-                peer: Some(from),
-            });
+            self.on_difference(pong.decided, from);
             return;
         }
         let now = self.now;
@@ -382,7 +386,10 @@ impl Core {
         self.election.happy = false;
         self.election.unhappy_rounds = 0;
         self.election.campaign_at = None;
-        self.set_led_by(None);
+        // A node that does not vote follows by what it hears, not by what it promised.
+        if self.is_voter() {
+            self.set_led_by(None);
+        }
     }
 
     /// Phase 1 is complete.

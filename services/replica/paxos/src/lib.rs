@@ -67,6 +67,7 @@ mod epoch;
 mod learn;
 
 mod check;
+mod divergence;
 
 #[cfg(test)]
 mod testing;

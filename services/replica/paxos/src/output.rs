@@ -206,6 +206,14 @@ pub enum Event {
     },
     /// A `Seal` was proposed, or selected in phase 1.
     Sealing(Slot),
+    /// A replica's history differs from the one here: it is ignored from now on. It needs a
+    /// person.
+    Differs {
+        /// Where it was noticed.
+        slot: Slot,
+        /// The replica.
+        peer: NodeId,
+    },
     /// The `Ready` of an epoch is decided: voters that left may be switched off.
     EpochReady(Epoch),
     /// The lead is handed over: the target was told to campaign.

@@ -305,7 +305,11 @@ fn decided_rows_repair_damaged_ones() {
 fn a_disk_that_wrote_before_it_heard_is_found() {
     let mut bench = Bench::starting(&[1, 2, 3], used(40));
     bench.wait(0);
-    bench.receive(2, rows(1, &entries(ballot(1, 2), 3, 0)));
+    let learned = bench.receive(2, rows(1, &entries(ballot(1, 2), 3, 0)));
+    assert!(
+        !wrote(&learned),
+        "a restart would count what it writes as old"
+    );
     bench.disk_seq = DiskSeq(41);
     bench.persisted();
     let peer = NodeId(2);
