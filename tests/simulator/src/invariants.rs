@@ -339,6 +339,11 @@ impl Invariants {
         self.history.in_order.on_suffix_dropped(who, from, hole)
     }
 
+    /// A node finds that another's history differs from its own.
+    pub fn on_differs(&self, who: Who, slot: Slot, peer: NodeId) -> Verdict {
+        self.history.agreement.on_differs(who, slot, peer)
+    }
+
     /// A node stops for good.
     pub fn on_halt(&self, who: Who, reason: &HaltReason, turned_back: bool) -> Verdict {
         i20_no_halt::on_halt(who, reason, turned_back)

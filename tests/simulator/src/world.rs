@@ -163,8 +163,7 @@ impl World {
         let hosts = knobs.voters + knobs.spares;
         let voters = (1..=knobs.voters as u64).map(NodeId).collect();
         let first = Configuration::first(voters);
-        let (writers, readers) = ((knobs.clients, knobs.sessions), knobs.readers);
-        let clients = Clients::new(&mut random, writers, readers, knobs.payload_max);
+        let clients = Clients::new(&mut random, &knobs);
         let mut network = Network::new(hosts);
         network.delay_us = knobs.delay_us;
         let mut world = Self {
