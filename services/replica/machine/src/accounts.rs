@@ -154,7 +154,7 @@ fn account<'a>(
 ) -> Result<&'a mut crate::cache::Account, Fault> {
     cache
         .account(connection, user)?
-        .ok_or_else(|| Fault::Corrupt(format!("{user} has no row but is referred to")))
+        .ok_or_else(|| Fault::Damaged(format!("{user} has no row but is referred to")))
 }
 
 fn require_token_hash(token_hash: &[u8]) -> Result<(), Stop> {

@@ -105,7 +105,7 @@ impl Cache {
     ) -> Result<&mut Room, Fault> {
         self.changed.insert(room);
         self.room(connection, room)?
-            .ok_or_else(|| Fault::Corrupt(format!("{room} has no row but is referred to")))
+            .ok_or_else(|| Fault::Damaged(format!("{room} has no row but is referred to")))
     }
 
     /// Whether the person is in the room.
@@ -137,7 +137,7 @@ impl Cache {
         )?;
         for id in std::mem::take(&mut self.changed) {
             let Some(room) = self.rooms.get(&id) else {
-                return Err(Fault::Corrupt(format!(
+                return Err(Fault::Damaged(format!(
                     "{id} was changed but is not cached"
                 )));
             };
@@ -148,7 +148,7 @@ impl Cache {
                 to_sql(room.members)
             ])?;
             if changed != 1 {
-                return Err(Fault::Corrupt(format!("{id} has no row but was changed")));
+                return Err(Fault::Damaged(format!("{id} has no row but was changed")));
             }
         }
         Ok(())

@@ -71,11 +71,11 @@ pub(crate) fn find(
         (kind::ROOM_CHANGED, Some(room)) => outcome::Result::RoomChanged(RoomChanged { room }),
         (kind::REFUSAL, Some(number)) => {
             let reason = Reason::from_number(number)
-                .ok_or_else(|| Fault::Corrupt(format!("unknown reason {number} of a refusal")))?;
+                .ok_or_else(|| Fault::Damaged(format!("unknown reason {number} of a refusal")))?;
             outcome::Result::Refusal(reason.to_refusal())
         }
         other => {
-            return Err(Fault::Corrupt(format!(
+            return Err(Fault::Damaged(format!(
                 "unknown answer {other:?} in dedupe"
             )));
         }

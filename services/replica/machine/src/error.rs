@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use paxos::entry::Chain;
-use paxos::ids::Slot;
+use paxos::ids::{Epoch, Slot};
 
 use crate::refusal::Reason;
 
@@ -48,12 +48,27 @@ pub enum Error {
         /// The highest known here.
         known: i32,
     },
+    /// The file was written by an earlier program. It is not migrated, because it can be made
+    /// anew: from the log, or from another replica's snapshot.
+    #[error(
+        "{path} has format {found}, this program needs format {needed}: move state.db, \
+         state.db-wal and state.db-shm aside (not log.db) and start the replica again: it \
+         rebuilds its state from its log or from another replica"
+    )]
+    OlderFormat {
+        /// state.db.
+        path: PathBuf,
+        /// Its format.
+        found: i32,
+        /// The only one that can be used here.
+        needed: i32,
+    },
     /// SQLite finds the file malformed, or a row contradicts another.
     #[error(
         "{path} is damaged ({found}): move state.db, state.db-wal and state.db-shm aside for \
          analysis (not log.db) and start the replica again: it rebuilds its state"
     )]
-    Corrupt {
+    Damaged {
         /// state.db.
         path: PathBuf,
         /// What was found.
@@ -93,6 +108,30 @@ pub enum Error {
         found: Chain,
         /// The chain of the prefix that is applied here.
         applied: Chain,
+    },
+    /// The payload of a seal cannot be read.
+    #[error(
+        "the seal at slot {slot} cannot be read: start a version that knows it; it cannot be \
+         skipped"
+    )]
+    UnreadableSeal {
+        /// The entry.
+        slot: Slot,
+    },
+    /// A seal begins another epoch than the one after the active one: the entry is of another
+    /// history than the state.
+    #[error(
+        "the seal at slot {slot} begins epoch {found}, but the applied prefix ends in epoch \
+         {active}: two histories; keep all files of this replica and compare with the others; \
+         if a backup of log.db or state.db was restored, that is the cause"
+    )]
+    EpochOutOfOrder {
+        /// The entry.
+        slot: Slot,
+        /// The epoch in which the applied prefix ends.
+        active: Epoch,
+        /// The epoch that the seal begins.
+        found: Epoch,
     },
     /// The payload of a batch cannot be decoded.
     #[error("the batch at slot {slot} cannot be decoded ({source}); it cannot be skipped")]
@@ -154,13 +193,22 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the file may be moved aside and made anew, from the log or from another replica's
+    /// snapshot: it is ours, and nothing in it is missing elsewhere. Not so when the directory
+    /// may be the wrong one, when the file is of a later program, or when the log itself is in
+    /// doubt.
+    #[must_use]
+    pub const fn is_replaceable(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::OlderFormat { .. })
+    }
+
     /// Sorts a failure of SQLite.
     pub(crate) fn sqlite(doing: &'static str, path: &Path, source: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
         let path = path.to_path_buf();
         match source.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::NoSpace { path },
-            Some(ErrorCode::DatabaseCorrupt) => Self::Corrupt {
+            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged {
                 path,
                 found: source.to_string(),
             },
@@ -169,11 +217,11 @@ impl Error {
                 found: source.to_string(),
             },
             // A type or a row that is not as the schema and this program leave it.
-            None if is_contradiction(&source) => Self::Corrupt {
+            None if is_contradiction(&source) => Self::Damaged {
                 path,
                 found: source.to_string(),
             },
-            Some(ErrorCode::ConstraintViolation) => Self::Corrupt {
+            Some(ErrorCode::ConstraintViolation) => Self::Damaged {
                 path,
                 found: source.to_string(),
             },
@@ -202,7 +250,7 @@ const fn is_contradiction(error: &rusqlite::Error) -> bool {
 pub(crate) enum Fault {
     Sqlite(rusqlite::Error),
     /// A row contradicts another.
-    Corrupt(String),
+    Damaged(String),
     Fatal(Error),
 }
 
@@ -210,7 +258,7 @@ impl Fault {
     pub(crate) fn at(self, doing: &'static str, path: &Path) -> Error {
         match self {
             Self::Sqlite(source) => Error::sqlite(doing, path, source),
-            Self::Corrupt(found) => Error::Corrupt {
+            Self::Damaged(found) => Error::Damaged {
                 path: path.to_path_buf(),
                 found,
             },

@@ -33,7 +33,7 @@ impl fmt::Debug for StateHash {
 const TABLES: [(&str, &str); 8] = [
     (
         "applied",
-        "SELECT id, slot, chain, timestamp FROM applied ORDER BY id",
+        "SELECT id, slot, chain, timestamp, configuration FROM applied ORDER BY id",
     ),
     (
         "accounts",
@@ -98,7 +98,7 @@ fn update_value(hash: &mut Sha256, value: ValueRef<'_>) -> Result<(), Fault> {
             hash.update(number.to_le_bytes());
         }
         ValueRef::Real(_) => {
-            return Err(Fault::Corrupt(
+            return Err(Fault::Damaged(
                 "a floating-point number, which no table has".to_owned(),
             ));
         }

@@ -22,6 +22,7 @@ mod accounts;
 mod apply;
 mod cache;
 mod dedupe;
+mod epochs;
 mod events;
 mod names;
 mod refusal;

@@ -10,8 +10,10 @@ use crate::ids::EventId;
 pub const SQLITE_VERSION_MIN: i32 = 3_051_003;
 /// `PRAGMA application_id` of state.db: "CBXS".
 pub const APPLICATION_ID: i32 = 0x4342_5853;
-/// `PRAGMA user_version`: the format that this program writes and reads.
-pub const FORMAT_VERSION: i32 = 1;
+/// `PRAGMA user_version`: the format that this program writes and reads. A file of another one is
+/// not migrated: a newer one is refused, an older one is made anew from the log or a snapshot
+/// ([`crate::Error::is_replaceable`]).
+pub const FORMAT_VERSION: i32 = 2;
 /// The version of batches that this program makes, and the highest that it understands.
 pub const BATCH_VERSION: u32 = 1;
 

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use paxos::config::Configuration;
 use paxos::entry::{Chain, Entry};
 use paxos::ids::{Slot, Timestamp};
 use proto::v1::{Effect, Outcome};
@@ -15,18 +16,21 @@ use crate::cache::Cache;
 use crate::error::Fault;
 use crate::hash::{self, StateHash};
 use crate::ids::EventId;
-use crate::schema;
-use crate::{Error, Reader};
+use crate::{Error, Reader, epochs, schema};
 
-/// How far the log is applied.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// How far the log is applied: all that the prefix leaves behind beside its effects.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Applied {
     /// The last applied slot; [`Slot::GENESIS`] in a new file.
     pub slot: Slot,
     /// The chain of the prefix up to and including it.
     pub chain: Chain,
-    /// The leader's clock in that entry.
+    /// The leader's clock in that entry, milliseconds since 1970; 0 in a new file.
     pub timestamp: Timestamp,
+    /// The configuration that the latest `Seal` of the prefix began, with the slot of that seal.
+    /// `None` before the first one: then the genesis' configuration is the active one, which the
+    /// log does not hold.
+    pub configuration: Option<Configuration>,
 }
 
 /// What the application of one entry did.
@@ -79,8 +83,8 @@ impl Machine {
 
     /// How far the log is applied.
     #[must_use]
-    pub const fn applied(&self) -> Applied {
-        self.applied
+    pub const fn applied(&self) -> &Applied {
+        &self.applied
     }
 
     /// A new connection for reading.
@@ -98,7 +102,7 @@ impl Machine {
     /// # Errors
     ///
     /// Any error means that the replica must stop: the entries do not continue the prefix
-    /// ([`Error::Gap`], [`Error::Diverged`]), contain what this program does not understand, or
+    /// ([`Error::Gap`], [`Error::Diverged`], [`Error::EpochOutOfOrder`]), contain what this program does not understand, or
     /// the disk failed. Nothing of the call is applied; only after a failure of the disk it may
     /// be the whole call, and the file tells.
     pub fn apply(&mut self, entries: &[Entry]) -> Result<Vec<AppliedEntry>, Error> {
@@ -169,15 +173,17 @@ impl Machine {
             }
             .into());
         }
-        let mut applied = self.applied;
+        let mut applied = self.applied.clone();
         let mut results = Vec::with_capacity(entries.len());
         for entry in entries {
             require_continues(&applied, entry)?;
+            let configuration = epochs::after(applied.configuration.as_ref(), entry)?;
             results.push(apply_entry(&transaction, &mut self.cache, entry)?);
             applied = Applied {
                 slot: entry.slot,
                 chain: entry.chain,
                 timestamp: entry.timestamp,
+                configuration,
             };
         }
         self.cache.flush(&transaction)?;
@@ -210,5 +216,5 @@ fn require_continues(applied: &Applied, entry: &Entry) -> Result<(), Error> {
 }
 
 fn read_applied(connection: &Connection, path: &Path) -> Result<Applied, Error> {
-    schema::read_applied(connection).map_err(|source| Error::sqlite("read", path, source))
+    schema::read_applied(connection).map_err(|fault| fault.at("read", path))
 }

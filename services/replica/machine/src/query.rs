@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use paxos::config::Configuration;
 use paxos::ids::Slot;
 use prost::Message as _;
 use proto::v1::{JoinedRoom, Member, RoomEvent, RoomSummary};
@@ -119,6 +120,16 @@ impl Reader {
     /// This and all others: when the file cannot be read.
     pub fn applied(&mut self) -> Result<Slot, Error> {
         Ok(self.read(|_| Ok(()))?.applied)
+    }
+
+    /// The configuration that the latest `Seal` began; `None` before the first one, when the
+    /// genesis' configuration is the active one.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn configuration(&mut self) -> Result<View<Option<Configuration>>, Error> {
+        self.read(|connection| Ok(schema::read_applied(connection)?.configuration))
     }
 
     /// The session with this SHA-256 of its token, if it exists and is not revoked.

@@ -83,7 +83,7 @@ impl Merge<'_> {
     fn next(&mut self) -> Result<Option<(Slot, Effect)>, Fault> {
         let is_room_first = match (&self.next_room, &self.next_user) {
             (Some((room, _)), Some((user, _))) if room == user => {
-                return Err(Fault::Corrupt(format!("{room:?} is in both event tables")));
+                return Err(Fault::Damaged(format!("{room:?} is in both event tables")));
             }
             (Some((room, _)), Some((user, _))) => room < user,
             (Some(_), None) => true,

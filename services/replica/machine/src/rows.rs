@@ -34,7 +34,7 @@ pub(crate) fn room_event(row: &Row<'_>) -> Result<(EventId, RoomEvent), Fault> {
         kind::JOINED => room_event::Kind::Joined(JoinedEvent {}),
         kind::LEFT => room_event::Kind::Left(LeftEvent {}),
         other => {
-            return Err(Fault::Corrupt(format!(
+            return Err(Fault::Damaged(format!(
                 "{event:?} has the unknown kind {other}"
             )));
         }
@@ -64,7 +64,7 @@ pub(crate) fn user_event(row: &Row<'_>) -> Result<(EventId, UserEvent), Fault> {
         user_kind::LEFT => user_event::Kind::Left(from_sql(row.get(4)?)),
         user_kind::SESSION_REVOKED => user_event::Kind::SessionRevoked(row.get(8)?),
         other => {
-            return Err(Fault::Corrupt(format!(
+            return Err(Fault::Damaged(format!(
                 "{event:?} has the unknown kind {other}"
             )));
         }

@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use paxos::config::Configuration;
 use paxos::entry::Chain;
 use paxos::ids::{Slot, Timestamp};
 use rusqlite::{Connection, OpenFlags, params};
 
+use crate::error::Fault;
 use crate::ids::{from_sql, to_sql};
 use crate::limits;
 use crate::{Applied, Error};
@@ -72,26 +74,42 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, Error> {
 }
 
 /// How far the log is applied, as this connection sees it now.
-pub(crate) fn read_applied(connection: &Connection) -> rusqlite::Result<Applied> {
-    connection
-        .prepare_cached("SELECT slot, chain, timestamp FROM applied WHERE id = 1")?
+pub(crate) fn read_applied(connection: &Connection) -> Result<Applied, Fault> {
+    let (mut applied, configuration) = connection
+        .prepare_cached("SELECT slot, chain, timestamp, configuration FROM applied WHERE id = 1")?
         .query_row([], |row| {
-            Ok(Applied {
+            let applied = Applied {
                 slot: Slot(from_sql(row.get(0)?)),
                 chain: Chain(row.get(1)?),
                 timestamp: Timestamp(from_sql(row.get(2)?)),
-            })
-        })
+                configuration: None,
+            };
+            Ok((applied, row.get::<_, Option<Vec<u8>>>(3)?))
+        })?;
+    if let Some(bytes) = configuration {
+        let read = Configuration::decode(&bytes).ok_or_else(|| {
+            Fault::Damaged("the configuration in `applied` cannot be read".to_owned())
+        })?;
+        applied.configuration = Some(read);
+    }
+    Ok(applied)
 }
 
 /// Stores how far the log is applied; part of the transaction that has the effects.
 pub(crate) fn write_applied(connection: &Connection, applied: &Applied) -> rusqlite::Result<()> {
     let changed = connection
-        .prepare_cached("UPDATE applied SET slot = ?1, chain = ?2, timestamp = ?3 WHERE id = 1")?
+        .prepare_cached(
+            "UPDATE applied SET slot = ?1, chain = ?2, timestamp = ?3, configuration = ?4
+             WHERE id = 1",
+        )?
         .execute(params![
             to_sql(applied.slot.0),
             applied.chain.0,
-            to_sql(applied.timestamp.0)
+            to_sql(applied.timestamp.0),
+            applied
+                .configuration
+                .as_ref()
+                .map(|active| active.encode().to_vec()),
         ])?;
     if changed == 1 {
         Ok(())
@@ -161,11 +179,10 @@ fn require_format(connection: &Connection, path: &Path) -> Result<(), Error> {
         });
     }
     if found < limits::FORMAT_VERSION {
-        // No older format was ever released.
-        let found = format!("format {found} was never written by us");
-        return Err(Error::Corrupt {
+        return Err(Error::OlderFormat {
             path: path.to_path_buf(),
             found,
+            needed: limits::FORMAT_VERSION,
         });
     }
     Ok(())

@@ -3,7 +3,7 @@
 -- replica's copy) at any time. So `synchronous=NORMAL` is enough: after a power loss the file
 -- is an older consistent state, and the log brings it forward.
 --
--- Format 1. `PRAGMA application_id` says that the file is ours, `PRAGMA user_version` its
+-- Format 2. `PRAGMA application_id` says that the file is ours, `PRAGMA user_version` its
 -- format; both are written by the transaction that makes these tables.
 --
 -- Keys are in log order wherever rows are many: an append to the right edge of a B-tree costs
@@ -18,6 +18,8 @@ CREATE TABLE applied (
     slot      INTEGER NOT NULL,
     chain     BLOB    NOT NULL CHECK (length(chain) = 32), -- SHA-256 of the prefix up to `slot`
     timestamp INTEGER NOT NULL, -- leader's clock in the entry at `slot`, milliseconds since 1970
+    configuration BLOB,         -- of the latest `Seal` up to `slot` (paxos::Configuration::encode);
+                                -- NULL before the first one: the genesis' configuration
     flushes   INTEGER NOT NULL  -- how often this file was made durable; not part of the state
 ) STRICT;
 

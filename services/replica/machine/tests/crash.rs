@@ -121,12 +121,15 @@ fn a_failed_call_changes_nothing() {
                 continue;
             }
             for (expected, bad) in bad_entries(&prefix) {
-                let before = (machine.applied(), machine.state_hash().unwrap());
+                let before = (machine.applied().clone(), machine.state_hash().unwrap());
                 let mut call = prefix.entries[first.entries.len()..].to_vec();
                 call.push(bad);
                 let error = machine.apply(&call).unwrap_err();
                 assert_eq!(kind(&error), expected, "{error}");
-                assert_eq!((machine.applied(), machine.state_hash().unwrap()), before);
+                assert_eq!(
+                    (machine.applied().clone(), machine.state_hash().unwrap()),
+                    before
+                );
             }
         }
         machine.apply(std::slice::from_ref(entry)).unwrap();
@@ -226,7 +229,7 @@ fn durable_checkpoints_are_no_state() {
                 .len()
         };
         let before = wal_bytes();
-        assert_eq!(machine.checkpoint_durable().unwrap(), machine.applied());
+        assert_eq!(machine.checkpoint_durable().unwrap(), *machine.applied());
         assert!(
             wal_bytes() > before,
             "without a written frame SQLite syncs nothing"
@@ -251,7 +254,7 @@ type Boundary = (Applied, StateHash);
 /// which moves the WAL into it: what came before is no longer at stake.
 fn boundaries(directory: &Path, log: &Log, sizes: &[usize], restart: usize) -> Vec<Boundary> {
     let open = || Machine::open(directory.join("state.db")).unwrap();
-    let stand = |machine: &Machine| (machine.applied(), machine.state_hash().unwrap());
+    let stand = |machine: &Machine| (machine.applied().clone(), machine.state_hash().unwrap());
     let mut machine = open();
     let mut found = vec![stand(&machine)];
     let mut rest = log.entries.as_slice();
@@ -274,7 +277,7 @@ fn boundaries(directory: &Path, log: &Log, sizes: &[usize], restart: usize) -> V
 /// Opens an image of a crash: it must stand exactly where some call had left it.
 fn check_image(path: &Path, boundaries: &[Boundary]) -> Machine {
     let machine = Machine::open(path).unwrap();
-    let found = (machine.applied(), machine.state_hash().unwrap());
+    let found = (machine.applied().clone(), machine.state_hash().unwrap());
     assert!(
         boundaries.contains(&found),
         "{found:?} is none of {boundaries:?}"

@@ -287,7 +287,6 @@ fn other_kinds_only_advance() {
     let mut f = Fixture::with_people(&["Ann"]);
     let kinds = [
         EntryKind::Noop,
-        EntryKind::Seal,
         EntryKind::Ready,
         EntryKind::RegisterNode,
         EntryKind::RegisterSession,

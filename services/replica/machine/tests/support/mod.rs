@@ -11,8 +11,9 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use machine::{AppliedEntry, Machine};
+use paxos::config::Seal;
 use paxos::entry::{Chain, Entry, EntryKind};
-use paxos::ids::{Ballot, Slot, Timestamp};
+use paxos::ids::{Ballot, Epoch, NodeId, Slot, Timestamp};
 use proto::v1::{
     Command, CreateAccount, CreateRoom, Effect, JoinRoom, LeaveRoom, Outcome, PostMessage, Refusal,
     RefusalCode, RevokeSession, command::Body, effect, outcome,
@@ -210,6 +211,15 @@ pub fn reply(number: u64, author: u64, room: u64, body: &str, reply_to: u64) -> 
         reply_to,
     };
     command(number, author, Body::PostMessage(body))
+}
+
+/// What begins `epoch` with these voters.
+pub fn seal(epoch: u64, voters: &[u64]) -> Seal {
+    Seal {
+        epoch: Epoch(epoch),
+        starter: NodeId(voters[0]),
+        voters: voters.iter().copied().map(NodeId).collect(),
+    }
 }
 
 pub fn room_effects(effects: &[Effect]) -> Vec<&proto::v1::RoomEvent> {
