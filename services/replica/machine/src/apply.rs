@@ -16,7 +16,7 @@ use crate::cache::Cache;
 use crate::error::{Fault, Stop};
 use crate::ids::{EventId, UserId};
 use crate::refusal::Reason;
-use crate::{AppliedEntry, Error, dedupe, limits};
+use crate::{AppliedEntry, Error, dedupe, limits, nodes};
 
 /// What a command did.
 #[derive(Debug)]
@@ -69,15 +69,14 @@ pub(crate) fn apply_entry(
     cache: &mut Cache,
     entry: &Entry,
 ) -> Result<AppliedEntry, Fault> {
-    let commands = match entry.kind {
-        EntryKind::Batch => decode_batch(entry)?,
-        EntryKind::Noop
-        | EntryKind::Seal
-        | EntryKind::Ready
-        | EntryKind::RegisterNode
-        | EntryKind::RegisterSession => Vec::new(),
-    };
     let (slot, timestamp) = (entry.slot, entry.timestamp);
+    let (mut commands, mut registration) = (Vec::new(), None);
+    match entry.kind {
+        EntryKind::Batch => commands = decode_batch(entry)?,
+        EntryKind::RegisterNode => registration = Some(nodes::register(connection, entry)?),
+        // What a seal means is in epochs.rs; the others have no meaning for the state.
+        EntryKind::Noop | EntryKind::Seal | EntryKind::Ready | EntryKind::RegisterSession => {}
+    }
     let mut context = Context {
         connection,
         cache,
@@ -95,6 +94,7 @@ pub(crate) fn apply_entry(
         timestamp,
         outcomes,
         effects,
+        registration,
     })
 }
 

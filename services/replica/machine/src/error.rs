@@ -133,17 +133,17 @@ pub enum Error {
         /// The epoch that the seal begins.
         found: Epoch,
     },
-    /// The payload of a batch cannot be decoded.
-    #[error("the batch at slot {slot} cannot be decoded ({source}); it cannot be skipped")]
+    /// The payload of an entry cannot be decoded.
+    #[error("the entry at slot {slot} cannot be decoded ({source}); it cannot be skipped")]
     Unreadable {
         /// The entry.
         slot: Slot,
         /// What the decoder says.
         source: prost::DecodeError,
     },
-    /// The batch has a format that this program does not know.
+    /// The payload has a format that this program does not know.
     #[error(
-        "the batch at slot {slot} has version {found}, this program knows versions 1 to {known}: \
+        "the entry at slot {slot} has version {found}, this program knows versions 1 to {known}: \
          start a version that knows it; it cannot be skipped"
     )]
     UnknownVersion {

@@ -30,10 +30,14 @@ impl fmt::Debug for StateHash {
 
 /// Each table's name and its rows in a fixed order. The columns are named, so that a new one
 /// is left out until it is added here on purpose; a test knows when one is missing.
-const TABLES: [(&str, &str); 8] = [
+const TABLES: [(&str, &str); 9] = [
     (
         "applied",
         "SELECT id, slot, chain, timestamp, configuration FROM applied ORDER BY id",
+    ),
+    (
+        "nodes",
+        "SELECT node, disk_id, address, updated_slot, created_ms FROM nodes ORDER BY node",
     ),
     (
         "accounts",

@@ -9,7 +9,9 @@
 //! 3. An [`Error`] means stop. No entry is ever skipped, and no call applied in part.
 //! 4. Before log rows at or below a slot are deleted, [`Machine::checkpoint_durable`] has
 //!    returned that slot or a higher one.
-//! 5. A leader proposes only commands that it [`understands`], in the form of [`encode_batch`].
+//! 5. A leader proposes only commands that it [`understands`], in the form of [`encode_batch`],
+//!    and nodes in the form of [`encode_register_node`]. It names only voters in a `Seal` that
+//!    [`Reader::unknown_nodes`] does not return: the state does not judge a chosen seal.
 //!
 //! Any number of [`Reader`]s read beside the machine; each sees whole `apply` calls only.
 
@@ -25,6 +27,7 @@ mod dedupe;
 mod epochs;
 mod events;
 mod names;
+mod nodes;
 mod refusal;
 mod rooms;
 // The read path.
@@ -40,5 +43,6 @@ pub use error::Error;
 pub use hash::StateHash;
 pub use ids::{RoomId, Seq, UserId};
 pub use machine::{Applied, AppliedEntry, Machine};
+pub use nodes::{Node, NodeRefused, Registered, Registration, encode_register_node};
 pub use query::{Asker, Denied, History, HistoryRange, Reader, SessionUser, UserState, View};
 pub use replay::EffectsPage;

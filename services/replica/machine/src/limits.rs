@@ -16,6 +16,16 @@ pub const APPLICATION_ID: i32 = 0x4342_5853;
 pub const FORMAT_VERSION: i32 = 2;
 /// The version of batches that this program makes, and the highest that it understands.
 pub const BATCH_VERSION: u32 = 1;
+/// The version of `RegisterNode` payloads that this program makes, and the highest that it
+/// understands.
+pub const REGISTER_NODE_VERSION: u32 = 1;
+
+/// A disk's id: a UUID.
+pub const DISK_ID_BYTES: usize = 16;
+/// A node's address: the longest host name, a colon, a port.
+pub const NODE_ADDRESS_BYTES_MAX: usize = 253 + 1 + 5;
+/// Disks that can register, ever: one a day for 44 years. All of them fit one answer.
+pub const NODES_MAX: usize = 16 * 1024;
 
 /// A message: two hundred lines of text. Longer ones are files.
 pub const MESSAGE_BYTES_MAX: usize = 16 * 1024;

@@ -16,7 +16,7 @@ use crate::cache::Cache;
 use crate::error::Fault;
 use crate::hash::{self, StateHash};
 use crate::ids::EventId;
-use crate::{Error, Reader, epochs, schema};
+use crate::{Error, Reader, Registration, epochs, schema};
 
 /// How far the log is applied: all that the prefix leaves behind beside its effects.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,6 +44,8 @@ pub struct AppliedEntry {
     pub outcomes: Vec<Outcome>,
     /// What changed, in order. A command that was refused or applied before has none.
     pub effects: Vec<Effect>,
+    /// What a `RegisterNode` entry did; `None` for other kinds of entries.
+    pub registration: Option<Registration>,
 }
 
 /// The state machine of one replica.

@@ -1,16 +1,19 @@
 //! Reads, beside the writer: each in one read transaction, each says of which slot its view is.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use paxos::config::Configuration;
-use paxos::ids::Slot;
+use paxos::ids::{NodeId, Slot};
 use prost::Message as _;
 use proto::v1::{JoinedRoom, Member, RoomEvent, RoomSummary};
 use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
 
 use crate::error::Fault;
 use crate::hash::{self, StateHash};
 use crate::ids::{RoomId, Seq, UserId, from_sql, to_sql};
+use crate::nodes::{self, Node};
 use crate::replay::{self, EffectsPage};
 use crate::{Error, limits, rows, schema};
 
@@ -130,6 +133,39 @@ impl Reader {
     /// When the file cannot be read.
     pub fn configuration(&mut self) -> Result<View<Option<Configuration>>, Error> {
         self.read(|connection| Ok(schema::read_applied(connection)?.configuration))
+    }
+
+    /// All registered nodes, by id; at most [`limits::NODES_MAX`]. The first voters are not among
+    /// them: the genesis names them.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn nodes(&mut self) -> Result<View<Vec<Node>>, Error> {
+        self.read(|connection| Ok(nodes::all(connection)?))
+    }
+
+    /// The node that this disk registered as, if it did.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn node_by_disk(&mut self, disk: Uuid) -> Result<View<Option<Node>>, Error> {
+        self.read(|connection| Ok(nodes::by_disk(connection, disk)?))
+    }
+
+    /// Those of `wanted` that no entry of the log has registered and that are no first voters
+    /// either (whether one of these exists is for the genesis to say). A leader asks before it
+    /// proposes a `Seal`: a voter that does not exist would be in the quorum for ever.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn unknown_nodes(
+        &mut self,
+        wanted: &BTreeSet<NodeId>,
+    ) -> Result<View<BTreeSet<NodeId>>, Error> {
+        self.read(|connection| Ok(nodes::unknown(connection, wanted)?))
     }
 
     /// The session with this SHA-256 of its token, if it exists and is not revoked.

@@ -23,6 +23,17 @@ CREATE TABLE applied (
     flushes   INTEGER NOT NULL  -- how often this file was made durable; not part of the state
 ) STRICT;
 
+-- Replicas that registered through the log: an id for a disk, for ever. Not the first voters,
+-- whose ids (1 to 1023) the genesis gives. Never deleted: an id is never given twice, and a disk
+-- that comes back years later gets its own again.
+CREATE TABLE nodes (
+    node         INTEGER PRIMARY KEY, -- the slot of the first registration of this disk
+    disk_id      BLOB    NOT NULL UNIQUE CHECK (length(disk_id) = 16),
+    address      TEXT    NOT NULL,    -- host:port, as of the latest registration
+    updated_slot INTEGER NOT NULL,    -- of the latest registration
+    created_ms   INTEGER NOT NULL     -- of the first one
+) STRICT;
+
 -- People. Never deleted: events refer to them for ever, and `max(id) + 1` is the next id.
 -- A name does not change yet. When it may, a history of names by slot belongs beside this
 -- table, because a replayed event shows the name that its author had when it was applied.

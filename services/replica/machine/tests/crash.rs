@@ -17,7 +17,7 @@ use paxos::ids::{Ballot, Slot, Timestamp};
 use proptest::prelude::*;
 use prost::Message as _;
 use proto::v1::{Batch, Command};
-use support::{Log, create_room, join, leave, post, revoke, sign_up};
+use support::{Log, create_room, join, leave, post, register, revoke, seal, sign_up};
 
 /// A log in which every table and every counter changes in nearly every slot.
 fn busy_log(slots: u64) -> Log {
@@ -34,6 +34,14 @@ fn busy_log(slots: u64) -> Log {
             revoke(cid + 6, user, n / 3),
             post(cid + 3, user, 1, "again"),
         ]);
+        if n % 2 == 1 {
+            let address = format!("host-{n}:1");
+            log.push(EntryKind::RegisterNode, register(n / 4, &address));
+        }
+        if n % 4 == 2 {
+            log.push(EntryKind::Seal, seal(2 + n / 4, &[1, 2, 3 + n]).encode());
+            log.push(EntryKind::Ready, Bytes::new());
+        }
     }
     log
 }

@@ -22,7 +22,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proto::v1::{Command, Effect, RoomEvent, command::Body, effect, outcome, room_event};
 use support::{
-    Log, command, create_room, join, leave, reply, revoke, room_effects, sign_up, user_effects,
+    Log, command, create_room, join, leave, register, reply, revoke, room_effects, seal, sign_up,
+    user_effects,
 };
 
 fn any_body() -> impl Strategy<Value = Body> {
@@ -58,7 +59,7 @@ fn any_command() -> impl Strategy<Value = Command> {
     })
 }
 
-/// A log of batches, with another kind of entry here and there.
+/// A log of batches, with another kind of entry here and there: of each kind that a leader makes.
 fn any_log() -> impl Strategy<Value = Log> {
     vec((vec(any_command(), 0..8), 0..6), 1..24).prop_map(|batches| {
         let mut log = Log::new();
@@ -67,10 +68,25 @@ fn any_log() -> impl Strategy<Value = Log> {
             sign_up(999, "Owner", 999),
             sign_up(998, "Second", 998),
         ]);
+        let mut epoch = 1;
         for (batch, oddity) in batches {
             log.batch(batch);
-            if oddity == 0 {
-                log.push(EntryKind::Noop, bytes::Bytes::new());
+            match oddity {
+                0 => {
+                    log.push(EntryKind::Noop, bytes::Bytes::new());
+                }
+                // Now and then a disk that is known already.
+                1 => {
+                    let address = format!("host-{}:1", log.entries.len());
+                    let number = log.entries.len() as u64 % 4;
+                    log.push(EntryKind::RegisterNode, register(number, &address));
+                }
+                2 => {
+                    epoch += 1;
+                    log.push(EntryKind::Seal, seal(epoch, &[1, 2, 2 + epoch]).encode());
+                    log.push(EntryKind::Ready, bytes::Bytes::new());
+                }
+                _ => {}
             }
         }
         log

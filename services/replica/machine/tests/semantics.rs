@@ -288,7 +288,6 @@ fn other_kinds_only_advance() {
     let kinds = [
         EntryKind::Noop,
         EntryKind::Ready,
-        EntryKind::RegisterNode,
         EntryKind::RegisterSession,
     ];
     for kind in kinds {

@@ -18,6 +18,7 @@ use proto::v1::{
     Command, CreateAccount, CreateRoom, Effect, JoinRoom, LeaveRoom, Outcome, PostMessage, Refusal,
     RefusalCode, RevokeSession, command::Body, effect, outcome,
 };
+use uuid::Uuid;
 
 /// A chained log that grows.
 #[derive(Clone, Debug)]
@@ -211,6 +212,16 @@ pub fn reply(number: u64, author: u64, room: u64, body: &str, reply_to: u64) -> 
         reply_to,
     };
     command(number, author, Body::PostMessage(body))
+}
+
+/// The disk with this number.
+pub fn disk(number: u64) -> Uuid {
+    Uuid::from_u128(u128::from(number) << 64 | 0xd15c)
+}
+
+/// The payload that registers this disk.
+pub fn register(number: u64, address: &str) -> Bytes {
+    machine::encode_register_node(disk(number), address)
 }
 
 /// What begins `epoch` with these voters.
