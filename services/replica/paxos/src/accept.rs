@@ -4,6 +4,7 @@
 //! Invariants: D1, D2, R1, I3, I5, I14; a slot ≤ the commit index is never overwritten.
 //! Tests: below and tests/simulation
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::core::Core;
@@ -15,7 +16,7 @@ use crate::message::{Accept, Gap, Message, Nack};
 use crate::output::{HaltReason, PersistOp};
 
 /// What this node has promised, and how far it has accepted at that ballot.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Acceptor {
     /// The highest ballot promised, durably or not yet. Never falls.
     pub(crate) promised: Ballot,
@@ -25,10 +26,15 @@ pub(crate) struct Acceptor {
     pub(crate) stream: Option<Stream>,
     /// Rows were refused for want of room: tell the leader when there is some again.
     pub(crate) starved: bool,
+    /// The disk is nearly full: no new rows are taken.
+    pub(crate) no_space: bool,
+    /// Slots above the commit index whose rows are unreadable. Nothing is promised before each
+    /// was overwritten: what they held may have been chosen by this acceptor's vote.
+    pub(crate) damaged: BTreeSet<Slot>,
 }
 
 /// Acceptance in slot order at one ballot.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Stream {
     /// The ballot. Equal to `promised`.
     pub(crate) ballot: Ballot,
@@ -42,12 +48,14 @@ pub(crate) struct Stream {
 
 impl Acceptor {
     /// After a start. Where the promised ballot begins is learned from its next `Accept`.
-    pub(crate) const fn new(promised: Ballot) -> Self {
+    pub(crate) const fn new(promised: Ballot, damaged: BTreeSet<Slot>) -> Self {
         Self {
             promised,
             durable: promised,
             stream: None,
             starved: false,
+            no_space: false,
+            damaged,
         }
     }
 }
@@ -209,6 +217,7 @@ impl Core {
         last.distance_above(self.log.decided()) <= ACCEPT_AHEAD_SLOTS_MAX
             && (!lacks || self.log.undecided_bytes() <= ACCEPT_AHEAD_BYTES_MAX)
             && self.log.has_room()
+            && !self.acceptor.no_space
     }
 
     /// Puts undecided rows into memory and into this step's request.
@@ -221,6 +230,9 @@ impl Core {
                 "a row is never above the promise"
             );
             self.log.put(entry.clone(), seq);
+        }
+        if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
+            self.note_whole(first.slot, last.slot);
         }
         self.durable.write(PersistOp::Accept(entries));
     }
@@ -265,6 +277,7 @@ fn is_well_formed(accept: &Accept) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use crate::ids::DiskSeq;
     use crate::message::{Accepted, Gap, Message, Nack, Prepare};
     use crate::testing::{Bench, accept, ballot, entries, halted, sent, slot, wrote};
 
@@ -276,6 +289,7 @@ mod tests {
         let accepted = Message::Accepted(Accepted {
             ballot: b,
             upto: slot(2),
+            disk_seq: DiskSeq(0),
         });
         assert_eq!(sent(&bench.persisted()), [(2, accepted)]);
     }
@@ -300,6 +314,7 @@ mod tests {
         let accepted = Message::Accepted(Accepted {
             ballot: b,
             upto: slot(4),
+            disk_seq: DiskSeq(0),
         });
         assert_eq!(
             sent(&bench.persisted()).last(),
@@ -365,6 +380,7 @@ mod tests {
         let accepted = Message::Accepted(Accepted {
             ballot: high,
             upto: slot(1),
+            disk_seq: DiskSeq(0),
         });
         assert_eq!(
             answers,

@@ -13,7 +13,7 @@ use crate::limits::{
     STUCK_MS, STUCK_RESET_MS, UNHAPPY_ROUNDS,
 };
 use crate::message::Pong;
-use crate::output::Event;
+use crate::output::{Event, RejectReason};
 use crate::prepare::Candidate;
 
 /// `base` doubled `times` times, within the bound of every back-off.
@@ -48,6 +48,8 @@ impl Core {
     pub(crate) fn may_campaign(&self) -> bool {
         let election = &self.election;
         matches!(self.role, Role::Follower)
+            && self.may_promise()
+            && !(self.acceptor.no_space && self.another_has_space())
             && election.unhappy_rounds >= UNHAPPY_ROUNDS
             && election.connected_rounds >= UNHAPPY_ROUNDS
             && self.now >= election.barred_until
@@ -150,6 +152,7 @@ impl Core {
         self.election.happy = false;
         self.set_led_by(None);
         self.trace(Event::SteppedDown(ballot));
+        self.reject_reads(RejectReason::NotLeader { leader: None });
     }
 
     /// A leader that reaches a majority with heartbeats but not with its proposals, or whose

@@ -4,14 +4,17 @@
 //! Invariants: messages are validated and dropped, never trusted; a halted core stays silent.
 //! Tests: below and tests/simulation
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::accept::Acceptor;
+use crate::admission::Admission;
 use crate::config::Configuration;
 use crate::durable::Durable;
 use crate::election::Election;
-use crate::entry::Entry;
-use crate::ids::{Ballot, Epoch, Millis, NodeId, Slot};
+use crate::entry::{Entry, EntryKind};
+use crate::epoch::Succession;
+use crate::ids::{Millis, NodeId, Slot};
 use crate::input::Input;
 use crate::lead::Leader;
 use crate::learn::Fetch;
@@ -22,10 +25,11 @@ use crate::output::{Event, HaltReason, Output};
 use crate::prepare::Candidate;
 use crate::quorum::Quorum;
 use crate::random::Random;
+use crate::reads::Reads;
 use crate::restored::{Options, Restored};
 
 /// What a node does at its promised ballot.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Role {
     /// Answers others.
     Follower,
@@ -36,7 +40,7 @@ pub(crate) enum Role {
 }
 
 /// One replica's protocol state: proposer, acceptor and learner.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Core {
     /// This node.
     pub(crate) me: NodeId,
@@ -64,8 +68,16 @@ pub struct Core {
     pub(crate) election: Election,
     /// The request for decided rows that is under way.
     pub(crate) fetching: Option<Fetch>,
+    /// Peers whose logs no longer hold what is missing here.
+    pub(crate) forgotten_at: BTreeSet<NodeId>,
     /// The highest commit index heard of in the round before the last.
     pub(crate) decided_heard: Slot,
+    /// The end of the active epoch and the beginning of the next.
+    pub(crate) succession: Succession,
+    /// Whether this disk may vote.
+    pub(crate) admission: Admission,
+    /// Linearizable reads that wait.
+    pub(crate) reads: Reads,
 }
 
 impl Core {
@@ -82,30 +94,40 @@ impl Core {
             seed,
         } = options;
         assert!(
-            configuration.voters.contains(&node),
-            "a core belongs to a voter"
-        );
-        assert!(
             restored.promised.epoch <= configuration.epoch,
             "the promise is of this epoch"
         );
+        assert!(
+            restored.decided >= configuration.start,
+            "an epoch is active when its Seal is decided (R4)"
+        );
         let mut random = Random::new(seed ^ node.0.rotate_left(32) ^ now.0.rotate_left(16));
+        // Rounds count within an epoch.
         let promised = restored.promised;
+        let round = if promised.epoch == configuration.epoch {
+            promised.round
+        } else {
+            crate::ids::Round(0)
+        };
         Self {
             me: node,
             quorum: Quorum::new(configuration.voters.len()),
             configuration,
             now,
-            election: Election::new(random.next(), promised, now),
+            election: Election::new(random.next(), round, now),
             random,
             out: Vec::new(),
             halted: false,
-            durable: Durable::new(restored.decided),
-            acceptor: Acceptor::new(promised),
+            acceptor: Acceptor::new(promised, restored.damaged.clone()),
+            admission: Admission::new(restored.disk_seq, restored.witnessed.clone()),
+            durable: Durable::new(restored.decided, restored.disk_seq),
             log: Log::new(restored),
             role: Role::Follower,
             fetching: None,
+            forgotten_at: BTreeSet::new(),
             decided_heard: Slot::GENESIS,
+            succession: Succession::default(),
+            reads: Reads::default(),
         }
     }
 
@@ -135,67 +157,119 @@ impl Core {
             } => {
                 self.on_propose(token, kind, payload, wall_clock);
             }
-            Input::Persisted { seq } => self.on_persisted(seq),
+            Input::Persisted { seq, disk_seq } => self.on_persisted(seq, disk_seq),
             Input::Applied { slot } => self.on_applied(slot),
+            Input::Read { token } => self.on_read(token),
+            Input::Reconfigure {
+                token,
+                expected_epoch,
+                voters,
+                wall_clock,
+            } => self.on_reconfigure(token, expected_epoch, voters, wall_clock),
+            Input::TransferLead { to } => self.on_transfer(to),
+            Input::Compact { upto } => self.on_compact(upto),
+            Input::Space { low } => self.on_space(low),
+            Input::Contacts { nodes } => self.on_contacts(&nodes),
         }
         if !self.halted {
-            self.replicate();
-            self.hand_out();
-            self.flush();
-            self.check();
-            if self.log.decided() > decided {
-                self.trace(Event::Decided(self.log.decided()));
-            }
+            self.finish_step(decided);
         }
         out.append(&mut self.out);
     }
 
-    /// One message. Its sender is authenticated; what it says is not trusted.
-    fn on_message(&mut self, from: NodeId, message: Message) {
-        if from == self.me || !self.is_of_epoch(&message) {
+    /// What every step ends with.
+    fn finish_step(&mut self, decided: Slot) {
+        self.take_early();
+        if self.halted {
             return;
         }
+        self.replicate();
+        if self.log.decided() > decided {
+            self.trace(Event::Decided(self.log.decided()));
+        }
+        self.begin_epoch_if_sealed();
+        if self.halted {
+            return;
+        }
+        self.hand_out();
+        self.flush();
+        self.check();
+    }
+
+    /// One message. Its sender is authenticated; what it says is not trusted.
+    pub(crate) fn on_message(&mut self, from: NodeId, mut message: Message) {
+        if from == self.me {
+            return;
+        }
+        if let Message::Rows(rows) = &mut message {
+            cut_after_seal(&mut rows.entries, self.log.decided());
+        }
+        // What belongs to a later epoch is no news here, but for its being there.
+        let timeless = matches!(message, Message::CatchUp(_) | Message::Rows(_));
+        let later = message.epoch() > self.configuration.epoch && !timeless;
+        if !later && !self.note_ballots(&message) {
+            return;
+        }
+        // What is decided stays so, in every epoch.
+        if let Message::CatchUp(request) = message {
+            self.on_catch_up(from, request);
+        } else if let Message::Rows(rows) = message {
+            self.on_rows(from, rows);
+        } else if !later {
+            self.on_message_so_far(from, message);
+        } else if let Message::EpochEnded(ended) = message {
+            self.on_epoch_ended(from, ended);
+        } else {
+            self.on_later_epoch(from, message.decided());
+            self.keep_early(from, message);
+        }
+    }
+
+    /// A message of the active epoch or of an earlier one.
+    fn on_message_so_far(&mut self, from: NodeId, message: Message) {
+        if message.epoch() == self.configuration.epoch {
+            if self.is_activating() {
+                self.keep_early(from, message);
+            } else {
+                self.on_message_of_epoch(from, message);
+            }
+        } else if message.is_question() {
+            self.tell_epoch_ended(from);
+        }
+    }
+
+    /// A message of the active epoch, which is durable here (D7).
+    fn on_message_of_epoch(&mut self, from: NodeId, message: Message) {
         // Nodes that do not vote learn, too.
-        let open = matches!(message, Message::CatchUp(_) | Message::Ping(_));
-        let is_voter = self.configuration.voters.contains(&from);
-        if !(open || is_voter) || !self.note_ballots(&message) {
+        if let Message::Ping(ping) = message {
+            self.on_ping(from, ping);
+            return;
+        }
+        if !self.configuration.voters.contains(&from) {
             return;
         }
         match message {
-            Message::Ping(ping) => self.on_ping(from, ping),
             Message::Pong(pong) => self.on_pong(from, pong),
+            Message::Hello(hello) => self.on_hello(from, hello),
+            Message::HelloReply(reply) => self.on_hello_reply(from, reply),
+            _ if !self.may_vote() => {}
             Message::Prepare(prepare) => self.on_prepare(from, prepare),
             Message::Promise(promise) => self.on_promise(from, promise),
             Message::Accept(accept) => self.on_accept(from, accept),
             Message::Accepted(accepted) => self.on_accepted(from, accepted),
             Message::Nack(nack) => self.on_nack(nack),
             Message::Gap(gap) => self.on_gap(from, gap),
-            Message::CatchUp(request) => self.on_catch_up(from, request),
-            Message::Rows(rows) => self.on_rows(from, rows),
+            Message::Confirm(confirm) => self.on_confirm(from, confirm),
+            Message::Confirmed(confirmed) => self.on_confirmed(from, confirmed),
+            Message::CampaignNow(request) => self.on_campaign_now(from, request),
+            Message::Ping(_) | Message::CatchUp(_) | Message::Rows(_) | Message::EpochEnded(_) => {}
         }
-    }
-
-    /// A node answers only in its active epoch (D7).
-    fn is_of_epoch(&self, message: &Message) -> bool {
-        let epoch: Epoch = match message {
-            Message::Ping(ping) => ping.epoch,
-            Message::Pong(pong) => pong.epoch,
-            Message::Prepare(prepare) => prepare.ballot.epoch,
-            Message::Promise(promise) => promise.ballot.epoch,
-            Message::Accept(accept) => accept.ballot.epoch,
-            Message::Accepted(accepted) => accepted.ballot.epoch,
-            Message::Nack(nack) => nack.ballot.epoch,
-            Message::Gap(gap) => gap.ballot.epoch,
-            Message::CatchUp(request) => request.epoch,
-            Message::Rows(rows) => rows.epoch,
-        };
-        epoch == self.configuration.epoch
     }
 
     /// Notes the ballots of a message. Answers whether all of them can exist; one of this node
     /// that it never issued means that another process runs under its identity.
     fn note_ballots(&mut self, message: &Message) -> bool {
-        for ballot in ballots(message) {
+        for ballot in message.ballots() {
             if ballot.round > ROUND_MAX || ballot.epoch > self.configuration.epoch {
                 return false;
             }
@@ -236,33 +310,19 @@ impl Core {
     }
 }
 
-/// Every ballot that a message names.
-fn ballots(message: &Message) -> Vec<Ballot> {
-    let of_rows = |entries: &[Entry]| entries.iter().map(|entry| entry.ballot).collect();
-    match message {
-        Message::Ping(_) | Message::CatchUp(_) => Vec::new(),
-        Message::Pong(pong) => {
-            let named = [Some(pong.ballot), pong.leading, pong.candidate];
-            named.into_iter().flatten().collect()
-        }
-        Message::Prepare(prepare) => Vec::from([prepare.ballot]),
-        Message::Promise(promise) => {
-            let mut all: Vec<Ballot> = of_rows(&promise.entries);
-            all.push(promise.ballot);
-            all
-        }
-        Message::Accept(accept) => Vec::from([accept.ballot]),
-        Message::Accepted(accepted) => Vec::from([accepted.ballot]),
-        Message::Nack(nack) => Vec::from([nack.ballot, nack.promised]),
-        Message::Gap(gap) => Vec::from([gap.ballot]),
-        Message::Rows(rows) => of_rows(&rows.entries),
+/// Leaves out what follows the first `Seal` that is new here. It belongs to the next epoch, in
+/// which this node takes part once that is active.
+fn cut_after_seal(entries: &mut Vec<Entry>, decided: Slot) {
+    let seal = |entry: &Entry| entry.kind == EntryKind::Seal && entry.slot > decided;
+    if let Some(index) = entries.iter().position(seal) {
+        entries.truncate(index.saturating_add(1));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::ids::{Ballot, Epoch, NodeId, Round};
-    use crate::message::{Message, Nack, Ping, Prepare};
+    use crate::ids::{Ballot, Epoch, NodeId, Round, Slot};
+    use crate::message::{CatchUp, Message, Nack, Ping, Prepare};
     use crate::output::{HaltReason, Output};
     use crate::testing::{Bench, ballot, entries, halted, pong, sent, slot};
 
@@ -276,6 +336,7 @@ mod tests {
         let ping = Ping {
             epoch: Epoch::FIRST,
             round: 1,
+            decided: Slot::GENESIS,
         };
         assert!(
             bench.receive(2, Message::Ping(ping)).is_empty(),
@@ -293,16 +354,20 @@ mod tests {
         };
         let absurd = ballot(u64::MAX, 2);
         let stranger = ballot(1, 9);
-        for (from, ballot) in [(2, later), (2, absurd), (9, stranger), (3, ballot(1, 2))] {
-            let prepare = Prepare {
-                ballot,
-                from: slot(1),
-            };
-            assert!(
-                bench.receive(from, Message::Prepare(prepare)).is_empty(),
-                "{ballot}"
-            );
+        let prepare = |ballot| {
+            let from = slot(1);
+            Message::Prepare(Prepare { ballot, from })
+        };
+        for (from, ballot) in [(2, absurd), (9, stranger), (3, ballot(1, 2))] {
+            assert!(bench.receive(from, prepare(ballot)).is_empty(), "{ballot}");
         }
+        // Of a later epoch this node knows nothing: it asks for the Seal, and promises nothing.
+        let asked = CatchUp {
+            epoch: Epoch::FIRST,
+            from: slot(1),
+        };
+        let out = bench.receive(2, prepare(later));
+        assert_eq!(sent(&out), [(2, Message::CatchUp(asked))]);
         assert_eq!(bench.core.status().promised, Ballot::ZERO);
     }
 
@@ -341,6 +406,7 @@ mod tests {
             epoch: Epoch::FIRST,
             entries,
             decided: slot(1),
+            compacted_to: Slot::GENESIS,
         };
         assert!(halted(&bench.receive(2, Message::Rows(rows))));
     }

@@ -8,16 +8,18 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::core::Core;
-use crate::ids::{Ballot, Millis, NodeId, PersistSeq, Slot};
+use crate::ids::{Ballot, DiskSeq, Epoch, Millis, NodeId, PersistSeq, Slot};
 use crate::limits::{DECIDED_MARK_SLOTS_MAX, HELD_MAX, LATENCY_SAMPLES, PERSISTS_IN_FLIGHT_MAX};
 use crate::message::{Accepted, Message, Promise};
 use crate::output::{Output, PersistOp};
 
 /// What happens when a persist request is done.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Held {
     /// This ballot is durably promised. If it is the candidate's own, phase 1 begins.
     Promised(Ballot),
+    /// This epoch is durably active.
+    Activated(Epoch),
     /// A page for the candidate.
     Promise {
         /// The candidate.
@@ -35,7 +37,7 @@ pub(crate) enum Held {
 }
 
 /// The requests to the disk of one process.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Durable {
     /// What this step writes. Becomes one request when the step ends.
     ops: Vec<PersistOp>,
@@ -51,11 +53,13 @@ pub(crate) struct Durable {
     samples: VecDeque<u64>,
     /// The commit index last written.
     marked: Slot,
+    /// The disk's transaction count as of `done`.
+    disk_seq: DiskSeq,
 }
 
 impl Durable {
     /// Nothing is under way; the disk knows the commit index `marked`.
-    pub(crate) const fn new(marked: Slot) -> Self {
+    pub(crate) const fn new(marked: Slot, disk_seq: DiskSeq) -> Self {
         Self {
             ops: Vec::new(),
             last: PersistSeq(0),
@@ -64,12 +68,23 @@ impl Durable {
             held: VecDeque::new(),
             samples: VecDeque::new(),
             marked,
+            disk_seq,
         }
+    }
+
+    /// A write of this step tells the disk this commit index.
+    pub(crate) fn mark(&mut self, decided: Slot) {
+        self.marked = self.marked.max(decided);
     }
 
     /// The last request that is done.
     pub(crate) const fn done(&self) -> PersistSeq {
         self.done
+    }
+
+    /// The disk's transaction count, as of what is done.
+    pub(crate) const fn disk_seq(&self) -> DiskSeq {
+        self.disk_seq
     }
 
     /// The request that makes durable what this step writes.
@@ -168,8 +183,9 @@ impl Core {
     }
 
     /// All requests up to `seq` are durable.
-    pub(crate) fn on_persisted(&mut self, seq: PersistSeq) {
+    pub(crate) fn on_persisted(&mut self, seq: PersistSeq, disk_seq: DiskSeq) {
         self.durable.note_done(seq, self.now);
+        self.durable.disk_seq = self.durable.disk_seq.max(disk_seq);
         while let Some(held) = self.durable.next_released() {
             self.release(held);
         }
@@ -186,17 +202,19 @@ impl Core {
                     self.on_own_promise_durable(ballot);
                 }
             }
-            Held::Promise { to, page } => {
-                if page.ballot == self.acceptor.promised {
+            Held::Activated(epoch) => self.on_activated(epoch),
+            Held::Promise { to, mut page } => {
+                if self.is_current(page.ballot) {
                     assert!(
                         self.acceptor.durable >= page.ballot,
                         "promised before told (D1)"
                     );
+                    page.disk_seq = self.durable.disk_seq;
                     self.send(to, Message::Promise(page));
                 }
             }
             Held::Accepted { ballot, upto } => {
-                if ballot == self.acceptor.promised {
+                if self.is_current(ballot) {
                     assert!(
                         self.acceptor.durable >= ballot,
                         "promised before accepted (D2)"
@@ -204,12 +222,23 @@ impl Core {
                     if ballot.node == self.me {
                         self.on_own_accepted(ballot, upto);
                     } else {
-                        let accepted = Accepted { ballot, upto };
+                        let disk_seq = self.durable.disk_seq;
+                        let accepted = Accepted {
+                            ballot,
+                            upto,
+                            disk_seq,
+                        };
                         self.send(ballot.node, Message::Accepted(accepted));
                     }
                 }
             }
         }
+    }
+
+    /// Whether a vote at this ballot still counts: nothing higher was promised, and its epoch
+    /// is not over (D7).
+    fn is_current(&self, ballot: Ballot) -> bool {
+        ballot == self.acceptor.promised && ballot.epoch == self.configuration.epoch
     }
 
     /// Hands out what this step wrote as one request. The commit index goes along for free.
@@ -222,6 +251,7 @@ impl Core {
         if self.durable.ops.is_empty() {
             return;
         }
+        self.write_witnessed(false);
         let seq = self.durable.next();
         let ops = core::mem::take(&mut self.durable.ops);
         self.durable.last = seq;
@@ -230,9 +260,19 @@ impl Core {
         assert!(self.durable.done < seq, "a new request is not done");
     }
 
-    /// Writes the commit index if the disk has nothing else to do: at most once a round.
+    /// Writes the commit index, and what was seen of other disks, if this one has nothing else
+    /// to do: at most once a round.
     pub(crate) fn mark_decided_when_idle(&mut self) {
-        if self.durable.is_idle() && self.log.decided() > self.durable.marked {
+        if !self.durable.is_idle() {
+            return;
+        }
+        self.mark_decided_if_behind();
+        self.write_witnessed(true);
+    }
+
+    /// Writes the commit index if the disk does not know it.
+    pub(crate) fn mark_decided_if_behind(&mut self) {
+        if self.log.decided() > self.durable.marked {
             self.mark_decided();
         }
     }
@@ -252,12 +292,12 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::Durable;
-    use crate::ids::{Millis, PersistSeq, Slot};
+    use crate::ids::{DiskSeq, Millis, PersistSeq, Slot};
     use crate::limits::LATENCY_SAMPLES;
 
     #[test]
     fn latency_is_the_median_or_the_age_of_what_is_stuck() {
-        let mut durable = Durable::new(Slot::GENESIS);
+        let mut durable = Durable::new(Slot::GENESIS, DiskSeq(0));
         for seq in 1..=LATENCY_SAMPLES as u64 {
             durable.last = PersistSeq(seq);
             durable
@@ -276,7 +316,7 @@ mod tests {
 
     #[test]
     fn completions_are_cumulative() {
-        let mut durable = Durable::new(Slot::GENESIS);
+        let mut durable = Durable::new(Slot::GENESIS, DiskSeq(0));
         for seq in 1..=3 {
             durable.last = PersistSeq(seq);
             durable.in_flight.push_back((PersistSeq(seq), Millis(0)));

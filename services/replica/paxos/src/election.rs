@@ -5,15 +5,18 @@
 //! happy because a neighbour is. Tests: tests/simulation (scenarios)
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use crate::core::{Core, Role};
 use crate::ids::{Ballot, Millis, NodeId, Round, Slot};
-use crate::limits::{DISCONNECTED_ROUNDS, HEARTBEAT_MS, UNHAPPY_ROUNDS};
+use crate::limits::{
+    DISCONNECTED_ROUNDS, HEARTBEAT_MS, LEARNER_SILENCE_MS, LEARNERS_MAX, UNHAPPY_ROUNDS,
+};
 use crate::message::{Message, Ping, Pong};
 use crate::output::{Event, HaltReason};
 
 /// What this node has heard and what it thinks of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Election {
     /// The present round. Starts at a random number, so that answers to an earlier process of
     /// this node do not count.
@@ -49,12 +52,21 @@ pub(crate) struct Election {
     pub(crate) steady_since: Millis,
     /// The highest round of any ballot seen.
     pub(crate) highest: Round,
-    /// The ballot whose owner is known to lead. Equal to this node's promise.
+    /// Nodes that do not vote and were heard of late, at most [`LEARNERS_MAX`].
+    pub(crate) learners: BTreeMap<NodeId, Learner>,
+    /// The ballot whose owner is known to lead. Equal to this node's promise, if it votes.
     pub(crate) led_by: Option<Ballot>,
 }
 
+/// What a node that does not vote last told of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Learner {
+    pub(crate) decided: Slot,
+    pub(crate) heard: Millis,
+}
+
 /// The last that was heard of a peer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct View {
     pub(crate) pong: Pong,
     pub(crate) at: Millis,
@@ -64,7 +76,7 @@ pub(crate) struct View {
 
 impl Election {
     /// Nothing was heard yet.
-    pub(crate) const fn new(round: u64, promised: Ballot, now: Millis) -> Self {
+    pub(crate) const fn new(round: u64, highest: Round, now: Millis) -> Self {
         Self {
             round,
             began: now,
@@ -81,8 +93,32 @@ impl Election {
             failures: 0,
             stuck: 0,
             steady_since: now,
-            highest: promised.round,
+            highest,
+            learners: BTreeMap::new(),
             led_by: None,
+        }
+    }
+
+    /// A new epoch: what was heard in the last one is no evidence in this one.
+    pub(crate) fn begin_epoch(&mut self, now: Millis) {
+        *self = Self {
+            barred_until: self.barred_until,
+            ..Self::new(self.round, Round(0), now)
+        };
+    }
+
+    /// A node that does not vote told how far it is.
+    fn note_learner(&mut self, node: NodeId, decided: Slot, now: Millis) {
+        self.learners
+            .retain(|_, learner| now.since(learner.heard) < LEARNER_SILENCE_MS);
+        if self.learners.len() < LEARNERS_MAX || self.learners.contains_key(&node) {
+            self.learners.insert(
+                node,
+                Learner {
+                    decided,
+                    heard: now,
+                },
+            );
         }
     }
 
@@ -132,7 +168,14 @@ impl Election {
 impl Core {
     /// Time passed.
     pub(crate) fn on_tick(&mut self) {
+        if self.is_activating() {
+            return;
+        }
+        if self.admission.due {
+            self.send_hello();
+        }
         self.give_up_when_overdue();
+        self.advance_transfer();
         self.step_down_when_stuck();
         if self.now.since(self.election.began) >= HEARTBEAT_MS {
             self.end_round();
@@ -158,14 +201,33 @@ impl Core {
         let ping = Ping {
             epoch: self.configuration.epoch,
             round: election.round,
+            decided: self.log.decided(),
         };
         for peer in self.peers() {
             self.send(peer, Message::Ping(ping));
         }
+        // Who has no quorum may have missed the end of its epoch; who does not vote certainly
+        // may.
+        if !self.election.quorum_connected || !self.is_voter() {
+            let voters = &self.configuration.voters;
+            let contacts = self.succession.contacts.iter().copied();
+            let strangers: Vec<NodeId> = contacts.filter(|n| !voters.contains(n)).collect();
+            for node in strangers {
+                self.send(node, Message::Ping(ping));
+            }
+        }
+        self.send_hello();
+        self.send_confirm();
     }
 
     /// Answers a `Ping`.
     pub(crate) fn on_ping(&mut self, from: NodeId, ping: Ping) {
+        if !self.configuration.voters.contains(&from) {
+            self.election.note_learner(from, ping.decided, self.now);
+        }
+        if !self.is_voter() {
+            return;
+        }
         // An own ballot that is not durable may be forgotten in a crash: it is not told.
         let own = self.acceptor.promised.node == self.me;
         let ballot = if own {
@@ -190,6 +252,7 @@ impl Core {
             decided: self.log.decided(),
             chain: self.log.chain(),
             commit_latency_ms: self.durable.latency_ms(self.now),
+            no_space: self.acceptor.no_space,
         };
         assert!(
             candidate.is_none() || pong.leading.is_none(),
@@ -225,6 +288,10 @@ impl Core {
         if pong.round == self.election.round {
             self.election.arriving.insert(from, pong);
         }
+        if !self.is_voter() {
+            self.learn_from_pong(from, pong);
+            return;
+        }
         if pong.leading == Some(self.acceptor.promised) {
             self.note_leader(self.acceptor.promised);
         }
@@ -237,7 +304,8 @@ impl Core {
     fn end_round(&mut self) {
         let election = &mut self.election;
         election.heard = core::mem::take(&mut election.arriving);
-        let connected = self.quorum.elects(election.heard.len().saturating_add(1));
+        let own = usize::from(self.configuration.voters.contains(&self.me));
+        let connected = self.quorum.elects(election.heard.len().saturating_add(own));
         let changed = election.quorum_connected != connected;
         election.quorum_connected = connected;
         if connected {
@@ -262,6 +330,7 @@ impl Core {
             }
             self.plan_campaign();
         }
+        self.hand_over_when_unfit();
         self.send_prepare();
         self.retransmit();
         self.fetch_if_behind();
@@ -279,9 +348,26 @@ impl Core {
             );
             return self.election.quorum_connected;
         }
+        if !self.is_voter() {
+            return self.election.heard.values().any(|pong| {
+                let leads = pong.leading.is_some();
+                leads && pong.happy
+            });
+        }
         let promised = self.acceptor.promised;
         let pong = self.election.heard.get(&promised.node);
         pong.is_some_and(|pong| pong.leading == Some(promised) && pong.happy)
+    }
+
+    /// A node that does not vote follows whoever leads, and asks for what it lacks at once: the
+    /// stream of the leader does not reach it.
+    fn learn_from_pong(&mut self, from: NodeId, pong: Pong) {
+        if pong.leading.is_some() && pong.leading >= self.election.led_by {
+            self.set_led_by(pong.leading);
+        }
+        if pong.decided > self.log.decided() {
+            self.fetch(from, pong.decided);
+        }
     }
 
     /// A higher ballot was promised: following anybody ends, and its owner gets some time.

@@ -84,7 +84,7 @@ impl fmt::Debug for Chain {
 }
 
 /// One row of the log.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Entry {
     /// Its position.
     pub slot: Slot,

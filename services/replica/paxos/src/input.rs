@@ -5,13 +5,11 @@ use alloc::collections::BTreeSet;
 use bytes::Bytes;
 
 use crate::entry::EntryKind;
-use crate::ids::{
-    DiskSeq, Epoch, NodeId, PersistSeq, ProposalToken, ReadToken, Slot, Timestamp,
-};
+use crate::ids::{DiskSeq, Epoch, NodeId, PersistSeq, ProposalToken, ReadToken, Slot, Timestamp};
 use crate::message::Message;
 
 /// One thing that happened.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Input {
     /// Time passed. The driver sends one at least every [`crate::limits::TICK_MS`].
     Tick,

@@ -15,11 +15,12 @@ use crate::entry::{Chain, Entry, EntryKind};
 use crate::ids::{Ballot, Millis, NodeId, ProposalToken, Slot, Timestamp};
 use crate::limits::{BATCH_BYTES_MAX, CLOCK_MAX, WINDOW_BYTES_MAX, WINDOW_SLOTS_MAX};
 use crate::message::{Accepted, Gap};
-use crate::output::{Output, RejectReason};
+use crate::output::{Event, Output, RejectReason};
 use crate::progress::Progress;
+use crate::transfer::Transfer;
 
 /// Phase 2 of one ballot at its owner.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Leader {
     /// The ballot. Equal to this node's promise.
     pub(crate) ballot: Ballot,
@@ -40,6 +41,13 @@ pub(crate) struct Leader {
     pub(crate) peers: BTreeMap<NodeId, Progress>,
     /// When something was last accepted somewhere, or there was nothing to accept.
     pub(crate) moved: Millis,
+    /// The last slot that phase 1 selected. What earlier leaders may have acknowledged lies at
+    /// or below it.
+    pub(crate) settled: Slot,
+    /// The slot of the `Seal` that it selected or proposed: nothing is proposed above it (R3).
+    pub(crate) sealed: Option<Slot>,
+    /// The hand-over under way.
+    pub(crate) transfer: Option<Transfer>,
 }
 
 impl Leader {
@@ -76,6 +84,9 @@ impl Core {
             own_upto: decided,
             peers: peers.collect(),
             moved: self.now,
+            settled: decided,
+            sealed: None,
+            transfer: None,
         };
         let mut rows = Vec::new();
         for entry in selected {
@@ -87,7 +98,16 @@ impl Core {
             leader.extend(&again);
             rows.push(again);
         }
+        leader.settled = leader.last;
+        let last = rows.last().map(|entry| entry.kind);
+        leader.sealed = (last == Some(EntryKind::Seal)).then_some(leader.last);
+        if leader.last == self.configuration.start && self.configuration.ready() > leader.last {
+            rows.push(leader.ready());
+        }
         let upto = leader.last;
+        if let Some(slot) = leader.sealed {
+            self.trace(Event::Sealing(slot));
+        }
         self.fetching = None;
         self.role = Role::Leader(leader);
         self.on_leading(ballot);
@@ -113,6 +133,17 @@ impl Core {
             self.out.push(Output::Rejected { token, reason });
             return;
         }
+        self.propose(token, kind, payload, wall_clock);
+    }
+
+    /// Puts an entry into the next slot.
+    pub(crate) fn propose(
+        &mut self,
+        token: ProposalToken,
+        kind: EntryKind,
+        payload: Bytes,
+        wall_clock: Timestamp,
+    ) {
         let now = self.now;
         let decided = self.log.decided();
         let Role::Leader(leader) = &mut self.role else {
@@ -142,19 +173,21 @@ impl Core {
     }
 
     /// Why a proposal cannot be taken, if so.
-    fn refusal(&self, bytes: usize) -> Option<RejectReason> {
+    pub(crate) fn refusal(&self, bytes: usize) -> Option<RejectReason> {
         let Role::Leader(leader) = &self.role else {
-            return Some(RejectReason::NotLeader {
-                leader: self.leader_hint(),
-            });
+            return Some(self.no_leader_here());
         };
         let pending = leader.pending_bytes.saturating_add(bytes);
         let full = leader.count(self.log.decided()) >= WINDOW_SLOTS_MAX
             || (leader.pending_bytes > 0 && pending > WINDOW_BYTES_MAX);
         if bytes > BATCH_BYTES_MAX {
             Some(RejectReason::TooLarge)
+        } else if leader.sealed.is_some() || leader.transfer.is_some() {
+            Some(RejectReason::Unsettled)
         } else if self.election.is_disconnected() {
             Some(RejectReason::NoQuorum)
+        } else if self.acceptor.no_space || self.quorum_lacks_space() {
+            Some(RejectReason::NoSpace)
         } else if full || !self.log.has_room() || !self.durable.has_room() {
             Some(RejectReason::WindowFull)
         } else {
@@ -162,8 +195,20 @@ impl Core {
         }
     }
 
+    /// Why a node that does not lead takes nothing. The one that begins an epoch leads in a
+    /// moment.
+    pub(crate) fn no_leader_here(&self) -> RejectReason {
+        if self.is_starting() {
+            RejectReason::Unsettled
+        } else {
+            let leader = self.leader_hint();
+            RejectReason::NotLeader { leader }
+        }
+    }
+
     /// An acceptor has made rows durable.
     pub(crate) fn on_accepted(&mut self, from: NodeId, accepted: Accepted) {
+        self.witness(from, accepted.disk_seq);
         let now = self.now;
         let Role::Leader(leader) = &mut self.role else {
             return;
@@ -178,6 +223,7 @@ impl Core {
             leader.moved = now;
         }
         self.count();
+        self.advance_transfer();
     }
 
     /// This node's own rows are durable.
@@ -218,7 +264,10 @@ impl Core {
         let peers = leader.peers.values().map(|progress| progress.upto);
         let reached = self.quorum.reached(peers.chain([leader.own_upto]));
         assert!(reached <= leader.last, "only what was proposed is chosen");
-        while self.log.decided() < reached {
+        while self.log.decided() < reached && !self.is_sealed() {
+            let Role::Leader(leader) = &mut self.role else {
+                return;
+            };
             let slot = self.log.decided().next();
             let row = self.log.get(slot);
             // Its chain was computed here, over the prefix that is decided here.
@@ -228,12 +277,13 @@ impl Core {
             );
             let weight = row.map_or(0, Entry::weight_bytes);
             leader.pending_bytes = leader.pending_bytes.saturating_sub(weight);
-            self.log.decide_next();
+            self.decide_next();
         }
         assert!(
-            self.log.decided() >= leader.base.prev(),
-            "the commit index only rises"
+            self.log.decided() >= reached || self.is_sealed(),
+            "what a quorum has accepted is decided"
         );
+        self.ask_for_reads();
     }
 }
 
@@ -247,13 +297,23 @@ impl Leader {
         self.timestamp = entry.timestamp;
         self.pending_bytes = self.pending_bytes.saturating_add(entry.weight_bytes());
     }
+
+    /// The first entry of an epoch: once it is chosen, a quorum of its voters has the prefix.
+    fn ready(&mut self) -> Entry {
+        let (slot, timestamp) = (self.last.next(), self.timestamp.0.saturating_add(1));
+        let kind = EntryKind::Ready;
+        let timestamp = Timestamp(timestamp);
+        let entry = Entry::new(self.chain, slot, self.ballot, kind, timestamp, Bytes::new());
+        self.extend(&entry);
+        entry
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use alloc::vec::Vec;
 
-    use crate::ids::{NodeId, Slot};
+    use crate::ids::{DiskSeq, NodeId, Slot};
     use crate::limits::{BATCH_BYTES_MAX, WINDOW_BYTES_MAX, WINDOW_SLOTS_MAX};
     use crate::message::{Accepted, Message, Promise};
     use crate::output::{Output, RejectReason};
@@ -267,6 +327,7 @@ mod tests {
             page: 0,
             pages: 1,
             entries: rows,
+            disk_seq: DiskSeq(0),
         })
     }
 
@@ -289,6 +350,7 @@ mod tests {
         Message::Accepted(Accepted {
             ballot: ballot(1, 1),
             upto: slot(upto),
+            disk_seq: DiskSeq(0),
         })
     }
 

@@ -8,13 +8,13 @@ use alloc::vec::Vec;
 
 use crate::core::{Core, Role};
 use crate::entry::Entry;
-use crate::ids::{Epoch, Millis, NodeId, Slot};
+use crate::ids::{Millis, NodeId, Slot};
 use crate::limits::CATCH_UP_RETRY_MS;
 use crate::message::{CatchUp, Message, Rows};
 use crate::output::{Event, HaltReason, Output, PersistOp};
 
 /// A request for decided rows that is under way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Fetch {
     /// Who was asked.
     peer: NodeId,
@@ -36,7 +36,7 @@ impl Core {
             stream.ballot == self.acceptor.promised,
             "learned at the promised ballot only"
         );
-        while self.log.decided() < stream.decided {
+        while self.log.decided() < stream.decided && !self.is_sealed() {
             let next = self.log.decided().next();
             let accepted = self
                 .log
@@ -62,7 +62,7 @@ impl Core {
             });
             return;
         }
-        self.log.decide_next();
+        self.decide_next();
         assert!(self.log.decided() == slot, "the commit index rises by one");
     }
 
@@ -87,7 +87,8 @@ impl Core {
             fetch.target = fetch.target.max(target);
             return;
         }
-        if !matches!(self.role, Role::Leader(_)) && self.log.has_room() {
+        let roomy = self.log.has_room() && !self.acceptor.no_space;
+        if !matches!(self.role, Role::Leader(_)) && roomy {
             let from = self.log.decided().next();
             self.fetching = Some(Fetch {
                 peer,
@@ -137,32 +138,34 @@ impl Core {
     pub(crate) fn on_catch_up(&mut self, from: NodeId, request: CatchUp) {
         let upto = self.log.durable();
         let first = request.from.max(Slot::FIRST);
-        if request.epoch != self.configuration.epoch {
-            return;
-        }
-        if first > upto || first <= self.log.compacted_to() {
-            self.send_rows(from, request.epoch, Vec::new());
+        let compacted_to = self.log.compacted_to();
+        if first > upto || first <= compacted_to {
+            self.send_rows(from, Vec::new());
         } else if self.log.holds(first) {
             let entries = self.log.page(first, upto);
             assert!(!entries.is_empty(), "the first row is here");
-            self.send_rows(from, request.epoch, entries);
+            self.send_rows(from, entries);
         } else {
             self.out.push(Output::ServeRows {
                 to: from,
                 from: first,
                 upto,
+                compacted_to,
             });
         }
     }
 
-    fn send_rows(&mut self, to: NodeId, epoch: Epoch, entries: Vec<Entry>) {
+    fn send_rows(&mut self, to: NodeId, entries: Vec<Entry>) {
         let decided = self.log.decided();
+        let compacted_to = self.log.compacted_to();
+        let epoch = self.configuration.epoch;
         self.send(
             to,
             Message::Rows(Rows {
                 epoch,
                 entries,
                 decided,
+                compacted_to,
             }),
         );
     }
@@ -170,7 +173,8 @@ impl Core {
     /// Decided rows from another replica. They keep their ballots; a row here of a higher
     /// ballot stays, because it must hold the same value.
     pub(crate) fn on_rows(&mut self, from: NodeId, rows: Rows) {
-        if !self.durable.has_room() || !are_well_formed(&rows) || !self.log.has_room() {
+        let roomy = self.durable.has_room() && self.log.has_room() && !self.acceptor.no_space;
+        if !roomy || !are_well_formed(&rows) {
             return;
         }
         let highest = rows.entries.iter().map(|entry| entry.ballot).max();
@@ -183,15 +187,53 @@ impl Core {
             return;
         }
         let before = self.log.decided();
+        if rows.entries.is_empty() && rows.compacted_to > before {
+            self.on_compacted_away(from, rows.compacted_to);
+            return;
+        }
         self.decide_rows(from, rows.entries);
         if self.halted {
             return;
         }
         self.go_on_fetching(from, before);
         if self.log.decided() > before {
+            self.forgotten_at.clear();
             self.learn_from_stream();
             self.extend_candidacy();
             self.lead_if_promised();
+        }
+    }
+
+    /// What is missing here is no longer in a peer's log. Another one may still have it; if all
+    /// that are ahead have forgotten it, it takes a snapshot.
+    fn on_compacted_away(&mut self, from: NodeId, compacted_to: Slot) {
+        let Some(fetch) = self.fetching.take_if(|fetch| fetch.peer == from) else {
+            return;
+        };
+        self.forgotten_at.insert(from);
+        let decided = self.log.decided();
+        let ahead = |node: &NodeId| self.election.decided_of(*node) > decided;
+        let voters = self.peers().into_iter().filter(ahead);
+        let other = voters.into_iter().find(|n| !self.forgotten_at.contains(n));
+        if let Some(peer) = other {
+            self.fetch(peer, fetch.target);
+        } else {
+            self.forgotten_at.clear();
+            self.out.push(Output::NeedSnapshot {
+                from,
+                at_least: compacted_to,
+            });
+        }
+    }
+
+    /// `state.db` holds everything up to a slot durably.
+    pub(crate) fn on_compact(&mut self, upto: Slot) {
+        let upto = upto.min(self.log.applied());
+        if upto > self.log.compacted_to() {
+            // The disk, too, knows that these rows are decided before it forgets them.
+            self.mark_decided_if_behind();
+            self.log.compact(upto);
+            self.durable.write(PersistOp::Compact { upto });
         }
     }
 
@@ -226,8 +268,9 @@ impl Core {
                 self.log.put(entry.clone(), seq);
                 fresh.push(entry);
             }
-            self.log.decide_next();
+            self.decide_next();
             assert!(self.log.decided() == slot, "the commit index rises by one");
+            self.note_whole(slot, slot);
         }
         if !fresh.is_empty() {
             self.durable.write(PersistOp::Accept(fresh));
@@ -262,7 +305,13 @@ impl Core {
 
     /// Hands out what may be applied.
     pub(crate) fn hand_out(&mut self) {
-        let entries = self.log.hand_out(self.durable.done());
+        // The state machine never holds the beginning of an epoch that the log does not know.
+        let last = if self.is_activating() {
+            self.configuration.start.prev()
+        } else {
+            Slot(u64::MAX)
+        };
+        let entries = self.log.hand_out(self.durable.done(), last);
         if !entries.is_empty() {
             assert!(
                 self.log.handed() <= self.log.decided(),
@@ -305,6 +354,7 @@ mod tests {
             epoch: Epoch::FIRST,
             entries: entries.to_vec(),
             decided,
+            compacted_to: Slot::GENESIS,
         })
     }
 

@@ -47,6 +47,7 @@ mod log;
 pub mod quorum;
 mod random;
 
+mod admission;
 mod campaign;
 mod election;
 mod prepare;
@@ -54,7 +55,10 @@ mod prepare;
 mod accept;
 mod lead;
 mod progress;
+mod reads;
+mod transfer;
 
+mod epoch;
 mod learn;
 
 mod check;

@@ -70,6 +70,26 @@ pub const STUCK_RESET_MS: u64 = 10_000;
 pub const RETRANSMIT_MS: u64 = 2 * HEARTBEAT_MS;
 /// A `CatchUp` that brought nothing for so long goes to another replica.
 pub const CATCH_UP_RETRY_MS: u64 = 2 * HEARTBEAT_MS;
+/// Reads that wait for one leader's confirmation: more than a gateway has in flight.
+pub const READS_MAX: usize = 4096;
+/// A hand-over that nobody took up after so long is given up.
+pub const TRANSFER_TIMEOUT_MS: u64 = ELECTION_TIMEOUT_MS;
+/// A leader whose disk takes so long for a commit looks for a faster one.
+pub const SLOW_DISK_MS: u64 = 250;
+/// A disk so many times as fast is worth an election.
+pub const SLOW_DISK_FACTOR: u64 = 4;
+/// Transactions of another disk after which what was seen of it is written down, along with
+/// other writes. A disk that was turned back by fewer may go unnoticed after a restart of all.
+pub const WITNESS_STEP: u64 = 256;
+/// Messages of an epoch that is not active here yet. Each is a page at most; the first ones
+/// are what counts, the rest is sent again.
+pub const EARLY_MESSAGES_MAX: usize = 8;
+/// Nodes beside the voters to ask for decided rows.
+pub const CONTACTS_MAX: usize = 16;
+/// Nodes that do not vote and of which a voter remembers how far they are.
+pub const LEARNERS_MAX: usize = 16;
+/// A learner that was silent for so long is forgotten.
+pub const LEARNER_SILENCE_MS: u64 = 10_000;
 /// Voters in one configuration.
 pub const VOTERS_MAX: usize = 7;
 

@@ -16,7 +16,7 @@ use crate::limits::{
 use crate::restored::Restored;
 
 /// One row and the persist request that makes it durable.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Row {
     entry: Entry,
     /// The request of the last write to this slot. Compared with what is done, so that the
@@ -25,7 +25,7 @@ struct Row {
 }
 
 /// The rows of one replica.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Log {
     /// Undecided rows, rows not yet applied, and the cache. Rows above `decided` need not be
     /// contiguous: a ballot may begin above what this replica knows to be decided.
@@ -210,8 +210,28 @@ impl Log {
         self.unapplied_bytes = self.unapplied_bytes.saturating_add(weight);
     }
 
-    /// Hands out what is decided and durable, once all requests up to `done` are.
-    pub(crate) fn hand_out(&mut self, done: PersistSeq) -> Vec<Entry> {
+    /// Forgets all rows above the commit index: the epoch that they belong to is over.
+    pub(crate) fn truncate_undecided(&mut self) {
+        let first = self.decided.next();
+        drop(self.rows.split_off(&first));
+        self.undecided_bytes = 0;
+    }
+
+    /// The log on disk begins after `upto`, which is applied; so does the cache.
+    pub(crate) fn compact(&mut self, upto: Slot) {
+        assert!(upto <= self.applied, "only what is applied is forgotten");
+        self.compacted_to = self.compacted_to.max(upto);
+        while let Some((slot, row)) = self.rows.first_key_value() {
+            if *slot > upto {
+                break;
+            }
+            self.cached_bytes = self.cached_bytes.saturating_sub(row.entry.weight_bytes());
+            self.rows.pop_first();
+        }
+    }
+
+    /// Hands out what is decided and durable, once all requests up to `done` are, up to `last`.
+    pub(crate) fn hand_out(&mut self, done: PersistSeq, last: Slot) -> Vec<Entry> {
         assert!(
             self.handed <= self.durable,
             "only durable rows are handed out"
@@ -231,19 +251,20 @@ impl Log {
             }
         }
         let mut entries = Vec::new();
-        if self.handed < self.durable {
+        let last = self.durable.min(last);
+        if self.handed < last {
             let first = self.handed.next();
             entries.extend(
                 self.rows
-                    .range(first..=self.durable)
+                    .range(first..=last)
                     .map(|(_, row)| row.entry.clone()),
             );
             let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
             assert!(
-                count == self.durable.distance_above(self.handed),
+                count == last.distance_above(self.handed),
                 "applied without a gap"
             );
-            self.handed = self.durable;
+            self.handed = last;
         }
         entries
     }
@@ -276,7 +297,6 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec::Vec;
     use bytes::Bytes;
 
     use super::Log;
@@ -294,11 +314,7 @@ mod tests {
     fn empty() -> Log {
         Log::new(Restored {
             promised: BALLOT,
-            decided: Slot::GENESIS,
-            chain: Chain::GENESIS,
-            timestamp: Timestamp(0),
-            undecided: Vec::new(),
-            compacted_to: Slot::GENESIS,
+            ..Restored::empty()
         })
     }
 
@@ -318,16 +334,19 @@ mod tests {
         for offset in 0..3 {
             chain = append(&mut log, chain, Slot(Slot::FIRST.0 + offset), 1, offset + 1);
         }
-        assert!(log.hand_out(PersistSeq(3)).is_empty(), "nothing is decided");
+        assert!(
+            log.hand_out(PersistSeq(3), Slot(u64::MAX)).is_empty(),
+            "nothing is decided"
+        );
         log.decide_next();
         log.decide_next();
         assert_eq!(
-            log.hand_out(PersistSeq(1)).len(),
+            log.hand_out(PersistSeq(1), Slot(u64::MAX)).len(),
             1,
             "the second is not durable"
         );
         assert_eq!(
-            log.hand_out(PersistSeq(3)).len(),
+            log.hand_out(PersistSeq(3), Slot(u64::MAX)).len(),
             1,
             "the third is not decided"
         );
@@ -340,8 +359,8 @@ mod tests {
         append(&mut log, Chain::GENESIS, Slot::FIRST, 1, 1);
         append(&mut log, Chain::GENESIS, Slot::FIRST, 2, 2);
         log.decide_next();
-        assert!(log.hand_out(PersistSeq(1)).is_empty());
-        assert_eq!(log.hand_out(PersistSeq(2)).len(), 1);
+        assert!(log.hand_out(PersistSeq(1), Slot(u64::MAX)).is_empty());
+        assert_eq!(log.hand_out(PersistSeq(2), Slot(u64::MAX)).len(), 1);
     }
 
     #[test]
@@ -354,7 +373,7 @@ mod tests {
             chain = append(&mut log, chain, Slot(Slot::FIRST.0 + offset), size, 1);
             log.decide_next();
         }
-        let entries = log.hand_out(PersistSeq(1));
+        let entries = log.hand_out(PersistSeq(1), Slot(u64::MAX));
         log.note_applied(log.handed());
         assert_eq!(entries.len() as u64, rows);
         assert!(!log.holds(Slot::FIRST) && log.holds(log.decided()));

@@ -9,7 +9,7 @@ use crate::entry::{Chain, Entry};
 use crate::ids::{Ballot, DiskSeq, Epoch, NodeId, Slot};
 
 /// A message between two replicas of one shard.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Message {
     /// Every node to every other, at the start of each heartbeat round.
     Ping(Ping),
@@ -46,7 +46,7 @@ pub enum Message {
 }
 
 /// Starts a heartbeat round (section 2.4 of the design; Ng et al., *Omni-Paxos*, section 5.1).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Ping {
     /// The sender's active epoch.
     pub epoch: Epoch,
@@ -57,7 +57,7 @@ pub struct Ping {
 }
 
 /// What a node says of itself in answer to a `Ping`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Pong {
     /// The sender's active epoch.
     pub epoch: Epoch,
@@ -86,7 +86,7 @@ pub struct Pong {
 }
 
 /// Phase 1a.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Prepare {
     /// The candidate's ballot.
     pub ballot: Ballot,
@@ -95,7 +95,7 @@ pub struct Prepare {
 }
 
 /// Phase 1b: one page of what an acceptor holds, frozen when it promised.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Promise {
     /// The ballot promised.
     pub ballot: Ballot,
@@ -116,7 +116,7 @@ pub struct Promise {
 }
 
 /// Phase 2a.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Accept {
     /// The leader's ballot.
     pub ballot: Ballot,
@@ -132,7 +132,7 @@ pub struct Accept {
 }
 
 /// Phase 2b, cumulative.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Accepted {
     /// The ballot at which the rows were accepted.
     pub ballot: Ballot,
@@ -143,7 +143,7 @@ pub struct Accepted {
 }
 
 /// Refusal: a higher ballot was promised.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Nack {
     /// The ballot that was refused.
     pub ballot: Ballot,
@@ -152,7 +152,7 @@ pub struct Nack {
 }
 
 /// The acceptor needs earlier entries first.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Gap {
     /// The ballot of the `Accept` that did not fit.
     pub ballot: Ballot,
@@ -161,7 +161,7 @@ pub struct Gap {
 }
 
 /// A request for decided rows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct CatchUp {
     /// The asker's active epoch.
     pub epoch: Epoch,
@@ -170,7 +170,7 @@ pub struct CatchUp {
 }
 
 /// Decided rows. True in every epoch: what is decided stays so.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Rows {
     /// The sender's active epoch.
     pub epoch: Epoch,
@@ -184,7 +184,7 @@ pub struct Rows {
 }
 
 /// The sender has activated a later epoch and answers nothing of an earlier one (D7).
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct EpochEnded {
     /// The sender's active epoch.
     pub epoch: Epoch,
@@ -196,7 +196,7 @@ pub struct EpochEnded {
 
 /// Asks whether the sender's ballot was overtaken (Ongaro's dissertation, section 6.4; read
 /// index).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Confirm {
     /// The ballot at which the sender leads.
     pub ballot: Ballot,
@@ -205,7 +205,7 @@ pub struct Confirm {
 }
 
 /// Nothing above the ballot was promised when the question arrived.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Confirmed {
     /// The ballot asked about.
     pub ballot: Ballot,
@@ -214,7 +214,7 @@ pub struct Confirmed {
 }
 
 /// Hands the lead over (Ongaro's dissertation, section 3.10).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct CampaignNow {
     /// The ballot at which the sender leads, which the receiver must have promised.
     pub ballot: Ballot,
@@ -222,7 +222,7 @@ pub struct CampaignNow {
 
 /// Section 2.9 of the design: the first thing that a replica says after a start. It votes when
 /// a majority, itself included, knows of no later state of its disk.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Hello {
     /// The sender's active epoch.
     pub epoch: Epoch,
@@ -231,7 +231,7 @@ pub struct Hello {
 }
 
 /// What an acceptor knows of the asker's disk.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct HelloReply {
     /// The epoch of the `Hello`.
     pub epoch: Epoch,
@@ -239,4 +239,76 @@ pub struct HelloReply {
     pub disk_seq: DiskSeq,
     /// The highest count that the sender has seen in a vote of the asker's disk; 0 for none.
     pub seen: DiskSeq,
+}
+
+impl Message {
+    /// The epoch to which it belongs.
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        match self {
+            Self::Ping(ping) => ping.epoch,
+            Self::Pong(pong) => pong.epoch,
+            Self::Prepare(prepare) => prepare.ballot.epoch,
+            Self::Promise(promise) => promise.ballot.epoch,
+            Self::Accept(accept) => accept.ballot.epoch,
+            Self::Accepted(accepted) => accepted.ballot.epoch,
+            Self::Nack(nack) => nack.ballot.epoch,
+            Self::Gap(gap) => gap.ballot.epoch,
+            Self::CatchUp(request) => request.epoch,
+            Self::Rows(rows) => rows.epoch,
+            Self::EpochEnded(ended) => ended.epoch,
+            Self::Confirm(confirm) => confirm.ballot.epoch,
+            Self::Confirmed(confirmed) => confirmed.ballot.epoch,
+            Self::CampaignNow(request) => request.ballot.epoch,
+            Self::Hello(hello) => hello.epoch,
+            Self::HelloReply(reply) => reply.epoch,
+        }
+    }
+
+    /// Every ballot that it names.
+    pub(crate) fn ballots(&self) -> Vec<Ballot> {
+        let of_rows = |entries: &[Entry]| entries.iter().map(|entry| entry.ballot).collect();
+        match self {
+            Self::Ping(_)
+            | Self::CatchUp(_)
+            | Self::EpochEnded(_)
+            | Self::Hello(_)
+            | Self::HelloReply(_) => Vec::new(),
+            Self::Pong(pong) => {
+                let named = [Some(pong.ballot), pong.leading, pong.candidate];
+                named.into_iter().flatten().collect()
+            }
+            Self::Prepare(prepare) => Vec::from([prepare.ballot]),
+            Self::Promise(promise) => {
+                let mut all: Vec<Ballot> = of_rows(&promise.entries);
+                all.push(promise.ballot);
+                all
+            }
+            Self::Accept(accept) => Vec::from([accept.ballot]),
+            Self::Accepted(accepted) => Vec::from([accepted.ballot]),
+            Self::Nack(nack) => Vec::from([nack.ballot, nack.promised]),
+            Self::Gap(gap) => Vec::from([gap.ballot]),
+            Self::Rows(rows) => of_rows(&rows.entries),
+            Self::Confirm(confirm) => Vec::from([confirm.ballot]),
+            Self::Confirmed(confirmed) => Vec::from([confirmed.ballot]),
+            Self::CampaignNow(request) => Vec::from([request.ballot]),
+        }
+    }
+
+    /// The commit index of the sender, where it tells one; else the lowest.
+    pub(crate) const fn decided(&self) -> Slot {
+        if let Self::Ping(Ping { decided, .. }) | Self::Pong(Pong { decided, .. }) = self {
+            return *decided;
+        }
+        Slot::GENESIS
+    }
+
+    /// Whether the sender waits for an answer, so that it learns from one that its epoch is
+    /// over.
+    pub(crate) const fn is_question(&self) -> bool {
+        matches!(
+            self,
+            Self::Ping(_) | Self::Prepare(_) | Self::Accept(_) | Self::Confirm(_) | Self::Hello(_)
+        )
+    }
 }

@@ -7,13 +7,11 @@ use alloc::vec::Vec;
 
 use crate::config::Configuration;
 use crate::entry::{Chain, Entry};
-use crate::ids::{
-    Ballot, DiskSeq, Epoch, NodeId, PersistSeq, ProposalToken, ReadToken, Slot,
-};
+use crate::ids::{Ballot, DiskSeq, Epoch, NodeId, PersistSeq, ProposalToken, ReadToken, Slot};
 use crate::message::Message;
 
 /// One thing to do.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Output {
     /// Make `ops` durable in one transaction, after all requests with a lower `seq`, then
     /// answer `Input::Persisted`. Several requests may share a transaction (group commit).
@@ -45,6 +43,8 @@ pub enum Output {
         from: Slot,
         /// This replica's commit index.
         upto: Slot,
+        /// For the answer: this replica's log no longer holds slots up to this one.
+        compacted_to: Slot,
     },
     /// A proposal got a slot; its fate is known when that slot is applied.
     Proposed {
@@ -104,7 +104,7 @@ pub enum Output {
 }
 
 /// One change of the durable state.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum PersistOp {
     /// `promised` becomes this ballot. Never lower than before.
     Promise(Ballot),
@@ -143,7 +143,7 @@ pub enum PersistOp {
 }
 
 /// Why a proposal was refused.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum RejectReason {
     /// Another node leads, or may.
     NotLeader {
@@ -171,7 +171,7 @@ pub enum RejectReason {
 }
 
 /// What changed, for logs, metrics, the cluster panel and tests.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Event {
     /// This node started phase 1 at a ballot.
     Campaigning(Ballot),
@@ -220,7 +220,7 @@ pub enum Event {
 }
 
 /// Why the replica must stop.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum HaltReason {
     /// The decided prefix here differs from another replica's, or an entry does not follow it.
     Diverged {

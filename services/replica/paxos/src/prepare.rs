@@ -9,14 +9,14 @@ use alloc::vec::Vec;
 
 use crate::core::{Core, Role};
 use crate::durable::Held;
-use crate::entry::{Chain, Entry};
-use crate::ids::{Ballot, Millis, NodeId, Slot, Timestamp};
+use crate::entry::{Chain, Entry, EntryKind};
+use crate::ids::{Ballot, DiskSeq, Millis, NodeId, Slot, Timestamp};
 use crate::limits::{ACCEPT_AHEAD_SLOTS_MAX, PAGE_BYTES, PROMISE_PAGES_MAX};
 use crate::message::{Message, Nack, Prepare, Promise};
 use crate::output::Event;
 
 /// Phase 1 of one ballot at its owner.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Candidate {
     /// The ballot. Equal to this node's promise.
     pub(crate) ballot: Ballot,
@@ -30,10 +30,12 @@ pub(crate) struct Candidate {
     promises: BTreeMap<NodeId, Reported>,
     /// The row of the highest ballot for each slot that a complete promise reports.
     best: BTreeMap<Slot, Entry>,
+    /// It is the first of its epoch: there is nothing to find.
+    skips_phase_one: bool,
 }
 
 /// The pages of one frozen view of one acceptor.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Partial {
     /// Names the view: at one promised ballot rows change only when the commit index rises.
     decided: Slot,
@@ -42,7 +44,7 @@ struct Partial {
 }
 
 /// What a complete promise says besides its rows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Reported {
     decided: Slot,
     compacted_to: Slot,
@@ -58,7 +60,20 @@ impl Candidate {
             partial: BTreeMap::new(),
             promises: BTreeMap::new(),
             best: BTreeMap::new(),
+            skips_phase_one: false,
         }
+    }
+
+    /// The node that a `Seal` names, at the lowest ballot of its epoch.
+    pub(crate) const fn starter(ballot: Ballot, from: Slot, deadline: Millis) -> Self {
+        let mut candidate = Self::new(ballot, from, deadline);
+        candidate.skips_phase_one = true;
+        candidate
+    }
+
+    /// Whether it leads without phase 1.
+    pub(crate) const fn skips_phase_one(&self) -> bool {
+        self.skips_phase_one
     }
 
     /// Adds a page. Answers whether the promise of `from` is complete with it.
@@ -129,6 +144,14 @@ pub(crate) struct Selection {
     pub(crate) dropped: Option<(Slot, Slot, bool)>,
 }
 
+impl Selection {
+    /// Whether its last entry is a `Seal`: nothing above one is proposed (R3).
+    fn ends_epoch(&self) -> bool {
+        let last = self.entries.last();
+        last.is_some_and(|entry| entry.kind == EntryKind::Seal)
+    }
+}
+
 /// Takes the rows above `decided` as long as each follows the one before.
 ///
 /// A row that does not follow was not chosen, nor was any above it. Suppose slot k was chosen,
@@ -162,6 +185,10 @@ pub(crate) fn select(
             selection.dropped = Some((next, reported.unwrap_or(slot), hole));
             break;
         }
+        if selection.ends_epoch() {
+            selection.dropped = Some((next, reported.unwrap_or(slot), false));
+            break;
+        }
         (chain, timestamp, next) = (entry.chain, entry.timestamp, slot.next());
         selection.entries.push(entry);
     }
@@ -177,7 +204,9 @@ impl Core {
     /// A candidate asks for a promise.
     pub(crate) fn on_prepare(&mut self, from: NodeId, prepare: Prepare) {
         let ballot = prepare.ballot;
-        if ballot.node != from || !self.durable.has_room() {
+        // A row that cannot be read may be the one that the candidate needs: to say nothing of it
+        // would be to say that there is none.
+        if ballot.node != from || !self.durable.has_room() || !self.may_promise() {
             return;
         }
         if !self.promises(from, ballot) {
@@ -214,15 +243,23 @@ impl Core {
             page,
             pages: count,
             entries,
+            disk_seq: DiskSeq(0),
         };
         pages.into_iter().zip(0_u32..).map(page).collect()
     }
 
     /// This node's promise is durable. If it is its own, phase 1 goes out now (D1).
     pub(crate) fn on_own_promise_durable(&mut self, ballot: Ballot) {
-        if matches!(&self.role, Role::Candidate(candidate) if candidate.ballot == ballot) {
-            self.send_prepare();
-            self.lead_if_promised();
+        match &self.role {
+            Role::Candidate(candidate) if candidate.ballot != ballot => {}
+            Role::Candidate(candidate) if candidate.skips_phase_one => {
+                self.lead(ballot, Vec::new());
+            }
+            Role::Candidate(_) => {
+                self.send_prepare();
+                self.lead_if_promised();
+            }
+            Role::Leader(_) | Role::Follower => {}
         }
     }
 
@@ -264,7 +301,10 @@ impl Core {
             return;
         }
         candidate.deadline = deadline;
-        if candidate.add(from, page) {
+        let disk_seq = page.disk_seq;
+        let complete = candidate.add(from, page);
+        self.witness(from, disk_seq);
+        if complete {
             self.lead_if_promised();
         }
     }
@@ -277,7 +317,11 @@ impl Core {
             return;
         };
         let promised = candidate.promises.len().saturating_add(1);
-        if self.acceptor.durable != candidate.ballot || !self.quorum.elects(promised) {
+        // What it fetched may have ended the epoch: then nobody leads it any more (R3).
+        if self.acceptor.durable != candidate.ballot
+            || !self.quorum.elects(promised)
+            || self.is_sealed()
+        {
             return;
         }
         let decided = self.log.decided();
@@ -285,10 +329,10 @@ impl Core {
             && furthest.decided > decided
         {
             if furthest.compacted_to > decided {
+                // It takes a snapshot, and that takes its time: others may lead meanwhile.
                 self.give_up();
-            } else {
-                self.fetch(node, furthest.decided);
             }
+            self.fetch(node, furthest.decided);
             return;
         }
         let Role::Candidate(candidate) = core::mem::replace(&mut self.role, Role::Follower) else {
@@ -337,7 +381,7 @@ mod tests {
 
     use super::{Candidate, Selection, keep_highest, select};
     use crate::entry::{Chain, Entry, EntryKind};
-    use crate::ids::{Ballot, Epoch, Millis, NodeId, Round, Slot, Timestamp};
+    use crate::ids::{Ballot, DiskSeq, Epoch, Millis, NodeId, Round, Slot, Timestamp};
     use crate::message::Promise;
 
     fn ballot(round: u64) -> Ballot {
@@ -408,6 +452,7 @@ mod tests {
             page,
             pages,
             entries: vec![],
+            disk_seq: DiskSeq(0),
         }
     }
 

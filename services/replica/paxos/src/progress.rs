@@ -13,7 +13,7 @@ use crate::limits::{HEARTBEAT_MS, RETRANSMIT_MS, WINDOW_SLOTS_MAX};
 use crate::message::{Accept, Message};
 
 /// One acceptor as its leader sees it.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Progress {
     /// The next slot to send.
     next: Slot,

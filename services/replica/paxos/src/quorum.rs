@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use crate::ids::Slot;
 
 /// The quorums of one configuration.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Quorum {
     voters: usize,
 }

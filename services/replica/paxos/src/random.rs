@@ -4,7 +4,7 @@
 //! of state, good enough to spread candidates apart, the same on every machine.
 
 /// The generator.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Random(u64);
 
 impl Random {

@@ -4,9 +4,11 @@
 
 use alloc::collections::BTreeMap;
 
+use crate::config::Configuration;
 use crate::core::{Core, Role};
 use crate::entry::Chain;
-use crate::ids::{Ballot, Epoch, Millis, NodeId, Slot};
+use crate::ids::{Ballot, Millis, NodeId, Slot};
+use crate::output::RejectReason;
 
 /// What a node is doing at its promised ballot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,8 +26,21 @@ pub enum RoleName {
 pub struct Status {
     /// This node.
     pub node: NodeId,
-    /// The active epoch.
-    pub epoch: Epoch,
+    /// The active epoch, where it began, and its voters.
+    pub configuration: Configuration,
+    /// Whether the active epoch is durable here; until then this node takes part in none.
+    pub active: bool,
+    /// Whether the epoch's `Ready` is decided: voters that left may be switched off.
+    pub ready: bool,
+    /// Whether this node votes in the active epoch.
+    pub is_voter: bool,
+    /// Whether a majority knows of no later state of this disk, so that it may vote.
+    pub admitted: bool,
+    /// Slots above the commit index whose rows are damaged here: nothing is promised before
+    /// they are repaired.
+    pub damaged_slots: u64,
+    /// The disk is nearly full: nothing new is accepted here.
+    pub no_space: bool,
     /// What it is doing.
     pub role: RoleName,
     /// The highest ballot promised, durably or not yet.
@@ -52,12 +67,25 @@ pub struct Status {
     pub happy: bool,
     /// Whether a proposal would be taken but for the window.
     pub accepts_proposals: bool,
+    /// Whether this node leads and an epoch is ending, or the lead is being handed over.
+    pub unsettled: bool,
     /// The recent commit latency of this node's disk, in milliseconds.
     pub commit_latency_ms: u64,
     /// Whether the core has stopped for good.
     pub halted: bool,
     /// The other voters.
     pub peers: BTreeMap<NodeId, PeerStatus>,
+    /// Nodes that do not vote and were heard by this one of late.
+    pub learners: BTreeMap<NodeId, LearnerStatus>,
+}
+
+/// What a node knows of one that learns and does not vote.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LearnerStatus {
+    /// When it last spoke.
+    pub last_heard: Millis,
+    /// The commit index that it last told.
+    pub decided: Slot,
 }
 
 /// What a node knows of another.
@@ -75,6 +103,8 @@ pub struct PeerStatus {
     pub upto: Option<Slot>,
     /// The commit latency of its disk, as it last told, in milliseconds.
     pub commit_latency_ms: u64,
+    /// Its disk is nearly full, as it last told.
+    pub no_space: bool,
 }
 
 impl Core {
@@ -93,9 +123,17 @@ impl Core {
             Role::Leader(_) => RoleName::Leader,
         };
         let undecided = u64::try_from(self.log.undecided(Slot::FIRST).count());
+        let refused = self.refusal(0);
+        let busy = matches!(refused, None | Some(RejectReason::WindowFull));
         Status {
             node: self.me,
-            epoch: self.configuration.epoch,
+            configuration: self.configuration.clone(),
+            active: !self.is_activating(),
+            ready: self.log.decided() >= self.configuration.ready(),
+            is_voter: self.is_voter(),
+            admitted: self.admission.is_admitted(),
+            damaged_slots: u64::try_from(self.acceptor.damaged.len()).unwrap_or(u64::MAX),
+            no_space: self.acceptor.no_space,
             role,
             promised: self.acceptor.promised,
             leader: self.leader_hint(),
@@ -108,7 +146,8 @@ impl Core {
             undecided_bytes: self.log.undecided_bytes(),
             quorum_connected: self.election.quorum_connected,
             happy: self.election.happy,
-            accepts_proposals: role == RoleName::Leader && !self.election.is_disconnected(),
+            accepts_proposals: role == RoleName::Leader && busy,
+            unsettled: role == RoleName::Leader && refused == Some(RejectReason::Unsettled),
             commit_latency_ms: self.durable.latency_ms(self.now),
             halted: self.halted,
             peers: self
@@ -116,7 +155,20 @@ impl Core {
                 .into_iter()
                 .map(|peer| (peer, self.peer_status(peer)))
                 .collect(),
+            learners: self.learner_statuses(),
         }
+    }
+
+    fn learner_statuses(&self) -> BTreeMap<NodeId, LearnerStatus> {
+        let learners = self.election.learners.iter();
+        let status = |(node, learner): (&NodeId, &crate::election::Learner)| {
+            let status = LearnerStatus {
+                last_heard: learner.heard,
+                decided: learner.decided,
+            };
+            (*node, status)
+        };
+        learners.map(status).collect()
     }
 
     fn peer_status(&self, peer: NodeId) -> PeerStatus {
@@ -132,6 +184,7 @@ impl Core {
             ballot: pong.map_or(Ballot::ZERO, |pong| pong.ballot),
             upto,
             commit_latency_ms: pong.map_or(0, |pong| pong.commit_latency_ms),
+            no_space: pong.is_some_and(|pong| pong.no_space),
         }
     }
 }

@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::limits::HEARTBEAT_MS;
-use crate::message::{Accept, Pong};
+use crate::message::{Accept, HelloReply, Pong};
 use crate::{
-    Ballot, Chain, Configuration, Core, Entry, EntryKind, Epoch, Input, Message, Millis, NodeId,
-    Options, Output, PersistSeq, ProposalToken, Restored, Round, Slot, Timestamp,
+    Ballot, Chain, Configuration, Core, DiskSeq, Entry, EntryKind, Epoch, Input, Message, Millis,
+    NodeId, Options, Output, PersistSeq, ProposalToken, Restored, Round, Slot, Timestamp,
 };
 
 /// Node 1 of some voters, and the disk that the test answers for.
@@ -70,6 +70,7 @@ pub(crate) fn pong(round: u64, ballot: Ballot) -> Pong {
         decided: Slot::GENESIS,
         chain: Chain::GENESIS,
         commit_latency_ms: 1,
+        no_space: false,
     }
 }
 
@@ -98,29 +99,39 @@ pub(crate) fn halted(outputs: &[Output]) -> bool {
 
 impl Bench {
     pub(crate) fn new(voters: u64) -> Self {
-        let restored = Restored {
-            promised: Ballot::ZERO,
-            decided: Slot::GENESIS,
-            chain: Chain::GENESIS,
-            timestamp: Timestamp(0),
-            undecided: Vec::new(),
-            compacted_to: Slot::GENESIS,
-        };
+        let restored = Restored::empty();
         let voters: BTreeSet<NodeId> = (1..=voters).map(NodeId).collect();
-        let configuration = Configuration {
-            epoch: Epoch::FIRST,
-            voters,
-        };
+        let configuration = Configuration::first(voters);
         let options = Options {
             node: NodeId(1),
             configuration,
             seed: 1,
         };
         let core = Core::new(options, restored, Millis(0));
-        Self {
+        let mut bench = Self {
             core,
             now: Millis(0),
             last: PersistSeq(0),
+        };
+        bench.admit();
+        bench
+    }
+
+    /// The other voters answer its `Hello`: nobody knows of a later state of its disk.
+    fn admit(&mut self) {
+        for output in self.give(Input::Tick) {
+            if let Output::Send {
+                to,
+                message: Message::Hello(hello),
+            } = output
+            {
+                let reply = HelloReply {
+                    epoch: hello.epoch,
+                    disk_seq: hello.disk_seq,
+                    seen: DiskSeq(0),
+                };
+                self.receive(to.0, Message::HelloReply(reply));
+            }
         }
     }
 
@@ -154,7 +165,10 @@ impl Bench {
 
     /// The disk has done everything.
     pub(crate) fn persisted(&mut self) -> Vec<Output> {
-        self.give(Input::Persisted { seq: self.last })
+        self.give(Input::Persisted {
+            seq: self.last,
+            disk_seq: DiskSeq(0),
+        })
     }
 
     /// A heartbeat round in which these peers answer.

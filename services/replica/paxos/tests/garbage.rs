@@ -10,11 +10,12 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use paxos::message::{
-    Accept, Accepted, CatchUp, Gap, Message, Nack, Ping, Pong, Prepare, Promise, Rows,
+    Accept, Accepted, CampaignNow, CatchUp, Confirm, Confirmed, EpochEnded, Gap, Hello, HelloReply,
+    Message, Nack, Ping, Pong, Prepare, Promise, Rows,
 };
 use paxos::{
-    Ballot, Chain, Configuration, Core, Entry, EntryKind, Epoch, Input, Millis, NodeId, Options,
-    Output, PersistSeq, ProposalToken, Restored, Round, Slot, Timestamp,
+    Ballot, Chain, Configuration, Core, DiskSeq, Entry, EntryKind, Epoch, Input, Millis, NodeId,
+    Options, Output, PersistSeq, ProposalToken, ReadToken, Restored, Round, Seal, Slot, Timestamp,
 };
 
 /// SplitMix64.
@@ -76,10 +77,15 @@ fn entries(random: &mut Random, first: Slot, ballot: Ballot) -> Vec<Entry> {
     let mut entries = Vec::new();
     let count = random.below(5);
     let value = u8::from(random.below(400) == 0);
+    // Some histories end with a Seal, readable or not.
+    let seal = random.below(8) == 0;
     for number in 1_024..1_032 {
         let (slot, time) = (Slot(number), Timestamp(number));
-        let payload = Bytes::copy_from_slice(&[value]);
-        let kind = EntryKind::Batch;
+        let (kind, payload) = if seal && number == 1_030 {
+            (EntryKind::Seal, seal_payload(random))
+        } else {
+            (EntryKind::Batch, Bytes::copy_from_slice(&[value]))
+        };
         let own = if random.below(6) == 0 {
             random.ballot()
         } else {
@@ -95,6 +101,24 @@ fn entries(random: &mut Random, first: Slot, ballot: Ballot) -> Vec<Entry> {
         }
     }
     entries
+}
+
+/// A `Seal` that names some of four nodes, or nonsense.
+fn seal_payload(random: &mut Random) -> Bytes {
+    if random.below(10) == 0 {
+        return Bytes::from_static(b"nonsense");
+    }
+    Seal {
+        epoch: Epoch(2),
+        starter: NodeId(1 + random.below(3)),
+        voters: voters(random),
+    }
+    .encode()
+}
+
+fn voters(random: &mut Random) -> BTreeSet<NodeId> {
+    let count = 1 + random.below(5);
+    (0..count).map(|_| NodeId(1 + random.below(5))).collect()
 }
 
 fn pong(random: &mut Random, round: u64) -> Pong {
@@ -118,28 +142,40 @@ fn pong(random: &mut Random, round: u64) -> Pong {
         decided,
         chain,
         commit_latency_ms: random.number(100),
+        no_space: random.below(8) == 0,
     }
 }
 
 fn message(random: &mut Random, from: NodeId, round: u64, promised: Ballot) -> Message {
-    let kind = random.below(14);
+    let kind = random.below(20);
     let mut ballot = if random.below(2) == 0 {
         promised
     } else {
         random.ballot()
     };
-    if matches!(kind, 2 | 4 | 5) && random.below(8) > 0 {
+    if matches!(kind, 2 | 4 | 5 | 15 | 17) && random.below(8) > 0 {
         ballot.node = from;
     }
-    let epoch = Epoch(1);
+    let epoch = match random.below(12) {
+        0 => Epoch(random.number(4)),
+        _ => Epoch(1),
+    };
     let slot = random.slot();
     match kind {
-        0 => Message::Ping(Ping { epoch, round }),
+        0 => Message::Ping(Ping {
+            epoch,
+            round,
+            decided: slot,
+        }),
         1 | 10 | 11 => Message::Pong(pong(random, round)),
         2 => Message::Prepare(Prepare { ballot, from: slot }),
         3 | 12 | 13 => Message::Promise(promise(random, ballot)),
         4 | 5 => Message::Accept(accept(random, ballot)),
-        6 => Message::Accepted(Accepted { ballot, upto: slot }),
+        6 => Message::Accepted(Accepted {
+            ballot,
+            upto: slot,
+            disk_seq: DiskSeq(random.number(5)),
+        }),
         7 => Message::Nack(Nack {
             ballot,
             promised: random.ballot(),
@@ -149,14 +185,36 @@ fn message(random: &mut Random, from: NodeId, round: u64, promised: Ballot) -> M
             expect: slot,
         }),
         8 => Message::CatchUp(CatchUp { epoch, from: slot }),
-        _ => {
+        9 | 18 | 19 => {
             let entries = entries(random, slot, ballot);
             Message::Rows(Rows {
                 epoch,
                 entries,
                 decided: slot,
+                compacted_to: random.slot(),
             })
         }
+        _ => rare_message(random, kind, epoch, ballot),
+    }
+}
+
+fn rare_message(random: &mut Random, kind: u64, epoch: Epoch, ballot: Ballot) -> Message {
+    let (sequence, disk_seq) = (random.number(4), DiskSeq(random.number(2)));
+    match kind {
+        14 => Message::EpochEnded(EpochEnded {
+            epoch,
+            voters: voters(random),
+            decided: random.slot(),
+        }),
+        15 => Message::Confirm(Confirm { ballot, sequence }),
+        16 if random.below(2) == 0 => Message::Hello(Hello { epoch, disk_seq }),
+        16 => Message::HelloReply(HelloReply {
+            epoch,
+            disk_seq,
+            seen: DiskSeq(u64::from(random.below(100) == 0)),
+        }),
+        17 if random.below(2) == 0 => Message::CampaignNow(CampaignNow { ballot }),
+        _ => Message::Confirmed(Confirmed { ballot, sequence }),
     }
 }
 
@@ -181,6 +239,7 @@ fn promise(random: &mut Random, ballot: Ballot) -> Promise {
                 ..ballot
             },
         ),
+        disk_seq: DiskSeq(random.number(5)),
     }
 }
 
@@ -202,27 +261,30 @@ fn accept(random: &mut Random, ballot: Ballot) -> Accept {
 
 fn core(seed: u64) -> Core {
     let voters: BTreeSet<NodeId> = (1..=3).map(NodeId).collect();
-    let configuration = Configuration {
-        epoch: Epoch(1),
-        voters,
+    let configuration = Configuration::first(voters);
+    // Some start with a row that cannot be read, some as a node that does not vote.
+    let mut restored = Restored::empty();
+    if seed % 7 == 3 {
+        restored.damaged.insert(Slot(1_026));
+    }
+    let node = NodeId(if seed % 11 == 5 { 9 } else { 1 });
+    let options = Options {
+        node,
+        configuration,
+        seed,
     };
-    let restored = Restored {
-        promised: Ballot::ZERO,
-        decided: Slot::GENESIS,
-        chain: Chain::GENESIS,
-        timestamp: Timestamp(0),
-        undecided: Vec::new(),
-        compacted_to: Slot::GENESIS,
-    };
-    Core::new(
-        Options {
-            node: NodeId(1),
-            configuration,
-            seed,
-        },
-        restored,
-        Millis(0),
-    )
+    let mut core = Core::new(options, restored, Millis(0));
+    for from in [2, 3] {
+        let reply = HelloReply {
+            epoch: Epoch(1),
+            disk_seq: DiskSeq(0),
+            seen: DiskSeq(0),
+        };
+        let message = Message::HelloReply(reply);
+        let from = NodeId(from);
+        core.step(Millis(0), Input::Message { from, message }, &mut Vec::new());
+    }
+    core
 }
 
 /// What one core reached.
@@ -231,6 +293,34 @@ struct Reached {
     led: u64,
     decided: u64,
     halted: u64,
+    epochs: u64,
+    reads: u64,
+    handed_over: u64,
+}
+
+/// What the driver may ask for at any time.
+fn own_input(random: &mut Random, step: u64, handed: Slot) -> Input {
+    match random.below(6) {
+        0 => Input::Read {
+            token: ReadToken(step),
+        },
+        1 => Input::Reconfigure {
+            token: ProposalToken(step),
+            expected_epoch: Epoch(1 + random.below(2)),
+            voters: voters(random),
+            wall_clock: Timestamp(random.number(5_000)),
+        },
+        2 => Input::TransferLead {
+            to: NodeId(1 + random.below(5)),
+        },
+        3 => Input::Compact { upto: handed },
+        4 => Input::Space {
+            low: random.below(4) == 0,
+        },
+        _ => Input::Contacts {
+            nodes: voters(random),
+        },
+    }
 }
 
 fn run(seed: u64, reached: &mut Reached) {
@@ -241,10 +331,11 @@ fn run(seed: u64, reached: &mut Reached) {
     for step in 0..400 {
         now += random.below(20);
         let from = NodeId(2 + random.below(3));
-        let input = match random.below(10) {
+        let input = match random.below(14) {
             0 | 1 => Input::Tick,
             2 => Input::Persisted {
                 seq: PersistSeq(last),
+                disk_seq: DiskSeq(last),
             },
             3 => Input::Applied { slot: handed },
             4 => Input::Propose {
@@ -253,6 +344,7 @@ fn run(seed: u64, reached: &mut Reached) {
                 payload: Bytes::from_static(b"x"),
                 wall_clock: Timestamp(random.number(5_000)),
             },
+            5 => own_input(&mut random, step, handed),
             _ => {
                 let promised = core.status().promised;
                 let message = message(&mut random, from, round, promised);
@@ -268,6 +360,9 @@ fn run(seed: u64, reached: &mut Reached) {
                     message: Message::Ping(ping),
                     ..
                 } => round = ping.round,
+                Output::EpochBegan { .. } => reached.epochs += 1,
+                Output::ReadReady { .. } => reached.reads += 1,
+                Output::Trace(paxos::Event::HandingOver { .. }) => reached.handed_over += 1,
                 Output::Trace(paxos::Event::Leading(_)) => reached.led += 1,
                 Output::Trace(paxos::Event::Decided(_)) => reached.decided += 1,
                 Output::Halt { .. } => {
@@ -294,10 +389,13 @@ fn garbage_does_not_stop_a_core() {
         reached.led += own.led;
         reached.decided += own.decided;
         reached.halted += own.halted;
+        reached.epochs += own.epochs;
+        reached.reads += own.reads;
+        reached.handed_over += own.handed_over;
     }
     println!("{reached:?} in {seeds} seeds");
     assert!(
-        reached.led > 0 && reached.decided > 0,
+        reached.led > 0 && reached.decided > 0 && reached.epochs > 0 && reached.reads > 0,
         "some of it fits: {reached:?}"
     );
 }

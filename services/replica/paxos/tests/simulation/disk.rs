@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use paxos::{Ballot, Chain, Entry, PersistOp, PersistSeq, Slot, Timestamp};
+use paxos::{Ballot, Chain, DiskSeq, Entry, NodeId, PersistOp, PersistSeq, Slot, Timestamp};
 
 use crate::network::Micros;
 use crate::random::Random;
@@ -16,6 +16,8 @@ pub(crate) struct Image {
     pub(crate) rows: BTreeMap<Slot, Entry>,
     /// The slot that the state machine holds durably: an older consistent state.
     pub(crate) applied: Slot,
+    pub(crate) disk_seq: DiskSeq,
+    pub(crate) witnessed: BTreeMap<NodeId, DiskSeq>,
 }
 
 impl Image {
@@ -70,6 +72,10 @@ impl Image {
                     }
                 }
             }
+            PersistOp::Witness { node, disk_seq } => {
+                self.witnessed.insert(*node, *disk_seq);
+            }
+            PersistOp::Activate { .. } | PersistOp::Compact { .. } => panic!("not here: {op:?}"),
             PersistOp::Decided { slot, chain } => {
                 assert!(*slot >= self.decided, "the mark never falls");
                 assert_eq!(
@@ -100,6 +106,8 @@ impl Disk {
             decided: Slot::GENESIS,
             rows: BTreeMap::new(),
             applied: Slot::GENESIS,
+            disk_seq: DiskSeq(0),
+            witnessed: BTreeMap::new(),
         };
         Self {
             image,
@@ -149,6 +157,7 @@ impl Disk {
 
     fn write(&mut self, ops: &[PersistOp]) -> Vec<Entry> {
         let mut rows = Vec::new();
+        self.image.disk_seq.0 += 1;
         for op in ops {
             self.image.write(op);
             if let PersistOp::Accept(entries) = op {

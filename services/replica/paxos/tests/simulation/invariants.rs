@@ -91,7 +91,13 @@ impl Invariants {
             | Message::Pong(_)
             | Message::Nack(_)
             | Message::Gap(_)
-            | Message::CatchUp(_) => {}
+            | Message::CatchUp(_)
+            | Message::EpochEnded(_)
+            | Message::Confirm(_)
+            | Message::Confirmed(_)
+            | Message::CampaignNow(_)
+            | Message::Hello(_)
+            | Message::HelloReply(_) => {}
         }
     }
 

@@ -190,7 +190,8 @@ impl World {
                     if let Some(latency) = next {
                         self.schedule(self.now + latency, Event::DiskDone { node, life });
                     }
-                    self.step(node, Input::Persisted { seq });
+                    let disk_seq = self.nodes[node].disk.image.disk_seq;
+                    self.step(node, Input::Persisted { seq, disk_seq });
                 }
             }
             Event::Applied { node, life, slot } if self.is_life(node, life) => {
@@ -276,13 +277,19 @@ impl World {
             }
             Output::Send { to, message } => self.send(node, to, message),
             Output::Apply { entries } => self.apply(node, entries),
-            Output::ServeRows { to, from, upto } => {
+            Output::ServeRows {
+                to,
+                from,
+                upto,
+                compacted_to,
+            } => {
                 self.counters.rows_served_from_disk += 1;
                 let entries = self.nodes[node].disk.image.page(from, upto);
                 let rows = message::Rows {
                     epoch: Epoch::FIRST,
                     entries,
                     decided: upto,
+                    compacted_to,
                 };
                 self.send(node, to, Message::Rows(rows));
             }
@@ -302,6 +309,10 @@ impl World {
                 self.nodes[node].waiting.push(waiting);
             }
             Output::Rejected { token, reason } => self.on_rejected(token, reason),
+            Output::ReadReady { .. }
+            | Output::ReadRejected { .. }
+            | Output::NeedSnapshot { .. }
+            | Output::EpochBegan { .. } => panic!("nothing asked for it: {output:?}"),
             Output::Trace(event) => self.on_trace(node, event),
             Output::Halt { reason } => panic!("I20: node {} halts: {reason:?}", node + 1),
         }
@@ -431,12 +442,11 @@ impl World {
                 .range(decided.next()..)
                 .map(|(_, row)| row.clone())
                 .collect(),
-            compacted_to: Slot::GENESIS,
+            disk_seq: image.disk_seq,
+            witnessed: image.witnessed.clone(),
+            ..Restored::empty()
         };
-        let configuration = Configuration {
-            epoch: Epoch::FIRST,
-            voters,
-        };
+        let configuration = Configuration::first(voters);
         let options = Options {
             node: NodeId(node as u64 + 1),
             configuration,

@@ -34,8 +34,14 @@ impl World {
             RejectReason::NotLeader {
                 leader: Some(leader),
             } => ((leader.0 - 1) as usize, 2_000),
-            RejectReason::NotLeader { leader: None } | RejectReason::NoQuorum => (anyone, 50_000),
+            RejectReason::NotLeader { leader: None }
+            | RejectReason::NoQuorum
+            | RejectReason::Unsettled
+            | RejectReason::NoSpace => (anyone, 50_000),
             RejectReason::WindowFull => (self.clients.all[client].target, 20_000),
+            RejectReason::EpochChanged { .. } | RejectReason::BadVoters => {
+                panic!("no client changes the voters")
+            }
             RejectReason::TooLarge => panic!("clients' commands fit a batch"),
         };
         if self.clients.all[client].attempt == attempt {
