@@ -3,15 +3,18 @@
 //! state.db can always be rebuilt, so unlike log.db it may be moved away: the replica makes a
 //! new one from the log or from another replica.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use paxos::entry::Chain;
 use paxos::ids::{Epoch, Slot};
 
 use crate::refusal::Reason;
+use crate::schema;
 
-/// Why the state machine cannot be used, or cannot go on. Each variant makes the replica stop;
-/// a command that is merely wrong is answered with a `Refusal` instead.
+/// Why the state machine cannot be used, or cannot go on. From [`crate::Machine`] each one makes
+/// the replica stop; a command that is merely wrong is answered with a `Refusal` instead. From
+/// [`crate::snapshot`] it ends what was being done, and the state is as before.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -177,8 +180,40 @@ pub enum Error {
          volume, and start the replica again"
     )]
     NoSpace {
-        /// state.db.
+        /// The file that was being written.
         path: PathBuf,
+    },
+    /// A manifest that no correct replica of this version made.
+    #[error("the manifest of a snapshot cannot be used ({found}): ask another replica")]
+    BadManifest {
+        /// What is wrong with it.
+        found: String,
+    },
+    /// A chunk of a snapshot that cannot be appended.
+    #[error("the chunk at offset {offset} cannot be taken ({found}): ask for it again")]
+    BadChunk {
+        /// Where it begins.
+        offset: u64,
+        /// What is wrong with it.
+        found: &'static str,
+    },
+    /// A snapshot that is not what its manifest says.
+    #[error("{path} is not the snapshot that was announced ({found}): ask another replica")]
+    BadSnapshot {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        found: String,
+    },
+    /// The system failed to read or write a file beside SQLite.
+    #[error("cannot {doing} {path}: {source}")]
+    Io {
+        /// Verb, to be followed by the file.
+        doing: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
     },
     /// SQLite failed in a way that has no variant of its own.
     #[error("cannot {doing} {path}: {source}")]
@@ -202,6 +237,19 @@ impl Error {
         matches!(self, Self::Damaged { .. } | Self::OlderFormat { .. })
     }
 
+    /// Sorts a failure of the file system.
+    pub(crate) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
+        let path = path.to_path_buf();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace { path },
+            _ => Self::Io {
+                doing,
+                path,
+                source,
+            },
+        }
+    }
+
     /// Sorts a failure of SQLite.
     pub(crate) fn sqlite(doing: &'static str, path: &Path, source: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
@@ -209,6 +257,11 @@ impl Error {
         match source.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::NoSpace { path },
             Some(ErrorCode::DatabaseCorrupt) => Self::Damaged {
+                path,
+                found: source.to_string(),
+            },
+            // The first page is not readable. It may still be known by its mark.
+            Some(ErrorCode::NotADatabase) if schema::has_mark(&path) => Self::Damaged {
                 path,
                 found: source.to_string(),
             },

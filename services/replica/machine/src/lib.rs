@@ -13,6 +13,9 @@
 //!    and nodes in the form of [`encode_register_node`]. It names only voters in a `Seal` that
 //!    [`Reader::unknown_nodes`] does not return: the state does not judge a chosen seal.
 //!
+//! 6. A file for which [`Error::is_replaceable`] holds is moved away ([`snapshot::set_aside`]); the
+//!    log, or another replica's [`snapshot`], makes a new one.
+//!
 //! Any number of [`Reader`]s read beside the machine; each sees whole `apply` calls only.
 
 mod error;
@@ -35,8 +38,9 @@ mod hash;
 mod query;
 mod replay;
 mod rows;
-// The file.
+// The file, and copies of it.
 mod schema;
+pub mod snapshot;
 
 pub use apply::{encode_batch, understands};
 pub use error::Error;

@@ -64,9 +64,28 @@ pub const SQLITE_CACHE_KIB: i64 = 16 * 1024;
 /// Pages in the WAL after which a commit checkpoints it: 32 MiB, so that the syncs of a
 /// checkpoint are shared by some hundred thousand messages.
 pub const CHECKPOINT_PAGES: u32 = 4096;
+/// Bytes of the WAL that stay on disk after a checkpoint: twice of what a checkpoint usually
+/// finds. It grows beyond that while a snapshot is being made, and should not stay so.
+pub const WAL_BYTES_KEPT: u32 = 2 * CHECKPOINT_PAGES * SQLITE_PAGE_BYTES;
 /// How long a connection waits for another one's short lock (recovery, checkpoint).
 pub const BUSY_TIMEOUT_MS: u64 = 5_000;
 
+/// The version of snapshot manifests that this program makes and reads.
+pub const MANIFEST_VERSION: u32 = 1;
+/// A manifest on the disk, in bytes: its hashes and the largest configuration, several times.
+pub const MANIFEST_BYTES_MAX: u64 = 4096;
+/// A snapshot, in bytes. No disk of a replica is larger; a manifest that says more is wrong.
+pub const SNAPSHOT_BYTES_MAX: u64 = 1 << 40;
+/// Bytes of one chunk of a snapshot: a quarter of gRPC's default limit, and little enough that
+/// a slow line does not hold up what else has to go over it.
+pub const CHUNK_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of a snapshot that may arrive again after a crash. Two syncs of the disk for each.
+pub const RECEIVED_SYNC_BYTES: u64 = 16 * 1024 * 1024;
+
+const _: () = assert!(
+    CHUNK_BYTES_MAX as u64 <= RECEIVED_SYNC_BYTES,
+    "a sync is for several chunks"
+);
 const _: () = assert!(
     paxos::limits::BATCH_COMMANDS_MAX * COMMAND_EFFECTS_MAX <= EventId::ORDINAL_MAX as usize,
     "the effects of the largest batch can be numbered"

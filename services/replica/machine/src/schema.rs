@@ -1,5 +1,7 @@
 //! Opens state.db: makes it, recognises it, or says why not.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,14 +12,14 @@ use rusqlite::{Connection, OpenFlags, params};
 
 use crate::error::Fault;
 use crate::ids::{from_sql, to_sql};
-use crate::limits;
-use crate::{Applied, Error};
+use crate::{Applied, Error, limits, snapshot};
 
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// Opens the file for the one writer; makes it when it is missing or empty.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, Error> {
     require_sqlite_version()?;
+    snapshot::remove_orphans(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -50,6 +52,9 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, Error> {
         .map_err(failed)?;
     connection
         .pragma_update(None, "wal_autocheckpoint", limits::CHECKPOINT_PAGES)
+        .map_err(failed)?;
+    connection
+        .pragma_update(None, "journal_size_limit", limits::WAL_BYTES_KEPT)
         .map_err(failed)?;
     // Negative: KiB instead of pages.
     connection
@@ -118,6 +123,38 @@ pub(crate) fn write_applied(connection: &Connection, applied: &Applied) -> rusql
     }
 }
 
+/// Whether a file that SQLite cannot read carries our `application_id`, where the file format has
+/// it: bytes 68 to 71, big-endian.
+pub(crate) fn has_mark(path: &Path) -> bool {
+    let mut header = [0; 72];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    let mark = &header[68..];
+    read.is_ok() && mark == limits::APPLICATION_ID.to_be_bytes()
+}
+
+/// Looks at every page of the file, about 0.4 s per million messages: that its B-trees are whole,
+/// and that the rows keep to the tables' constraints. Not whether what they say is true.
+pub(crate) fn quick_check(connection: &Connection, path: &Path) -> Result<(), Error> {
+    // One finding is enough.
+    check(connection, path, "PRAGMA quick_check(1)")
+}
+
+/// [`quick_check`], and every index against its table: about 0.7 s per million messages.
+pub(crate) fn integrity_check(connection: &Connection, path: &Path) -> Result<(), Error> {
+    check(connection, path, "PRAGMA integrity_check(1)")
+}
+
+fn check(connection: &Connection, path: &Path, pragma: &str) -> Result<(), Error> {
+    let found: String = connection
+        .query_row(pragma, [], |row| row.get(0))
+        .map_err(|source| Error::sqlite("check", path, source))?;
+    if found == "ok" {
+        return Ok(());
+    }
+    let path = path.to_path_buf();
+    Err(Error::Damaged { path, found })
+}
+
 fn open(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
     let failed = |source| Error::sqlite("open", path, source);
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
@@ -138,7 +175,7 @@ fn require_sqlite_version() -> Result<(), Error> {
 }
 
 /// Whether the file has nothing in it, not even a mark of another program.
-fn is_blank(connection: &Connection, path: &Path) -> Result<bool, Error> {
+pub(crate) fn is_blank(connection: &Connection, path: &Path) -> Result<bool, Error> {
     let failed = |source| Error::sqlite("read", path, source);
     let tables: i64 = connection
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
@@ -160,7 +197,8 @@ fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-fn require_format(connection: &Connection, path: &Path) -> Result<(), Error> {
+/// Whether the file is ours and of this format.
+pub(crate) fn require_format(connection: &Connection, path: &Path) -> Result<(), Error> {
     let application_id = pragma(connection, path, "application_id")?;
     if application_id != limits::APPLICATION_ID {
         let found = format!("an SQLite file with application id {application_id:#010x}");
