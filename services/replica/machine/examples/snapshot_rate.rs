@@ -119,6 +119,8 @@ fn main() {
     timed("find the snapshot again after a restart", || {
         Snapshot::open(source.path()).unwrap().unwrap()
     });
+    let mut reader = installed.reader().unwrap();
+    timed("check everything", || reader.check().unwrap());
     let hash = timed("hash the state (for comparison)", || {
         installed.state_hash().unwrap()
     });

@@ -14,13 +14,14 @@
 //! The rows are kept for ever. One of a message has about 32 bytes.
 
 use paxos::ids::Slot;
-use proto::v1::{AccountCreated, Done, MessagePosted, RoomChanged, outcome};
+use proto::v1::{AccountCreated, Done, MessagePosted, RoomChanged, outcome, room_event};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::apply::Answer;
 use crate::error::Fault;
 use crate::ids::{EventId, UserId, from_sql, to_sql};
 use crate::refusal::Reason;
+use crate::rows;
 
 /// Values of `dedupe.kind`.
 mod kind {
@@ -152,17 +153,25 @@ fn insert(
     Ok(())
 }
 
-fn message_posted(connection: &Connection, event: EventId) -> rusqlite::Result<MessagePosted> {
-    connection
-        .prepare_cached("SELECT room, seq, msg_no, ts FROM events WHERE eid = ?1")?
-        .query_row([event.to_sql()], |row| {
-            Ok(MessagePosted {
-                room: from_sql(row.get(0)?),
-                seq: from_sql(row.get(1)?),
-                msg_no: from_sql(row.get(2)?),
-                timestamp_ms: from_sql(row.get(3)?),
-            })
-        })
+fn message_posted(connection: &Connection, event: EventId) -> Result<MessagePosted, Fault> {
+    let query = format!("{} WHERE e.eid = ?1", rows::ROOM_EVENT_COLUMNS);
+    let mut statement = connection.prepare_cached(&query)?;
+    let mut found = statement.query([event.to_sql()])?;
+    let row = found.next()?.map(rows::room_event).transpose()?;
+    let Some((_, posted)) = row else {
+        return Err(Fault::Damaged(format!(
+            "{event:?} was answered but is gone"
+        )));
+    };
+    let Some(room_event::Kind::Message(message)) = posted.kind else {
+        return Err(Fault::Damaged(format!("{event:?} is no message")));
+    };
+    Ok(MessagePosted {
+        room: posted.room,
+        seq: posted.seq,
+        msg_no: message.msg_no,
+        timestamp_ms: posted.timestamp_ms,
+    })
 }
 
 fn account_name(connection: &Connection, user: UserId) -> rusqlite::Result<String> {

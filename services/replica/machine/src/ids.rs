@@ -4,6 +4,8 @@ use std::fmt;
 
 use paxos::ids::Slot;
 
+use crate::error::Fault;
+
 /// An account: 1, 2, 3 … in the order of sign-up. 0 is nobody.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct UserId(pub u64);
@@ -80,6 +82,15 @@ impl EventId {
 /// `EventId::new` ensures for slots, and counting by one for everything else.
 pub(crate) const fn to_sql(number: u64) -> i64 {
     number.cast_signed()
+}
+
+/// The number after this one, of a counter that is kept in a row. A damaged row may hold one that
+/// has none.
+pub(crate) fn next(number: u64) -> Result<u64, Fault> {
+    match number.checked_add(1) {
+        Some(next) if next <= i64::MAX.cast_unsigned() => Ok(next),
+        _ => Err(Fault::Damaged(format!("no counter gets to {number}"))),
+    }
 }
 
 /// The reverse of [`to_sql`].

@@ -35,18 +35,23 @@ mod refusal;
 mod rooms;
 // The read path.
 mod hash;
+mod history;
 mod query;
 mod replay;
 mod rows;
-// The file, and copies of it.
+// The file, what may be wrong with it, and copies of it.
+mod checksum;
+mod damage;
 mod schema;
 pub mod snapshot;
+mod tables;
 
 pub use apply::{encode_batch, understands};
 pub use error::Error;
 pub use hash::StateHash;
+pub use history::{History, HistoryRange};
 pub use ids::{RoomId, Seq, UserId};
 pub use machine::{Applied, AppliedEntry, Machine};
 pub use nodes::{Node, NodeRefused, Registered, Registration, encode_register_node};
-pub use query::{Asker, Denied, History, HistoryRange, Reader, SessionUser, UserState, View};
+pub use query::{Asker, Denied, Reader, SessionUser, UserState, View};
 pub use replay::EffectsPage;

@@ -33,6 +33,16 @@ pub struct Applied {
     pub configuration: Option<Configuration>,
 }
 
+impl Applied {
+    /// A state to which nothing was applied.
+    pub const GENESIS: Self = Self {
+        slot: Slot::GENESIS,
+        chain: Chain::GENESIS,
+        timestamp: Timestamp(0),
+        configuration: None,
+    };
+}
+
 /// What the application of one entry did.
 #[derive(Clone, PartialEq, Debug)]
 pub struct AppliedEntry {

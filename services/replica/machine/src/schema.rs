@@ -8,18 +8,21 @@ use std::time::Duration;
 use paxos::config::Configuration;
 use paxos::entry::Chain;
 use paxos::ids::{Slot, Timestamp};
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, params_from_iter};
 
 use crate::error::Fault;
-use crate::ids::{from_sql, to_sql};
-use crate::{Applied, Error, limits, snapshot};
+use crate::ids::from_sql;
+use crate::{Applied, Error, checksum, damage, limits, snapshot};
 
-const SCHEMA: &str = include_str!("schema.sql");
+/// Makes the tables.
+pub(crate) const SCHEMA: &str = include_str!("schema.sql");
 
 /// Opens the file for the one writer; makes it when it is missing or empty.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, Error> {
     require_sqlite_version()?;
     snapshot::remove_orphans(path)?;
+    let without_wal = damage::slot_without_wal(path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -33,7 +36,7 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, Error> {
         connection
             .pragma_update(None, "journal_mode", "WAL")
             .map_err(failed)?;
-        create(&mut connection).map_err(failed)?;
+        create(&mut connection).map_err(|fault| fault.at("prepare", path))?;
     }
     require_format(&connection, path)?;
     let mode: String = connection
@@ -63,6 +66,7 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, Error> {
     connection
         .pragma_update(None, "cell_size_check", true)
         .map_err(failed)?;
+    damage::at_open(&connection, path, without_wal)?;
     Ok(connection)
 }
 
@@ -80,46 +84,50 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, Error> {
 
 /// How far the log is applied, as this connection sees it now.
 pub(crate) fn read_applied(connection: &Connection) -> Result<Applied, Fault> {
-    let (mut applied, configuration) = connection
-        .prepare_cached("SELECT slot, chain, timestamp, configuration FROM applied WHERE id = 1")?
-        .query_row([], |row| {
-            let applied = Applied {
-                slot: Slot(from_sql(row.get(0)?)),
-                chain: Chain(row.get(1)?),
-                timestamp: Timestamp(from_sql(row.get(2)?)),
-                configuration: None,
-            };
-            Ok((applied, row.get::<_, Option<Vec<u8>>>(3)?))
-        })?;
-    if let Some(bytes) = configuration {
-        let read = Configuration::decode(&bytes).ok_or_else(|| {
+    let mut statement = connection.prepare_cached(
+        "SELECT slot, chain, timestamp, configuration, crc FROM applied WHERE id = 1",
+    )?;
+    let mut found = statement.query([])?;
+    let Some(row) = found.next()? else {
+        return Err(Fault::Damaged("`applied` has no row".to_owned()));
+    };
+    checksum::require_intact(row, 4)?;
+    let configuration = match row.get::<_, Option<Vec<u8>>>(3)? {
+        None => None,
+        Some(bytes) => Some(Configuration::decode(&bytes).ok_or_else(|| {
             Fault::Damaged("the configuration in `applied` cannot be read".to_owned())
-        })?;
-        applied.configuration = Some(read);
-    }
-    Ok(applied)
+        })?),
+    };
+    Ok(Applied {
+        slot: Slot(from_sql(row.get(0)?)),
+        chain: Chain(row.get(1)?),
+        timestamp: Timestamp(from_sql(row.get(2)?)),
+        configuration,
+    })
 }
 
 /// Stores how far the log is applied; part of the transaction that has the effects.
-pub(crate) fn write_applied(connection: &Connection, applied: &Applied) -> rusqlite::Result<()> {
+pub(crate) fn write_applied(connection: &Connection, applied: &Applied) -> Result<(), Fault> {
+    let configuration = applied.configuration.as_ref().map(Configuration::encode);
+    let row = [
+        checksum::number(applied.slot.0),
+        ValueRef::Blob(&applied.chain.0),
+        checksum::number(applied.timestamp.0),
+        configuration
+            .as_deref()
+            .map_or(ValueRef::Null, ValueRef::Blob),
+    ];
     let changed = connection
         .prepare_cached(
-            "UPDATE applied SET slot = ?1, chain = ?2, timestamp = ?3, configuration = ?4
+            "UPDATE applied SET slot = ?1, chain = ?2, timestamp = ?3, configuration = ?4,
+                                crc = ?5
              WHERE id = 1",
         )?
-        .execute(params![
-            to_sql(applied.slot.0),
-            applied.chain.0,
-            to_sql(applied.timestamp.0),
-            applied
-                .configuration
-                .as_ref()
-                .map(|active| active.encode().to_vec()),
-        ])?;
+        .execute(params_from_iter(checksum::with_crc(&row)?))?;
     if changed == 1 {
         Ok(())
     } else {
-        Err(rusqlite::Error::QueryReturnedNoRows)
+        Err(Fault::Damaged("`applied` has no row".to_owned()))
     }
 }
 
@@ -132,19 +140,8 @@ pub(crate) fn has_mark(path: &Path) -> bool {
     read.is_ok() && mark == limits::APPLICATION_ID.to_be_bytes()
 }
 
-/// Looks at every page of the file, about 0.4 s per million messages: that its B-trees are whole,
-/// and that the rows keep to the tables' constraints. Not whether what they say is true.
-pub(crate) fn quick_check(connection: &Connection, path: &Path) -> Result<(), Error> {
-    // One finding is enough.
-    check(connection, path, "PRAGMA quick_check(1)")
-}
-
-/// [`quick_check`], and every index against its table: about 0.7 s per million messages.
-pub(crate) fn integrity_check(connection: &Connection, path: &Path) -> Result<(), Error> {
-    check(connection, path, "PRAGMA integrity_check(1)")
-}
-
-fn check(connection: &Connection, path: &Path, pragma: &str) -> Result<(), Error> {
+/// Runs one of SQLite's checks: a pragma that answers `ok` or what it found.
+pub(crate) fn check(connection: &Connection, path: &Path, pragma: &str) -> Result<(), Error> {
     let found: String = connection
         .query_row(pragma, [], |row| row.get(0))
         .map_err(|source| Error::sqlite("check", path, source))?;
@@ -185,16 +182,19 @@ pub(crate) fn is_blank(connection: &Connection, path: &Path) -> Result<bool, Err
         && pragma(connection, path, "user_version")? == 0)
 }
 
-fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+fn create(connection: &mut Connection) -> Result<(), Fault> {
     let transaction = connection.transaction()?;
     transaction.execute_batch(SCHEMA)?;
     transaction.execute(
-        "INSERT INTO applied (id, slot, chain, timestamp, flushes) VALUES (1, ?1, ?2, 0, 0)",
-        params![to_sql(Slot::GENESIS.0), Chain::GENESIS.0],
+        "INSERT INTO applied (id, slot, chain, timestamp, crc, flushes)
+         VALUES (1, 0, zeroblob(32), 0, 0, 0)",
+        [],
     )?;
+    write_applied(&transaction, &Applied::GENESIS)?;
     transaction.pragma_update(None, "application_id", limits::APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", limits::FORMAT_VERSION)?;
-    transaction.commit()
+    transaction.commit()?;
+    Ok(())
 }
 
 /// Whether the file is ours and of this format.

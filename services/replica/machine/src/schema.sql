@@ -18,8 +18,9 @@ CREATE TABLE applied (
     slot      INTEGER NOT NULL,
     chain     BLOB    NOT NULL CHECK (length(chain) = 32), -- SHA-256 of the prefix up to `slot`
     timestamp INTEGER NOT NULL, -- leader's clock in the entry at `slot`, milliseconds since 1970
-    configuration BLOB,         -- of the latest `Seal` up to `slot` (paxos::Configuration::encode);
-                                -- NULL before the first one: the genesis' configuration
+    configuration BLOB, -- of the latest `Seal` up to `slot` (paxos::Configuration::encode);
+              -- NULL before the first one: the genesis' configuration
+    crc       INTEGER NOT NULL, -- CRC-32 of the four columns before it (checksum.rs)
     flushes   INTEGER NOT NULL  -- how often this file was made durable; not part of the state
 ) STRICT;
 
@@ -101,7 +102,8 @@ CREATE TABLE events (
     msg_no   INTEGER,          -- messages: 1, 2, 3 … per room
     cid      BLOB,             -- messages: the client's id
     body     TEXT,             -- messages: the text; created: the room's name
-    reply_to INTEGER           -- messages: the `seq` that is answered; NULL for none
+    reply_to INTEGER,          -- messages: the `seq` that is answered; NULL for none
+    crc      INTEGER NOT NULL  -- CRC-32 of all columns before it (checksum.rs)
 ) STRICT;
 
 -- History by room. One append per room and event.
@@ -118,7 +120,8 @@ CREATE TABLE user_events (
     room_name  TEXT,             -- joined
     head       INTEGER,          -- joined: the room's `seq` including this join
     members    INTEGER,          -- joined: including this person
-    token_hash BLOB              -- session revoked
+    token_hash BLOB,             -- session revoked
+    crc        INTEGER NOT NULL  -- CRC-32 of all columns before it (checksum.rs)
 ) STRICT;
 
 CREATE UNIQUE INDEX user_events_by_user ON user_events (user, useq);

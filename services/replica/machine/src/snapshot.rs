@@ -23,6 +23,7 @@ mod manifest;
 mod receive;
 mod verify;
 
+pub(crate) use durable::beside;
 pub(crate) use install::remove_orphans;
 pub use install::{install, set_aside};
 pub use made::{Chunk, Snapshot, make};

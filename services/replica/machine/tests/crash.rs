@@ -17,7 +17,7 @@ use paxos::ids::{Ballot, Slot, Timestamp};
 use proptest::prelude::*;
 use prost::Message as _;
 use proto::v1::{Batch, Command};
-use support::{Log, create_room, join, leave, post, register, revoke, seal, sign_up};
+use support::{Log, applied_crc, create_room, join, leave, post, register, revoke, seal, sign_up};
 
 /// A log in which every table and every counter changes in nearly every slot.
 fn busy_log(slots: u64) -> Log {
@@ -186,8 +186,12 @@ fn slots_beyond_the_keys_are_refused() {
     drop(Machine::open(&path).unwrap());
     let last = Slot((1 << 47) - 1);
     let file = rusqlite::Connection::open(&path).unwrap();
-    file.execute("UPDATE applied SET slot = ?1", [last.0.cast_signed() - 1])
-        .unwrap();
+    let crc = applied_crc(last.0 - 1, &[0; 32], 0, None);
+    file.execute(
+        "UPDATE applied SET slot = ?1, crc = ?2",
+        [last.0.cast_signed() - 1, crc.into()],
+    )
+    .unwrap();
     drop(file);
     let mut machine = Machine::open(&path).unwrap();
     let entry = |slot, previous| {

@@ -13,7 +13,7 @@ use machine::{Error, Machine};
 use paxos::config::Configuration;
 use paxos::entry::EntryKind;
 use paxos::ids::{Epoch, NodeId, Slot};
-use support::{Fixture, Log, post, seal, sign_up};
+use support::{Fixture, Log, applied_crc, post, seal, sign_up};
 
 /// Property: the state is in no configuration before the first seal, and then in that of the
 /// latest one, with its slot; it survives a restart, and reader and writer agree on it.
@@ -68,8 +68,16 @@ fn the_configuration_is_hashed() {
         fixture.machine.apply(&[entry]).unwrap();
         // Without the chain, which differs in any case.
         let path = fixture.path();
+        let applied = fixture.machine.applied();
+        let configuration = applied.configuration.clone().unwrap().encode();
+        let crc = applied_crc(
+            applied.slot.0,
+            &[0; 32],
+            applied.timestamp.0,
+            Some(&configuration),
+        );
         let file = rusqlite::Connection::open(&path).unwrap();
-        file.execute("UPDATE applied SET chain = zeroblob(32)", [])
+        file.execute("UPDATE applied SET chain = zeroblob(32), crc = ?1", [crc])
             .unwrap();
         Machine::open(&path).unwrap().state_hash().unwrap()
     };
@@ -128,10 +136,23 @@ fn a_damaged_configuration_is_noticed() {
     machine.apply(&log.entries).unwrap();
     assert_eq!(machine.applied().slot, Slot::FIRST.next());
     drop(machine);
-    rusqlite::Connection::open(&path)
-        .unwrap()
-        .execute("UPDATE applied SET configuration = x'ff00'", [])
-        .unwrap();
-    let error = Machine::open(&path).unwrap_err();
-    assert!(matches!(error, Error::Damaged { .. }), "{error}");
+    let applied = Machine::open(&path).unwrap().applied().clone();
+    let right = |bytes: &[u8]| {
+        let (slot, timestamp) = (applied.slot.0, applied.timestamp.0);
+        applied_crc(slot, &applied.chain.0, timestamp, Some(bytes))
+    };
+    let spoil = |crc: i32| {
+        rusqlite::Connection::open(&path)
+            .unwrap()
+            .execute(
+                "UPDATE applied SET configuration = x'ff00', crc = ?1",
+                [crc],
+            )
+            .unwrap();
+        let error = Machine::open(&path).unwrap_err();
+        assert!(matches!(error, Error::Damaged { .. }), "{error}");
+        error.to_string()
+    };
+    assert!(spoil(0).contains("not as it was written"));
+    assert!(spoil(right(&[0xff, 0])).contains("configuration in `applied` cannot be read"));
 }

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{Error, limits};
 
 /// The path with something behind its name: `state.db` and `-wal`.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)

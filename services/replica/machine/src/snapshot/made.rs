@@ -8,8 +8,9 @@
 //! on, and the bytes depend on the state alone, not on the past of the file. During the copy the
 //! WAL cannot be reset; the machine's `journal_size_limit` makes it small again afterwards.
 //!
-//! The copy is checked before it is offered (`PRAGMA integrity_check`: indexes against tables),
-//! once, by the maker. Receivers then need to know only that they have the same bytes.
+//! The copy is checked before it is offered (see damage.rs: indexes against tables, the checksum
+//! of every event), once, by the maker. Receivers then need to know only that they have the same
+//! bytes.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -21,7 +22,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::durable::{self, beside};
 use super::manifest::Manifest;
 use super::verify::verify;
-use crate::{Error, limits, schema};
+use crate::{Error, damage, limits, schema};
 
 const NAME: &str = "snapshot.db";
 
@@ -191,7 +192,7 @@ fn copy(state: &Path, to: &Path) -> Result<(), Error> {
 /// The manifest of a copy, from what the copy itself says.
 fn describe(path: &Path) -> Result<Manifest, Error> {
     let copy = schema::open_reader(path)?;
-    schema::integrity_check(&copy, path)?;
+    damage::full(&copy, path)?;
     let applied = schema::read_applied(&copy).map_err(|fault| fault.at("read", path))?;
     drop(copy);
     let (length, sha256) = durable::digest(path)?;

@@ -51,7 +51,8 @@ pub fn verify(path: &Path, manifest: &Manifest) -> Result<Verified, Error> {
         return Err(bad("its SHA-256 is another one".to_owned()));
     }
     let connection = schema::open_reader(path).map_err(|error| inside(error, &bad))?;
-    schema::quick_check(&connection, path).map_err(|error| inside(error, &bad))?;
+    schema::check(&connection, path, "PRAGMA quick_check(1)")
+        .map_err(|error| inside(error, &bad))?;
     let applied = schema::read_applied(&connection)
         .map_err(|fault| fault.at("read", path))
         .map_err(|error| inside(error, &bad))?;

@@ -214,6 +214,23 @@ pub fn reply(number: u64, author: u64, room: u64, body: &str, reply_to: u64) -> 
     command(number, author, Body::PostMessage(body))
 }
 
+/// The checksum that the `applied` row must have: written out once more, so that a change of the
+/// form is noticed.
+pub fn applied_crc(slot: u64, chain: &[u8], timestamp: u64, configuration: Option<&[u8]>) -> i32 {
+    let blob = |bytes: &[u8]| {
+        let length = (bytes.len() as u64).to_le_bytes();
+        [&[3][..], &length, bytes].concat()
+    };
+    let number = |number: u64| [&[1][..], &number.to_le_bytes()].concat();
+    let row = [
+        number(slot),
+        blob(chain),
+        number(timestamp),
+        configuration.map_or_else(|| vec![0], blob),
+    ];
+    crc32fast::hash(&row.concat()).cast_signed()
+}
+
 /// The disk with this number.
 pub fn disk(number: u64) -> Uuid {
     Uuid::from_u128(u128::from(number) << 64 | 0xd15c)
