@@ -8,13 +8,18 @@
 //! for ever, which makes it safe to say the same thing again under a new cid, and that is what
 //! a client does after a refusal; the same cid is for the case that no answer came.
 //!
+//! Not so a refusal for the order in which a command came (senders.rs): its copies are refused for
+//! the same reason as long as the order is wrong, and may take effect when it is right.
+//!
 //! The cid alone counts, not what the command says: a cid that is used for something else
 //! answers what it did first.
 //!
 //! The rows are kept for ever. One of a message has about 32 bytes.
 
 use paxos::ids::Slot;
-use proto::v1::{AccountCreated, Done, MessagePosted, RoomChanged, outcome, room_event};
+use proto::v1::{
+    AccountCreated, Done, MessagePosted, RoomChanged, SenderSessionOpened, outcome, room_event,
+};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::apply::Answer;
@@ -30,6 +35,7 @@ mod kind {
     pub(super) const DONE: i64 = 3;
     pub(super) const ROOM_CHANGED: i64 = 4;
     pub(super) const REFUSAL: i64 = 5;
+    pub(super) const SENDER_SESSION_OPENED: i64 = 6;
 }
 
 /// What a command did when it was first applied.
@@ -70,8 +76,12 @@ pub(crate) fn find(
         }
         (kind::DONE, None) => outcome::Result::Done(Done {}),
         (kind::ROOM_CHANGED, Some(room)) => outcome::Result::RoomChanged(RoomChanged { room }),
+        (kind::SENDER_SESSION_OPENED, Some(session)) => {
+            outcome::Result::SenderSessionOpened(SenderSessionOpened { session })
+        }
         (kind::REFUSAL, Some(number)) => {
             let reason = Reason::from_number(number)
+                .filter(|reason| !reason.is_of_order())
                 .ok_or_else(|| Fault::Damaged(format!("unknown reason {number} of a refusal")))?;
             outcome::Result::Refusal(reason.to_refusal())
         }
@@ -112,6 +122,9 @@ pub(crate) fn remember(
         (outcome::Result::RoomChanged(changed), None) => {
             (kind::ROOM_CHANGED, at_slot, Some(changed.room))
         }
+        (outcome::Result::SenderSessionOpened(opened), None) => {
+            (kind::SENDER_SESSION_OPENED, at_slot, Some(opened.session))
+        }
         other => unreachable!("no command answers {other:?}"),
     };
     insert(connection, cid, author, (kind, place, number))
@@ -125,6 +138,10 @@ pub(crate) fn remember_refusal(
     slot: Slot,
     reason: Reason,
 ) -> Result<(), Fault> {
+    assert!(
+        !reason.is_of_order(),
+        "what came out of order can come again"
+    );
     insert(
         connection,
         cid,

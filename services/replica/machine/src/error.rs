@@ -157,6 +157,15 @@ pub enum Error {
         /// The highest known here.
         known: u32,
     },
+    /// An entry of a kind that no program proposes.
+    #[error(
+        "the entry at slot {slot} is of a kind that this program does not know: start a version \
+         that knows it; it cannot be skipped"
+    )]
+    UnknownKind {
+        /// The entry.
+        slot: Slot,
+    },
     /// The batch has a command that this program does not know.
     #[error(
         "command {index} of the batch at slot {slot} is of a kind that this program does not \

@@ -20,6 +20,11 @@ impl RoomId {
     pub const GENERAL: Self = Self(1);
 }
 
+/// A sender session: the slot that opened it and the command's place in the batch, as one number.
+/// Never given twice. 0 is none.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct SenderSessionId(pub u64);
+
 /// The number of an event within its room: 1, 2, 3 … without a hole. 0 is before the first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Seq(pub u64);
@@ -27,6 +32,12 @@ pub struct Seq(pub u64);
 impl fmt::Display for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "user {}", self.0)
+    }
+}
+
+impl fmt::Display for SenderSessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sender session {}", self.0)
     }
 }
 
@@ -63,6 +74,11 @@ impl EventId {
             slot.0
         };
         Self(slot << Self::ORDINAL_BITS | Self::ORDINAL_MAX)
+    }
+
+    /// The number itself.
+    pub(crate) const fn number(self) -> u64 {
+        self.0
     }
 
     pub(crate) const fn slot(self) -> Slot {

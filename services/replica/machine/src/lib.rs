@@ -33,6 +33,7 @@ mod names;
 mod nodes;
 mod refusal;
 mod rooms;
+mod senders;
 // The read path.
 mod hash;
 mod history;
@@ -50,7 +51,7 @@ pub use apply::{encode_batch, understands};
 pub use error::Error;
 pub use hash::StateHash;
 pub use history::{History, HistoryRange};
-pub use ids::{RoomId, Seq, UserId};
+pub use ids::{RoomId, SenderSessionId, Seq, UserId};
 pub use machine::{Applied, AppliedEntry, Machine};
 pub use nodes::{Node, NodeRefused, Registered, Registration, encode_register_node};
 pub use query::{Asker, Denied, Reader, SessionUser, UserState, View};

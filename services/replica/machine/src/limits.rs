@@ -14,8 +14,12 @@ pub const APPLICATION_ID: i32 = 0x4342_5853;
 /// not migrated: a newer one is refused, an older one is made anew from the log or a snapshot
 /// ([`crate::Error::is_replaceable`]).
 pub const FORMAT_VERSION: i32 = 2;
-/// The version of batches that this program makes, and the highest that it understands.
-pub const BATCH_VERSION: u32 = 1;
+/// The highest version of batches that this program understands, and the one that it makes for
+/// commands with sender sessions.
+pub const BATCH_VERSION: u32 = 2;
+/// The version that it makes for other commands, so that a program without sender sessions goes
+/// on in a cluster of both.
+pub const BATCH_VERSION_PLAIN: u32 = 1;
 /// The version of `RegisterNode` payloads that this program makes, and the highest that it
 /// understands.
 pub const REGISTER_NODE_VERSION: u32 = 1;
@@ -38,6 +42,10 @@ pub const CID_BYTES: usize = 16;
 /// A session token's hash: SHA-256.
 pub const TOKEN_HASH_BYTES: usize = 32;
 
+/// Sender sessions that an author can have open: every tab of every device of a person. With one
+/// more the oldest is closed.
+pub const SENDER_SESSIONS_MAX: usize = 32;
+
 /// Effects of one command: a first sign-up makes `created`, `joined` and the person's `joined`.
 pub const COMMAND_EFFECTS_MAX: usize = 3;
 
@@ -51,7 +59,7 @@ pub const ROOMS_LISTED_MAX: usize = 10_000;
 /// Members in one list: 50 000 with names of ordinary length stay below gRPC's limit.
 pub const MEMBERS_LISTED_MAX: usize = 50_000;
 
-/// Accounts, rooms and memberships kept in memory, each: a few MiB. Beyond it the cache starts
+/// Accounts, rooms, memberships and sender sessions kept in memory, each: a few MiB. Beyond it the cache starts
 /// anew, which costs one look-up per row.
 pub const CACHED_ROWS_MAX: usize = 32_768;
 /// Prepared statements kept per connection; more than there are.

@@ -4,7 +4,7 @@ use proto::v1::{
     CreatedEvent, JoinedEvent, JoinedRoom, LeftEvent, MessageEvent, RoomEvent, UserEvent,
     room_event, user_event,
 };
-use rusqlite::{Connection, Row};
+use rusqlite::Row;
 
 use crate::checksum;
 use crate::error::Fault;
@@ -86,19 +86,4 @@ pub(crate) fn user_event(row: &Row<'_>) -> Result<(EventId, UserEvent), Fault> {
         kind: Some(kind),
     };
     Ok((event, emitted))
-}
-
-/// Reads every event and checks that it is as it was written.
-pub(crate) fn require_all_intact(connection: &Connection) -> Result<(), Fault> {
-    let mut statement = connection.prepare(ROOM_EVENT_COLUMNS)?;
-    let mut found = statement.query([])?;
-    while let Some(row) = found.next()? {
-        checksum::require_intact(row, ROOM_EVENT_VALUES)?;
-    }
-    let mut statement = connection.prepare(USER_EVENT_COLUMNS)?;
-    let mut found = statement.query([])?;
-    while let Some(row) = found.next()? {
-        checksum::require_intact(row, USER_EVENT_VALUES)?;
-    }
-    Ok(())
 }

@@ -59,6 +59,19 @@ CREATE TABLE sessions (
 -- A person lists and revokes the own sessions.
 CREATE INDEX sessions_by_user ON sessions (user);
 
+-- Sender sessions: an order in which commands of one author take effect. (Not who is signed in;
+-- that is `sessions`.) Closed ones are deleted: an id is never given twice, so one that is not
+-- here is closed or never was. A few per author, so the table grows with the accounts only.
+CREATE TABLE sender_sessions (
+    id       INTEGER PRIMARY KEY, -- `slot << 16 | n`, n the place in the batch of the command that
+                                  -- opened it
+    author   INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL     -- the highest `sender_seq` that was answered; 0 at first
+) STRICT;
+
+-- An author's oldest ones are closed when there are too many.
+CREATE INDEX sender_sessions_by_author ON sender_sessions (author, id);
+
 -- Rooms. Never deleted, for the same reasons as accounts; an unwanted one is archived.
 -- `head`, `messages` and `members` are kept here because every reader asks for them; they are
 -- written once per transaction, not once per message.
@@ -134,9 +147,9 @@ CREATE TABLE dedupe (
     cid    BLOB    NOT NULL CHECK (length(cid) = 16),
     author INTEGER NOT NULL, -- 0 for a sign-up
     kind   INTEGER NOT NULL, -- 1 message posted, 2 account created, 3 done, 4 room changed,
-                             -- 5 refusal
+                             -- 5 refusal, 6 sender session opened
     place  INTEGER NOT NULL, -- message posted: the `eid` of its event; else the slot
-    number INTEGER,          -- account created: its id; room changed: its id; refusal: the
-                             -- reason (refusal.rs); else NULL
+    number INTEGER,          -- account created, room changed, sender session opened: its id;
+                             -- refusal: the reason (refusal.rs); else NULL
     PRIMARY KEY (cid, author)
 ) STRICT, WITHOUT ROWID;

@@ -32,7 +32,7 @@ impl Table {
 }
 
 /// All of them.
-pub(crate) const TABLES: [Table; 9] = [
+pub(crate) const TABLES: [Table; 10] = [
     Table {
         name: "applied",
         columns: "id, slot, chain, timestamp, configuration, crc",
@@ -52,6 +52,11 @@ pub(crate) const TABLES: [Table; 9] = [
         name: "sessions",
         columns: "token_hash, user, created_slot, created_ms",
         key: &["token_hash"],
+    },
+    Table {
+        name: "sender_sessions",
+        columns: "id, author, last_seq",
+        key: &["id"],
     },
     Table {
         name: "rooms",

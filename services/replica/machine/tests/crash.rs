@@ -17,13 +17,20 @@ use paxos::ids::{Ballot, Slot, Timestamp};
 use proptest::prelude::*;
 use prost::Message as _;
 use proto::v1::{Batch, Command};
-use support::{Log, applied_crc, create_room, join, leave, post, register, revoke, seal, sign_up};
+use support::{
+    Log, applied_crc, close, create_room, in_turn, join, leave, open, post, register, revoke, seal,
+    sign_up,
+};
 
 /// A log in which every table and every counter changes in nearly every slot.
 fn busy_log(slots: u64) -> Log {
-    let mut log = Log::new();
+    let (mut log, mut sessions) = (Log::new(), Vec::new());
     for n in 0..slots {
         let (cid, user) = (n * 10, n / 2 + 1);
+        // The sender session that the eighth command below opens.
+        let session = (Slot::FIRST.0 + log.entries.len() as u64) << 16 | 8;
+        sessions.push(session);
+        let older = sessions[sessions.len().saturating_sub(3)];
         log.batch(vec![
             sign_up(cid, &format!("person {n}"), n),
             create_room(cid + 1, user, &format!("room-{n}")),
@@ -33,6 +40,9 @@ fn busy_log(slots: u64) -> Log {
             post(cid + 5, user, 1, "in general"),
             revoke(cid + 6, user, n / 3),
             post(cid + 3, user, 1, "again"),
+            open(cid + 7, user),
+            in_turn(session, 1, post(cid + 8, user, 1, "in turn")),
+            close(cid + 9, user, older),
         ]);
         if n % 2 == 1 {
             let address = format!("host-{n}:1");
@@ -77,6 +87,7 @@ fn bad_entries(log: &Log) -> Vec<(&'static str, Entry)> {
                 cid: support::cid(900_004),
                 author: 1,
                 body: None,
+                ..Command::default()
             },
         ],
     };
@@ -92,7 +103,7 @@ fn bad_entries(log: &Log) -> Vec<(&'static str, Entry)> {
         ("gap", log.entries[0].clone()),
         ("unreadable", bad(vec![0xff; 9])),
         ("version", bad(version(0))),
-        ("version", bad(version(2))),
+        ("version", bad(version(3))),
         ("unknown", bad(unknown.encode_to_vec())),
     ]
 }
@@ -167,7 +178,7 @@ fn errors_are_clear() {
         "entry s1026 was handed over for application where s1025 comes next"
     );
     assert!(
-        texts[6].contains("has version 2, this program knows versions 1 to 1"),
+        texts[6].contains("has version 3, this program knows versions 1 to 2"),
         "{}",
         texts[6]
     );

@@ -51,6 +51,7 @@ impl Log {
             cid: Bytes::copy_from_slice(&cid.to_be_bytes()),
             author,
             body: Some(body),
+            ..Command::default()
         }
     }
 

@@ -15,8 +15,9 @@ use paxos::config::Seal;
 use paxos::entry::{Chain, Entry, EntryKind};
 use paxos::ids::{Ballot, Epoch, NodeId, Slot, Timestamp};
 use proto::v1::{
-    Command, CreateAccount, CreateRoom, Effect, JoinRoom, LeaveRoom, Outcome, PostMessage, Refusal,
-    RefusalCode, RevokeSession, command::Body, effect, outcome,
+    CloseSenderSession, Command, CreateAccount, CreateRoom, Effect, JoinRoom, LeaveRoom,
+    OpenSenderSession, Outcome, PostMessage, Refusal, RefusalCode, RevokeSession, command::Body,
+    effect, outcome,
 };
 use uuid::Uuid;
 
@@ -165,6 +166,7 @@ pub fn command(number: u64, author: u64, body: Body) -> Command {
         cid: cid(number),
         author,
         body: Some(body),
+        ..Command::default()
     }
 }
 
@@ -181,6 +183,28 @@ pub fn revoke(number: u64, author: u64, token_number: u64) -> Command {
         token_hash: token(token_number),
     };
     command(number, author, Body::RevokeSession(body))
+}
+
+pub fn open(number: u64, author: u64) -> Command {
+    command(
+        number,
+        author,
+        Body::OpenSenderSession(OpenSenderSession {}),
+    )
+}
+
+pub fn close(number: u64, author: u64, session: u64) -> Command {
+    let body = CloseSenderSession { session };
+    command(number, author, Body::CloseSenderSession(body))
+}
+
+/// The command as the one with this number of a sender session.
+pub fn in_turn(session: u64, seq: u64, command: Command) -> Command {
+    Command {
+        sender_session: session,
+        sender_seq: seq,
+        ..command
+    }
 }
 
 pub fn create_room(number: u64, author: u64, name: &str) -> Command {
