@@ -24,9 +24,9 @@ mod receive;
 mod verify;
 
 pub(crate) use durable::beside;
-pub(crate) use install::remove_orphans;
-pub use install::{install, set_aside};
-pub use made::{Chunk, Snapshot, make};
+pub use install::{condemn, install, set_aside};
+pub(crate) use install::{remove_orphans, require_not_condemned};
+pub use made::{Chunk, Snapshot, discard, make};
 pub use manifest::Manifest;
 pub use receive::Receiver;
 pub use verify::{Verified, verify};
