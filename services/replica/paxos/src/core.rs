@@ -2,7 +2,7 @@
 //!
 //! Reads: every `Input`. Emits: what the other modules emit.
 //! Invariants: messages are validated and dropped, never trusted; a halted core stays silent.
-//! Tests: below and tests/simulation
+//! Tests: below and tests/simulator
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;

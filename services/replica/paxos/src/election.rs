@@ -2,7 +2,7 @@
 //!
 //! Reads: `Tick`, `Ping`, `Pong`. Emits: `Ping`, `Pong`. `campaign` acts on it.
 //! Invariants: evidence is what answers this round's `Ping`, one for each sender; nobody is
-//! happy because a neighbour is. Tests: tests/simulation (scenarios)
+//! happy because a neighbour is. Tests: tests/simulator
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;

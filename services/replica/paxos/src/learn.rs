@@ -2,7 +2,7 @@
 //!
 //! Reads: `Accept` (its commit index), `CatchUp`, `Rows`, `Applied`. Emits: `Apply`,
 //! `ServeRows`, `CatchUp`, `Rows`; `Halt` when histories differ.
-//! Invariants: the learning rule of 2.5; I1, I9, I14, I16. Tests: tests/simulation
+//! Invariants: the learning rule of 2.5; I1, I9, I14, I16. Tests: tests/simulator
 
 use alloc::vec::Vec;
 
