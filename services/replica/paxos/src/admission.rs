@@ -12,7 +12,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 
 use crate::core::Core;
 use crate::ids::{DiskSeq, Millis, NodeId, Slot};
-use crate::limits::{ADMISSION_WAIT_MS, WITNESS_STEP};
+use crate::limits::{ADMISSION_WAIT_MS, WITNESS_IDLE_STEP, WITNESS_STEP};
 use crate::message::{Hello, HelloReply, Message};
 use crate::output::{Event, HaltReason, PersistOp};
 
@@ -175,10 +175,14 @@ impl Core {
             .retain(|node, _| voters.contains(node));
     }
 
-    /// Writes down what was seen, along with other writes: what moved on by a step, or
-    /// everything when the disk has nothing else to do.
+    /// Writes down what was seen, along with other writes: what moved on by a step, a smaller one
+    /// when the disk has nothing else to do.
     pub(crate) fn write_witnessed(&mut self, idle: bool) {
-        let step = if idle { 1 } else { WITNESS_STEP };
+        let step = if idle {
+            WITNESS_IDLE_STEP
+        } else {
+            WITNESS_STEP
+        };
         for (node, known) in &mut self.admission.witnessed {
             if known.seen.0.saturating_sub(known.written.0) >= step {
                 known.written = known.seen;

@@ -343,6 +343,7 @@ mod tests {
             epoch: Epoch::FIRST,
             round: 1,
             decided: Slot::GENESIS,
+            disk_seq: crate::ids::DiskSeq(0),
         };
         assert!(
             bench.receive(2, Message::Ping(ping)).is_empty(),

@@ -213,6 +213,7 @@ impl Core {
             epoch: self.configuration.epoch,
             round: election.round,
             decided: self.log.decided(),
+            disk_seq: self.durable.disk_seq(),
         };
         for peer in self.peers() {
             self.send(peer, Message::Ping(ping));
@@ -233,7 +234,9 @@ impl Core {
 
     /// Answers a `Ping`.
     pub(crate) fn on_ping(&mut self, from: NodeId, ping: Ping) {
-        if !self.configuration.voters.contains(&from) {
+        if self.configuration.voters.contains(&from) {
+            self.witness(from, ping.disk_seq);
+        } else {
             self.election.note_learner(from, ping.decided, self.now);
         }
         if !self.is_voter() {

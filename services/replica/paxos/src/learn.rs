@@ -212,6 +212,10 @@ impl Core {
         let Some(fetch) = self.fetching.take_if(|fetch| fetch.peer == from) else {
             return;
         };
+        if fetch.target <= self.log.decided() {
+            // The leader's stream was faster: nothing is missing any more.
+            return;
+        }
         self.forgotten_at.insert(from);
         let decided = self.log.decided();
         let ahead = |node: &NodeId| self.is_ahead(*node, decided);

@@ -4,8 +4,8 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::ids::{DiskSeq, Epoch, NodeId, Slot};
-use crate::limits::{ADMISSION_WAIT_MS, WITNESS_STEP};
-use crate::message::{Accepted, Hello, HelloReply, Message, Prepare};
+use crate::limits::{ADMISSION_WAIT_MS, WITNESS_IDLE_STEP, WITNESS_STEP};
+use crate::message::{Accepted, Hello, HelloReply, Message, Ping, Prepare};
 use crate::output::{Event, HaltReason, Output, PersistOp};
 use crate::testing::{
     Bench, accept, accepted, ballot, ballot_of, entries, rows, seal, sent, slot, traced, written,
@@ -172,12 +172,28 @@ fn the_highest_count_of_a_vote_is_remembered() {
     assert!(!noted(&out, 9), "not each of them: {out:?}");
     bench.receive(2, vote(WITNESS_STEP));
     assert!(noted(&bench.propose(3, 1), WITNESS_STEP));
-    bench.receive(2, vote(WITNESS_STEP + 1));
+    let next = WITNESS_STEP + WITNESS_IDLE_STEP;
+    bench.receive(2, vote(next));
     bench.persisted();
     let out = bench.round(&[2, 3]);
-    assert!(noted(&out, WITNESS_STEP + 1), "when idle: {out:?}");
+    assert!(noted(&out, next), "when idle: {out:?}");
     bench.persisted();
-    assert!(!wrote(&bench.round(&[2, 3])), "once");
+    bench.receive(2, vote(next + 1));
+    assert!(!wrote(&bench.round(&[2, 3])), "an idle cluster rests");
+}
+
+/// A leader votes for itself, and nobody receives that vote: its pings tell of its disk.
+#[test]
+fn the_disk_of_a_leader_is_seen_in_its_pings() {
+    let mut bench = Bench::new(3);
+    let ping = Message::Ping(Ping {
+        epoch: Epoch::FIRST,
+        round: 1,
+        decided: Slot::GENESIS,
+        disk_seq: DiskSeq(41),
+    });
+    bench.receive(2, ping);
+    assert_eq!(sent(&bench.receive(2, hello(40))), [(2, reply(40, 41))]);
 }
 
 /// What was seen of disks that vote no more is forgotten with their epoch.
