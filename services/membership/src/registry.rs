@@ -324,8 +324,14 @@ mod tests {
         heard(&mut registry, "a", 0);
         registry.server("a", None).expect("room").process = 7;
         assert!(!registry.has_rival("a", 7, detector, at(10)), "itself");
-        assert!(registry.has_rival("a", 8, detector, at(10)), "a copy, or too soon");
-        assert!(!registry.has_rival("a", 8, detector, at(1500)), "a successor");
+        assert!(
+            registry.has_rival("a", 8, detector, at(10)),
+            "a copy, or too soon"
+        );
+        assert!(
+            !registry.has_rival("a", 8, detector, at(1500)),
+            "a successor"
+        );
     }
 
     #[test]

@@ -67,6 +67,7 @@ impl Admin for FakeAdmin {
             disk_id: disk.id,
             genesis: disk.genesis.map(Into::into),
             confirmed: disk.confirmed,
+            node: 0,
         }))
     }
 
@@ -102,6 +103,34 @@ impl Admin for FakeAdmin {
         }
         disk.confirmed = true;
         Ok(Response::new(v1::ConfirmGenesisResponse {}))
+    }
+
+    async fn join(
+        &self,
+        _: Request<v1::JoinRequest>,
+    ) -> Result<Response<v1::JoinResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn reconfigure(
+        &self,
+        _: Request<v1::ReconfigureRequest>,
+    ) -> Result<Response<v1::ReconfigureResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn transfer_lead(
+        &self,
+        _: Request<v1::TransferLeadRequest>,
+    ) -> Result<Response<v1::TransferLeadResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn list_nodes(
+        &self,
+        _: Request<v1::ListNodesRequest>,
+    ) -> Result<Response<v1::ListNodesResponse>, Status> {
+        Err(Status::unimplemented("not here"))
     }
 }
 
@@ -139,6 +168,8 @@ impl Node {
             address: self.address.clone(),
             version: "test".to_owned(),
             genesis: disk.genesis.map(|genesis| (genesis, disk.confirmed)),
+            node: 0,
+            process: 0,
         }
     }
 }

@@ -74,7 +74,10 @@ impl Directory {
     /// All that are known, this one included.
     pub(crate) fn all(&self) -> Vec<(NodeId, Known)> {
         let nodes = self.read();
-        nodes.iter().map(|(node, known)| (*node, known.clone())).collect()
+        nodes
+            .iter()
+            .map(|(node, known)| (*node, known.clone()))
+            .collect()
     }
 
     /// A registration was applied.

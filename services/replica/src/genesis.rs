@@ -106,7 +106,9 @@ impl Cluster {
                 return Err(Invalid::Twice);
             }
         }
-        let own = founders.iter().find(|(_, founder)| founder.disk_id == disk_id);
+        let own = founders
+            .iter()
+            .find(|(_, founder)| founder.disk_id == disk_id);
         let node = match (own, joined) {
             (Some((node, _)), None) => *node,
             (None, Some(node)) => node,

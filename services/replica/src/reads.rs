@@ -45,14 +45,10 @@ impl Reads {
         min_slot: u64,
         work: impl FnOnce(&mut Reader) -> Result<T, machine::Error> + Send + 'static,
     ) -> Result<T, Refused> {
-        let _place = self
-            .0
-            .queue
-            .try_acquire()
-            .map_err(|error| match error {
-                TryAcquireError::NoPermits => Refused::Busy("reads"),
-                TryAcquireError::Closed => Refused::Restoring,
-            })?;
+        let _place = self.0.queue.try_acquire().map_err(|error| match error {
+            TryAcquireError::NoPermits => Refused::Busy("reads"),
+            TryAcquireError::Closed => Refused::Restoring,
+        })?;
         self.wait_for(Slot(min_slot)).await?;
         let Ok(reading) = self.0.readers.acquire().await else {
             return Err(Refused::Stopping);

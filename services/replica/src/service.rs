@@ -101,10 +101,7 @@ async fn live(
 }
 
 /// Opens the log. A disk that is nearly full may have room later.
-async fn open_when_roomy(
-    shared: &Arc<Shared>,
-    options: &Options,
-) -> Result<Option<Opened>, Error> {
+async fn open_when_roomy(shared: &Arc<Shared>, options: &Options) -> Result<Option<Opened>, Error> {
     loop {
         let error = match open(options).await {
             Err(error @ Error::LowSpace(_)) => error,
@@ -155,11 +152,7 @@ fn enter(shared: &Shared, wal: Wal) -> Opened {
 }
 
 /// Waits until the disk belongs to a cluster. `None`: the process stops.
-async fn belong(
-    shared: &Arc<Shared>,
-    membership: &mut Membership,
-    opened: Opened,
-) -> Option<Wal> {
+async fn belong(shared: &Arc<Shared>, membership: &mut Membership, opened: Opened) -> Option<Wal> {
     let unformed = match opened {
         Opened::Confirmed(wal) => return Some(*wal),
         Opened::Unformed(unformed) => unformed,

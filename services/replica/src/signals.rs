@@ -77,8 +77,7 @@ impl Signals {
 
     /// A snapshot at this slot is being sent: what follows it is needed for a while.
     pub(crate) fn note_serving(&self, slot: Slot) {
-        *self.serving.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some((slot, Instant::now()));
+        *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = Some((slot, Instant::now()));
     }
 
     /// Whether the disk is nearly full.

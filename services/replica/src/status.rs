@@ -12,7 +12,9 @@ use crate::wire;
 /// Before it takes part, or when it must not.
 pub(crate) fn outside(shared: &Shared) -> pb::GetStatusResponse {
     let identity = shared.identity();
-    let genesis = identity.as_ref().and_then(|identity| identity.genesis.as_ref());
+    let genesis = identity
+        .as_ref()
+        .and_then(|identity| identity.genesis.as_ref());
     let (mut why, mut remedy) = (String::new(), "");
     let phase = match shared.stage() {
         Stage::Unformed(_) => Phase::Unformed,
@@ -103,14 +105,13 @@ fn peers(member: &Member, status: &Status) -> Vec<pb::PeerStatus> {
 
 fn learners(member: &Member, status: &Status) -> Vec<pb::LearnerStatus> {
     let now = member.now();
-    let learner = |(node, known): (&paxos::NodeId, &paxos::status::LearnerStatus)| {
-        pb::LearnerStatus {
+    let learner =
+        |(node, known): (&paxos::NodeId, &paxos::status::LearnerStatus)| pb::LearnerStatus {
             node: node.0,
             address: member.directory.address_of(*node).unwrap_or_default(),
             decided: known.decided.0,
             last_heard_ms: now.since(known.last_heard),
-        }
-    };
+        };
     status.learners.iter().map(learner).collect()
 }
 
@@ -143,10 +144,10 @@ pub(crate) mod tests {
     use std::collections::BTreeSet;
 
     use super::{RoleName, Status};
+    use paxos::Core;
     use paxos::config::Configuration;
     use paxos::ids::{Millis, NodeId};
     use paxos::restored::{Options, Restored};
-    use paxos::Core;
 
     /// Of a new node 1 of three.
     pub(crate) fn status() -> Status {

@@ -84,7 +84,9 @@ async fn a_voter_leaves_and_comes_back() {
     let elsewhere = elsewhere.expect_err("it does not lead");
     assert_eq!(elsewhere.code(), Code::FailedPrecondition, "{elsewhere}");
 
-    let changed = reconfigure(&cluster, leader, 1, &two).await.expect("agreed");
+    let changed = reconfigure(&cluster, leader, 1, &two)
+        .await
+        .expect("agreed");
     assert_eq!(changed.epoch, 2);
     cluster.commit(post(alice, "in the second epoch")).await;
     eventually("the one that left knows", async || {

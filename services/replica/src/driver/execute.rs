@@ -159,18 +159,19 @@ fn sends_rows(output: &Output) -> bool {
         if !accept.entries.is_empty())
 }
 
-fn send_rows(
-    peers: &Peers,
-    to: NodeId,
-    empty: Rows,
-    read: Result<Vec<paxos::Entry>, wal::Error>,
-) {
+fn send_rows(peers: &Peers, to: NodeId, empty: Rows, read: Result<Vec<paxos::Entry>, wal::Error>) {
     match read {
         Ok(entries) => peers.send(to, Message::Rows(Rows { entries, ..empty })),
         // Deleted meanwhile: the asker needs a snapshot.
         Err(wal::Error::Compacted { compacted_to, .. }) => {
             let compacted_to = compacted_to.max(empty.compacted_to);
-            peers.send(to, Message::Rows(Rows { compacted_to, ..empty }));
+            peers.send(
+                to,
+                Message::Rows(Rows {
+                    compacted_to,
+                    ..empty
+                }),
+            );
         }
         // It asks again, here or elsewhere.
         Err(wal::Error::Busy) => {}

@@ -138,7 +138,11 @@ fn target(situation: &Situation) -> Option<Slot> {
     let many = Slot(applied.0.saturating_sub(KEEP_SLOTS_MAX));
     let many_for_slow = Slot(applied.0.saturating_sub(KEEP_SLOTS_MAX * SLOWEST_FACTOR));
     let wanted = light.max(many).min(slowest);
-    let upto = wanted.max(light_for_slow).max(many_for_slow).min(durable).min(applied);
+    let upto = wanted
+        .max(light_for_slow)
+        .max(many_for_slow)
+        .min(durable)
+        .min(applied);
     let gained = upto.distance_above(compacted_to);
     (gained >= COMPACT_STEP_SLOTS || (heavy && gained > 0)).then_some(upto)
 }

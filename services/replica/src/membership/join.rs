@@ -55,9 +55,8 @@ pub(super) async fn join(shared: &Arc<Shared>, servers: &[Server]) -> Result<Nod
 }
 
 async fn ask(address: &str, request: &JoinRequest) -> Result<JoinResponse, Status> {
-    let unreachable = |error: tonic::transport::Error| {
-        Status::unavailable(ops::errors::chain(&error))
-    };
+    let unreachable =
+        |error: tonic::transport::Error| Status::unavailable(ops::errors::chain(&error));
     let channel = Endpoint::from_shared(format!("http://{address}"))
         .map_err(unreachable)?
         .connect_timeout(MEMBERSHIP_TIMEOUT)

@@ -156,6 +156,9 @@ mod tests {
         let warning = told.try_recv().expect("the original is told");
         assert_eq!(warning.expect("a reply").rival, "copy:1");
         // The same process again is no rival of itself.
-        callers.admit(NODE, 1, "h:1", &replies).await.expect("itself");
+        callers
+            .admit(NODE, 1, "h:1", &replies)
+            .await
+            .expect("itself");
     }
 }

@@ -252,7 +252,10 @@ impl Running {
 
     /// As [`Running::stop`], until all of them have ended: afterwards nobody has a file open.
     pub(crate) async fn end(mut self) {
-        for thread in [self.driver.take(), self.apply.take()].into_iter().flatten() {
+        for thread in [self.driver.take(), self.apply.take()]
+            .into_iter()
+            .flatten()
+        {
             // One that panicked has aborted the process.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }

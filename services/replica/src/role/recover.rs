@@ -131,12 +131,7 @@ fn earlier_arrival(data: &Path) -> Result<Option<Verified>, Error> {
 }
 
 /// Puts the snapshot in the place of the state, and of the rows up to its slot.
-fn swap(
-    wal: &mut Wal,
-    machine: Machine,
-    data: &Path,
-    arrived: Verified,
-) -> Result<Machine, Error> {
+fn swap(wal: &mut Wal, machine: Machine, data: &Path, arrived: Verified) -> Result<Machine, Error> {
     // Nobody may have the state open.
     drop(machine);
     let base = base(&arrived.manifest().applied);
@@ -151,12 +146,7 @@ fn swap(
 }
 
 /// Brings the state up to the log's commit index, so that the two agree (rule D4).
-fn replay(
-    wal: &Wal,
-    base: &Base,
-    machine: &mut Machine,
-    recovery: &Recovery,
-) -> Result<(), Error> {
+fn replay(wal: &Wal, base: &Base, machine: &mut Machine, recovery: &Recovery) -> Result<(), Error> {
     let (before, restored) = (base.slot, &recovery.restored);
     for page in wal.replay(base, restored.decided) {
         machine.apply(&page?)?;

@@ -51,8 +51,7 @@ impl Shared {
     /// Makes a genesis durable on this disk. Blocks.
     pub(crate) fn install_genesis(&self, genesis: pb::Genesis) -> Result<(), Refused> {
         let disk_id = self.identity().ok_or(Refused::Starting)?.disk_id;
-        let cluster =
-            Cluster::of(genesis, disk_id).map_err(|why| genesis_refused(disk_id, why))?;
+        let cluster = Cluster::of(genesis, disk_id).map_err(|why| genesis_refused(disk_id, why))?;
         self.install(&cluster.to_disk())
     }
 
@@ -63,8 +62,8 @@ impl Shared {
         node: paxos::NodeId,
     ) -> Result<(), Refused> {
         let disk_id = self.identity().ok_or(Refused::Starting)?.disk_id;
-        let cluster = Cluster::joined(genesis, disk_id, node)
-            .map_err(|why| genesis_refused(disk_id, why))?;
+        let cluster =
+            Cluster::joined(genesis, disk_id, node).map_err(|why| genesis_refused(disk_id, why))?;
         self.install(&cluster.to_disk())?;
         // The cluster exists, so every founder holds the genesis.
         self.confirm_genesis(&cluster.cluster_id.to_string())

@@ -179,12 +179,10 @@ async fn read_from(member: &Member, min_slot: u64, linearizable: bool) -> Result
     }
     match member.driver.ask(Ask::Read).await {
         Ok(slot) => Ok(min_slot.max(slot.0)),
-        Err(Refusal::Core(RejectReason::NotLeader { leader })) => {
-            Err(not_leader(member, leader))
-        }
-        Err(Refusal::Core(RejectReason::NoQuorum)) => {
-            Err(Refused::NotNow("no majority confirms that this replica leads"))
-        }
+        Err(Refusal::Core(RejectReason::NotLeader { leader })) => Err(not_leader(member, leader)),
+        Err(Refusal::Core(RejectReason::NoQuorum)) => Err(Refused::NotNow(
+            "no majority confirms that this replica leads",
+        )),
         Err(Refusal::Core(RejectReason::WindowFull)) => Err(Refused::Busy("linearizable reads")),
         Err(Refusal::Core(_)) => Err(Refused::NotNow("an epoch or the lead changes hands")),
         Err(Refusal::NoAnswer) => Err(Refused::NotNow("no majority answered in time")),

@@ -9,8 +9,7 @@ use futures_util::Stream;
 use paxos::ids::{NodeId, Slot};
 use proto::v1::peer_server;
 use proto::v1::{
-    PeerFrame, PeerHello, PeerMessages, PeerReply, SnapshotPiece, SnapshotRequest,
-    peer_frame::Kind,
+    PeerFrame, PeerHello, PeerMessages, PeerReply, SnapshotPiece, SnapshotRequest, peer_frame::Kind,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;

@@ -66,26 +66,28 @@ fn pongs() -> impl Strategy<Value = Message> {
         prop::option::of(ballots()),
     );
     let numbers = (any::<u64>(), any::<u64>(), slots(), chains(), any::<u64>());
-    (ballot, names, any::<(bool, bool, bool)>(), numbers).prop_map(|(ballot, names, flags, numbers)| {
-        let (following, leading, candidate) = names;
-        let (epoch, round, decided, chain, commit_latency_ms) = numbers;
-        let (happy, quorum_connected, no_space) = flags;
-        let epoch = Epoch(epoch);
-        Message::Pong(Pong {
-            epoch,
-            round,
-            ballot,
-            following,
-            leading,
-            candidate,
-            happy,
-            quorum_connected,
-            decided,
-            chain,
-            commit_latency_ms,
-            no_space,
-        })
-    })
+    (ballot, names, any::<(bool, bool, bool)>(), numbers).prop_map(
+        |(ballot, names, flags, numbers)| {
+            let (following, leading, candidate) = names;
+            let (epoch, round, decided, chain, commit_latency_ms) = numbers;
+            let (happy, quorum_connected, no_space) = flags;
+            let epoch = Epoch(epoch);
+            Message::Pong(Pong {
+                epoch,
+                round,
+                ballot,
+                following,
+                leading,
+                candidate,
+                happy,
+                quorum_connected,
+                decided,
+                chain,
+                commit_latency_ms,
+                no_space,
+            })
+        },
+    )
 }
 
 fn small() -> impl Strategy<Value = Message> {

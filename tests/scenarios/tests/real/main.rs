@@ -4,5 +4,7 @@ mod bad_input;
 mod basic;
 mod failover;
 mod idle;
+mod replace;
 mod restart;
+mod snapshots;
 mod startup_faults;

@@ -26,7 +26,9 @@ pub(super) async fn join(
     let disk = Uuid::try_parse(&disk_id)
         .map_err(|_| Refused::Bad(format!("disk_id `{disk_id}` is no UUID")))?;
     if ops::net::host_and_port(&address).is_none() {
-        return Err(Refused::Bad(format!("address `{address}` must be host:port")));
+        return Err(Refused::Bad(format!(
+            "address `{address}` must be host:port"
+        )));
     }
     let founders = member.cluster.founders.values();
     if founders.into_iter().any(|founder| founder.disk_id == disk) {
@@ -93,10 +95,14 @@ pub(super) async fn transfer(member: &Arc<Member>, to: NodeId) -> Result<(), Ref
         return Ok(());
     }
     let Some(peer) = status.peers.get(&to) else {
-        return Err(Refused::Refused(format!("{to} does not vote in this epoch")));
+        return Err(Refused::Refused(format!(
+            "{to} does not vote in this epoch"
+        )));
     };
     if !peer.heard {
-        return Err(Refused::Refused(format!("{to} does not answer this leader")));
+        return Err(Refused::Refused(format!(
+            "{to} does not answer this leader"
+        )));
     }
     member.driver.transfer(to).map_err(refused_by_driver)?;
     wait_until(member, |status| status.leader == Some(to)).await?;
@@ -222,10 +228,7 @@ fn require_caught_up(status: &Status, wanted: &BTreeSet<NodeId>) -> Result<(), R
 }
 
 /// Waits until the replica's own status says so.
-async fn wait_until(
-    member: &Member,
-    reached: impl Fn(&Status) -> bool,
-) -> Result<Status, Refused> {
+async fn wait_until(member: &Member, reached: impl Fn(&Status) -> bool) -> Result<Status, Refused> {
     let deadline = Instant::now() + CHANGE_WAIT;
     let looked = timeout(CHANGE_WAIT, async {
         loop {
