@@ -112,8 +112,6 @@ pub(crate) struct Parts {
     pub(crate) directory: Arc<Directory>,
     /// How much of the log is kept, in bytes, for others that are behind.
     pub(crate) keep_log_bytes: u64,
-    /// A damaged row at the state's slot, to be dropped.
-    pub(crate) unreadable: Option<Slot>,
     /// The thread that applies.
     pub(crate) apply: apply::Queue,
     /// Who waits for answers.
@@ -176,7 +174,6 @@ impl Driver {
             peers,
             directory,
             keep_log_bytes,
-            unreadable,
             apply,
             waiters,
             signals,
@@ -219,7 +216,7 @@ impl Driver {
             next_tick: now,
             quorum: QuorumNews::default(),
             asked: Asked::default(),
-            trim: Trim::new(keep_log_bytes, unreadable),
+            trim: Trim::new(keep_log_bytes),
             space_low: false,
         };
         (driver, handle)
@@ -351,8 +348,7 @@ impl Driver {
         let contacts = self.directory.contacts(&status.configuration.voters);
         self.step(now, Input::Contacts { nodes: contacts });
         self.signals.note_log_begins_after(status.compacted_to);
-        let (durable, serving) = (self.signals.state_durable(), self.signals.serving());
-        if let Some(upto) = self.trim.look(&status, durable, serving) {
+        if let Some(upto) = self.trim.look(&status, &self.signals) {
             self.step(now, Input::Compact { upto });
         }
         self.status.send_replace(status);

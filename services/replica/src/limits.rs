@@ -84,7 +84,7 @@ pub const APPLY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Slots that may be applied before the state is made durable …
 pub const DURABLE_EVERY_SLOTS: usize = 4096;
 /// … and their bytes: a sync of the disk for so much is not felt.
-pub const DURABLE_EVERY_BYTES: usize = 16 * 1024 * 1024;
+pub const DURABLE_EVERY_BYTES: usize = 8 * 1024 * 1024;
 /// How long nothing must come before it is made durable anyway.
 pub const DURABLE_IDLE: Duration = Duration::from_millis(200);
 
@@ -156,6 +156,10 @@ pub const REPEAT_LOG: Duration = Duration::from_secs(5);
 /// How often the free space is looked at: what is left below the lower mark must last so long.
 pub const FREE_EVERY: Duration = Duration::from_millis(200);
 
+/// Slots of the log that are checked in one go …
+pub const SCRUB_SLOTS: u64 = 256;
+/// … and the pause before the next ones: a full log of 65,536 slots takes about four hours.
+pub const SCRUB_PAUSE: Duration = Duration::from_mins(1);
 /// How often streams, waiters and snapshots that nobody uses are looked for.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(1);
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use machine::snapshot::Verified;
 use ops::shutdown::Token;
+use paxos::ids::Slot;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use wal::Wal;
 
@@ -13,7 +15,7 @@ use crate::directory::Directory;
 use crate::driver::{End, watch_space};
 use crate::errors::Error;
 use crate::failpoints;
-use crate::limits::{FREE_EVERY, STOP_STREAMS, SWEEP_EVERY};
+use crate::limits::{FREE_EVERY, SCRUB_PAUSE, SCRUB_SLOTS, STOP_STREAMS, SWEEP_EVERY};
 use crate::membership::Membership;
 use crate::peers::Me;
 use crate::quarantine::Quarantine;
@@ -226,6 +228,7 @@ async fn take_part(
     let ended = tokio::select! {
         () = membership.beat(shared, &member) => Ended::Stopping,
         () = sweep(&member) => Ended::Stopping,
+        () = scrub(&member) => Ended::Stopping,
         ended = end_of(&member, shared) => ended,
         () = shared.stopping.cancelled() => Ended::Stopping,
     };
@@ -331,6 +334,31 @@ async fn sweep(member: &Member) {
         member.waiters.sweep();
         member.peers.sweep();
         member.snapshots.sweep().await;
+    }
+}
+
+/// Reads the whole log again and again, slowly, so that damage is found before a row is needed.
+async fn scrub(member: &Member) {
+    let mut from = Slot::FIRST;
+    loop {
+        tokio::time::sleep(SCRUB_PAUSE).await;
+        let (reply, answer) = oneshot::channel();
+        let take = Box::new(move |found| {
+            // The process ends: nothing to do.
+            let _ = reply.send(found);
+        });
+        let asked = member.wal.scrub(from, SCRUB_SLOTS, take);
+        let Ok(Ok(found)) = answer.await.map(|found| asked.and(found)) else {
+            continue;
+        };
+        if let Some(last) = found.damaged.last() {
+            tracing::error!(
+                slots = ?found.damaged,
+                "decided rows are damaged on this disk and are dropped; check the disk"
+            );
+            member.signals.note_unreadable(*last);
+        }
+        from = found.next.unwrap_or(Slot::FIRST);
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) struct Signals {
     disk_seq: AtomicU64,
     state_durable: AtomicU64,
     log_begins_after: AtomicU64,
+    unreadable: AtomicU64,
     /// A snapshot at this slot travels, or did a moment ago.
     serving: Mutex<Option<(Slot, Instant)>>,
     commit_us: AtomicU64,
@@ -35,6 +36,7 @@ impl Signals {
             // Not known to be: a log that brought the state forward may be needed once more.
             state_durable: AtomicU64::new(Slot::GENESIS.0),
             log_begins_after: AtomicU64::new(Slot::GENESIS.0),
+            unreadable: AtomicU64::new(Slot::GENESIS.0),
             serving: Mutex::new(None),
             commit_us: AtomicU64::new(0),
             space_low: AtomicBool::new(false),
@@ -75,6 +77,11 @@ impl Signals {
         self.log_begins_after.fetch_max(slot.0, Ordering::AcqRel);
     }
 
+    /// The row of this decided slot is damaged on this disk.
+    pub(crate) fn note_unreadable(&self, slot: Slot) {
+        self.unreadable.fetch_max(slot.0, Ordering::AcqRel);
+    }
+
     /// A snapshot at this slot is being sent: what follows it is needed for a while.
     pub(crate) fn note_serving(&self, slot: Slot) {
         *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = Some((slot, Instant::now()));
@@ -100,6 +107,11 @@ impl Signals {
     /// See [`Signals::note_log_begins_after`].
     pub(crate) fn log_begins_after(&self) -> Slot {
         Slot(self.log_begins_after.load(Ordering::Acquire))
+    }
+
+    /// See [`Signals::note_unreadable`].
+    pub(crate) fn unreadable(&self) -> Slot {
+        Slot(self.unreadable.load(Ordering::Acquire))
     }
 
     /// See [`Signals::note_serving`].

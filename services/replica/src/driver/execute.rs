@@ -1,5 +1,7 @@
 //! Executes what the core asks for, in order.
 
+use std::sync::Arc;
+
 use paxos::ids::{NodeId, Slot};
 use paxos::limits::PAGE_BYTES;
 use paxos::message::{Message, Rows};
@@ -8,6 +10,7 @@ use paxos::output::{Event, Output, PersistOp};
 use super::{Driver, End};
 use crate::failpoints;
 use crate::peers::Peers;
+use crate::signals::Signals;
 
 impl Driver {
     /// Executes all outputs of this turn.
@@ -78,14 +81,14 @@ impl Driver {
 
     /// Has the log's writer read a page and send it.
     fn serve_rows(&self, to: NodeId, from: Slot, upto: Slot, compacted_to: Slot) {
-        let peers = self.peers.clone();
+        let (peers, signals) = (self.peers.clone(), Arc::clone(&self.signals));
         let empty = Rows {
             epoch: self.core.configuration().epoch,
             entries: Vec::new(),
             decided: upto,
             compacted_to,
         };
-        let reply = Box::new(move |read| send_rows(&peers, to, empty, read));
+        let reply = Box::new(move |read| send_rows(&peers, &signals, to, empty, read));
         // Stopped: the asker asks another replica.
         let _ = self.wal.read(from, upto, PAGE_BYTES, reply);
     }
@@ -159,7 +162,13 @@ fn sends_rows(output: &Output) -> bool {
         if !accept.entries.is_empty())
 }
 
-fn send_rows(peers: &Peers, to: NodeId, empty: Rows, read: Result<Vec<paxos::Entry>, wal::Error>) {
+fn send_rows(
+    peers: &Peers,
+    signals: &Signals,
+    to: NodeId,
+    empty: Rows,
+    read: Result<Vec<paxos::Entry>, wal::Error>,
+) {
     match read {
         Ok(entries) => peers.send(to, Message::Rows(Rows { entries, ..empty })),
         // Deleted meanwhile: the asker needs a snapshot.
@@ -172,6 +181,11 @@ fn send_rows(peers: &Peers, to: NodeId, empty: Rows, read: Result<Vec<paxos::Ent
                     ..empty
                 }),
             );
+        }
+        // The asker goes elsewhere; the row goes.
+        Err(error @ (wal::Error::Damaged { slot, .. } | wal::Error::RowMissing { slot, .. })) => {
+            tracing::error!(%error, "a decided row is damaged and is dropped; check the disk");
+            signals.note_unreadable(slot);
         }
         // It asks again, here or elsewhere.
         Err(wal::Error::Busy) => {}

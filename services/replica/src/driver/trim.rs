@@ -11,6 +11,7 @@ use paxos::entry::Entry;
 use paxos::ids::Slot;
 use paxos::status::Status;
 
+use crate::signals::Signals;
 use crate::limits::{COMPACT_STEP_BYTES, COMPACT_STEP_SLOTS, KEEP_SLOTS_MAX, SLOWEST_FACTOR};
 
 /// Weights are kept for so many slots together: 4096 of them at most.
@@ -26,8 +27,6 @@ pub(super) struct Trim {
     total: u64,
     /// The highest slot that was asked for.
     asked: Slot,
-    /// A damaged row that is to go at once.
-    unreadable: Option<Slot>,
 }
 
 /// What the policy looks at.
@@ -50,13 +49,12 @@ struct Situation {
 }
 
 impl Trim {
-    pub(super) fn new(keep_bytes: u64, unreadable: Option<Slot>) -> Self {
+    pub(super) fn new(keep_bytes: u64) -> Self {
         Self {
             keep_bytes,
             marks: VecDeque::new(),
             total: 0,
             asked: Slot::GENESIS,
-            unreadable,
         }
     }
 
@@ -74,23 +72,20 @@ impl Trim {
         }
     }
 
-    /// Where the log may begin now, if that is worth a deletion. `serving`: a snapshot at this
-    /// slot is on its way to somebody.
-    pub(super) fn look(
-        &mut self,
-        status: &Status,
-        durable: Slot,
-        serving: Option<Slot>,
-    ) -> Option<Slot> {
-        if let Some(slot) = self.unreadable.filter(|slot| durable >= *slot) {
-            self.unreadable = None;
-            self.asked = self.asked.max(slot);
-            return Some(slot);
+    /// Where the log may begin now, if that is worth a deletion.
+    pub(super) fn look(&mut self, status: &Status, signals: &Signals) -> Option<Slot> {
+        let durable = signals.state_durable();
+        // A damaged row is of no use to anybody once the state holds its effect: whoever needs
+        // it gets a snapshot.
+        let unreadable = signals.unreadable();
+        if unreadable > status.compacted_to.max(self.asked) && unreadable <= durable {
+            self.asked = unreadable;
+            return Some(unreadable);
         }
         let voters = status.peers.values().filter(|peer| peer.heard);
         let voters = voters.map(|peer| peer.decided);
         let learners = status.learners.values().map(|learner| learner.decided);
-        let slowest = voters.chain(learners).chain(serving).min();
+        let slowest = voters.chain(learners).chain(signals.serving()).min();
         let compacted_to = status.compacted_to.max(self.asked);
         let kept = self.total.saturating_sub(self.weight_at(compacted_to));
         let situation = Situation {
@@ -241,7 +236,7 @@ mod tests {
 
     #[test]
     fn the_weight_of_the_end_is_known_within_a_mark() {
-        let mut trim = Trim::new(100_000, None);
+        let mut trim = Trim::new(100_000);
         let mut chain = Chain::GENESIS;
         for slot in 0..10_000 {
             let entry = Entry::new(
@@ -265,9 +260,13 @@ mod tests {
     #[test]
     fn a_damaged_row_goes_once_the_state_holds_its_effect() {
         let status = crate::status::tests::status();
-        let mut trim = Trim::new(1, Some(Slot(2000)));
-        assert_eq!(trim.look(&status, Slot(1999), None), None);
-        assert_eq!(trim.look(&status, Slot(2000), None), Some(Slot(2000)));
-        assert_eq!(trim.look(&status, Slot(2000), None), None);
+        let signals = Signals::new(Slot::GENESIS);
+        let mut trim = Trim::new(1);
+        signals.note_unreadable(Slot(2000));
+        signals.note_state_durable(Slot(1999));
+        assert_eq!(trim.look(&status, &signals), None);
+        signals.note_state_durable(Slot(2000));
+        assert_eq!(trim.look(&status, &signals), Some(Slot(2000)));
+        assert_eq!(trim.look(&status, &signals), None);
     }
 }

@@ -112,6 +112,9 @@ impl Member {
         let applied = machine.applied().slot;
         let signals = Signals::new(applied);
         signals.note_log_begins_after(core.status().compacted_to);
+        if let Some(slot) = recovery.unreadable {
+            signals.note_unreadable(slot);
+        }
         let snapshots = Snapshots::new(
             shared.data(),
             recover::state_file(shared.data()),
@@ -139,7 +142,6 @@ impl Member {
             peers: peers.clone(),
             directory: Arc::clone(&directory),
             keep_log_bytes: settings.keep_log_bytes(),
-            unreadable: recovery.unreadable,
             apply: queue,
             waiters: Arc::clone(&waiters),
             signals: Arc::clone(&signals),

@@ -2,7 +2,9 @@
 
 mod bad_input;
 mod basic;
+mod disk_full;
 mod failover;
+mod identity;
 mod idle;
 mod replace;
 mod restart;

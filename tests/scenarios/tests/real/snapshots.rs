@@ -36,7 +36,7 @@ async fn leave_behind(cluster: &mut Cluster, client: &Client) -> Result<usize> {
     let victim = cluster.others(leader)[0];
     let stopped_at = cluster.status(victim).await?.decided;
     cluster.replicas[victim].process.kill();
-    pour(client, 12).run(cluster, SOON).await?;
+    pour(client, 6).run(cluster, SOON).await?;
     for index in cluster.others(victim) {
         cluster
             .until(index, SOON, |status| status.compacted_to > stopped_at)
@@ -52,19 +52,21 @@ async fn a_replica_behind_the_logs_comes_back() -> Result<()> {
     let (mut cluster, alice) = start().await?;
     let victim = leave_behind(&mut cluster, &alice).await?;
     cluster.replicas[victim].process.restart()?;
-    pour(&alice, 4).run(&cluster, SOON).await?;
+    pour(&alice, 80).run(&cluster, SOON).await?;
     cluster.equal_chains(&cluster.all(), SOON).await?;
     let output = cluster.replicas[victim].process.output();
     ensure!(output.contains("snapshot installed"), "{output}");
     for index in cluster.all() {
         let status = cluster.status(index).await?;
         let bytes = status.log_bytes;
+        // 86 MiB went through it. What is kept for a slow one, what the state has not made
+        // durable yet, the WAL, and pages that wait to be used again.
         ensure!(
-            bytes < 16 * MIB as u64,
+            bytes < 48 * MIB as u64,
             "replica {index}: a log of {bytes} bytes"
         );
     }
-    ensure!(alice.whole_history(GENERAL).await?.len() >= 16 * MIB / 8192);
+    ensure!(alice.whole_history(GENERAL).await?.len() > 86 * MIB / 8192);
     Ok(())
 }
 
@@ -107,13 +109,17 @@ async fn a_lost_state_is_made_anew() -> Result<()> {
         cluster.replicas[index].process.kill();
         let state = cluster.replicas[index].data.join("state.db");
         if damage {
+            // Behind the header, which says that the file is ours.
             let bytes = fs::read(&state)?;
-            let noise: Vec<u8> = bytes.iter().map(|byte| byte ^ 0x5a).collect();
-            fs::write(&state, [&bytes[..100], &noise[100..]].concat())?;
+            let noise = bytes.iter().skip(100).map(|byte| byte ^ 0x5a);
+            let damaged: Vec<u8> = bytes.iter().take(100).copied().chain(noise).collect();
+            fs::write(&state, damaged)?;
         } else {
-            for name in ["state.db", "state.db-wal", "state.db-shm"] {
-                let _ = fs::remove_file(cluster.replicas[index].data.join(name));
-            }
+            fs::remove_file(&state)?;
+        }
+        // It may hold every page of the state anew.
+        for name in ["state.db-wal", "state.db-shm"] {
+            let _ = fs::remove_file(cluster.replicas[index].data.join(name));
         }
         cluster.replicas[index].process.restart()?;
         let after = cluster
