@@ -16,7 +16,7 @@ use crate::cache::Cache;
 use crate::error::Fault;
 use crate::hash::{self, StateHash};
 use crate::ids::EventId;
-use crate::{Error, Reader, Registration, epochs, schema};
+use crate::{Error, Reader, Registration, epochs, schema, snapshot};
 
 /// How far the log is applied: all that the prefix leaves behind beside its effects.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -116,7 +116,8 @@ impl Machine {
     /// Any error means that the replica must stop: the entries do not continue the prefix
     /// ([`Error::Gap`], [`Error::Diverged`], [`Error::EpochOutOfOrder`]), contain what this program does not understand, or
     /// the disk failed. Nothing of the call is applied; only after a failure of the disk it may
-    /// be the whole call, and the file tells.
+    /// be the whole call, and the file tells. After [`Error::Damaged`] the file is not opened again
+    /// ([`snapshot::condemn`]).
     pub fn apply(&mut self, entries: &[Entry]) -> Result<Vec<AppliedEntry>, Error> {
         if entries.is_empty() {
             return Ok(Vec::new());
@@ -127,9 +128,11 @@ impl Machine {
         }
         // Cleared by success alone, so that an early return of any kind leaves it set.
         self.failed = true;
-        let (applied, results) = self
-            .transact(entries)
-            .map_err(|fault| fault.at("write", &self.path))?;
+        let (applied, results) = self.transact(entries).map_err(|fault| {
+            let error = fault.at("write", &self.path);
+            self.note_damage(&error);
+            error
+        })?;
         self.failed = false;
         self.applied = applied;
         self.cache.trim();
@@ -168,6 +171,17 @@ impl Machine {
     /// When the file cannot be read.
     pub fn state_hash(&self) -> Result<StateHash, Error> {
         hash::state_hash(&self.connection).map_err(|fault| fault.at("read", &self.path))
+    }
+
+    /// What is met here may not show at the next start, and then be met here again. The process
+    /// stops in any case, with the error that it has.
+    fn note_damage(&self, error: &Error) {
+        if !error.is_replaceable() {
+            return;
+        }
+        if let Err(failed) = snapshot::condemn(&self.path, error) {
+            tracing::warn!(%failed, "the damage of the state cannot be noted");
+        }
     }
 
     fn transact(&mut self, entries: &[Entry]) -> Result<(Applied, Vec<AppliedEntry>), Fault> {

@@ -11,7 +11,7 @@ use crate::error::Fault;
 use crate::events::{kind, user_kind};
 use crate::ids::{EventId, from_sql};
 
-/// What [`room_event`] reads. The join is forced to start at the events (CROSS JOIN): their
+/// What [`room_event()`] reads. The join is forced to start at the events (CROSS JOIN): their
 /// order is the answer's.
 pub(crate) const ROOM_EVENT_COLUMNS: &str =
     "SELECT e.eid, e.room, e.seq, e.kind, e.author, e.ts, e.msg_no, e.cid, e.body, e.reply_to,
@@ -20,7 +20,7 @@ pub(crate) const ROOM_EVENT_COLUMNS: &str =
 /// Columns of an event before its checksum.
 const ROOM_EVENT_VALUES: usize = 10;
 
-/// What [`user_event`] reads.
+/// What [`user_event()`] reads.
 pub(crate) const USER_EVENT_COLUMNS: &str =
     "SELECT eid, user, useq, kind, room, room_name, head, members, token_hash, crc
      FROM user_events";

@@ -22,6 +22,7 @@ pub(crate) const SCHEMA: &str = include_str!("schema.sql");
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, Error> {
     require_sqlite_version()?;
     snapshot::remove_orphans(path)?;
+    snapshot::require_not_condemned(path)?;
     let without_wal = damage::slot_without_wal(path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE

@@ -3,13 +3,13 @@
 //!
 //! The life of a snapshot:
 //!
-//! 1. A replica [`make`]s one beside its running machine and keeps it: at most one finished one
+//! 1. A replica [`make`](fn@make)s one beside its running machine and keeps it: at most one finished one
 //!    per directory. After a restart, [`Snapshot::open`] finds it again.
 //! 2. It offers the [`Manifest`] and serves [`Snapshot::chunk`]s.
 //! 3. The replica that lacks slots appends them to a [`Receiver`], which goes on where it was
 //!    after either side died, as long as the manifest is the same.
 //! 4. [`Receiver::finish`] verifies the whole file. Only what is [`Verified`] can be installed.
-//! 5. With the machine and all its readers closed, [`install`] puts it into the place of
+//! 5. With the machine and all its readers closed, [`install()`] puts it into the place of
 //!    state.db; then [`crate::Machine::open`] stands at the snapshot's slot.
 //!
 //! Must hold: a crash at any point leaves the old state or the new one, whole (I16: what is
@@ -24,9 +24,9 @@ mod receive;
 mod verify;
 
 pub(crate) use durable::beside;
-pub(crate) use install::remove_orphans;
-pub use install::{install, set_aside};
-pub use made::{Chunk, Snapshot, make};
+pub use install::{condemn, install, set_aside};
+pub(crate) use install::{remove_orphans, require_not_condemned};
+pub use made::{Chunk, Snapshot, discard, make};
 pub use manifest::Manifest;
 pub use receive::Receiver;
 pub use verify::{Verified, verify};

@@ -352,6 +352,33 @@ fn a_wal_older_than_its_file_is_damage() {
     assert_eq!(machine.state_hash().unwrap(), clean);
 }
 
+/// Property: damage that shows only when something is applied is met once: the next start says so
+/// and the state is replaced, instead of being met again and again.
+#[test]
+fn damage_met_in_passing_is_remembered() {
+    let image = &*IMAGE;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    fs::write(&path, &image.bytes).unwrap();
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .execute_batch("UPDATE rooms SET head = head - 1")
+        .unwrap();
+    let mut machine = Machine::open(&path).unwrap();
+    let error = machine.apply(&image.rest).unwrap_err();
+    assert!(matches!(error, Error::Damaged { .. }), "{error}");
+    drop(machine);
+    let error = Machine::open(&path).unwrap_err();
+    assert!(error.is_replaceable(), "{error}");
+    assert!(
+        error.to_string().contains("as was noted earlier"),
+        "{error}"
+    );
+    machine::snapshot::set_aside(&path).unwrap();
+    let machine = Machine::open(&path).unwrap();
+    assert_eq!(machine.applied().slot, Slot::GENESIS);
+}
+
 /// Property: a file whose first page is unreadable is ours by its mark, and so replaceable; one
 /// without the mark may be anybody's and is left alone.
 #[test]

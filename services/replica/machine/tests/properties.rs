@@ -13,7 +13,9 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use machine::{AppliedEntry, Asker, HistoryRange, Machine, RoomId, Seq, StateHash, UserId};
+use machine::{
+    AppliedEntry, Asker, HistoryRange, Machine, RoomId, Seq, StateHash, UserId, snapshot,
+};
 use model::Model;
 use paxos::entry::EntryKind;
 use paxos::ids::Slot;
@@ -263,6 +265,27 @@ proptest! {
         prop_assert_eq!(one_by_one.hash, cut.hash);
         prop_assert_eq!(one_by_one.hash, at_once.hash);
         prop_assert_eq!(one_by_one.machine.applied(), at_once.machine.applied());
+    }
+
+    /// Property: a replica that takes over a snapshot anywhere and goes on from there has the same
+    /// answers, effects and state as one that applied everything.
+    #[test]
+    fn snapshots_do_not_matter(log in either_log(), cut in any::<Index>()) {
+        let whole = run(&log, &[5]);
+        let (before, after) = log.entries.split_at(cut.index(log.entries.len()));
+        let directory = tempfile::tempdir().unwrap();
+        let (from, to) = (directory.path().join("from.db"), directory.path().join("to.db"));
+        let mut source = Machine::open(&from).unwrap();
+        source.apply(before).unwrap();
+        let made = snapshot::make(&from, directory.path()).unwrap();
+        let verified = snapshot::verify(made.path(), made.manifest()).unwrap();
+        snapshot::install(verified, &to).unwrap();
+        let mut machine = Machine::open(&to).unwrap();
+        prop_assert_eq!(machine.state_hash().unwrap(), source.state_hash().unwrap());
+        let applied = machine.apply(after).unwrap();
+        prop_assert_eq!(&applied[..], &whole.applied[before.len()..]);
+        prop_assert_eq!(machine.state_hash().unwrap(), whole.hash);
+        prop_assert_eq!(machine.applied(), whole.machine.applied());
     }
 
     /// Property: how commands are put into slots changes no answer and no effect, but for the

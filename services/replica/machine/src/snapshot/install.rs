@@ -19,6 +19,8 @@ use crate::{Error, schema};
 
 /// What SQLite keeps beside a database.
 const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
+/// What says of a database that it must not be opened again.
+const CONDEMNED: &str = ".condemned";
 
 /// Puts the snapshot into the place of `state`, durably. Both must be in the same file system.
 /// Nobody may have the state open: neither the machine nor any reader.
@@ -43,6 +45,38 @@ pub fn install(snapshot: Verified, state: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// Notes that the state is damaged, so that the next [`crate::Machine::open`] says so even if it
+/// would not see it by itself. Otherwise damage that shows only when something is read or applied
+/// would end the process again and again. [`crate::Machine::apply`] does it by itself; whoever
+/// gets [`Error::Damaged`] from a reader, a check or [`super::make`] calls this. The state stays
+/// open and as it is.
+///
+/// # Errors
+///
+/// When the note cannot be written.
+pub fn condemn(state: &Path, why: &Error) -> Result<(), Error> {
+    durable::write_checked(&beside(state, CONDEMNED), why.to_string().as_bytes())
+}
+
+/// The note of [`condemn`], if there is one.
+///
+/// # Errors
+///
+/// [`Error::Damaged`] when there is one; others when it cannot be read.
+pub(crate) fn require_not_condemned(state: &Path) -> Result<(), Error> {
+    let note = beside(state, CONDEMNED);
+    if !durable::exists(&note)? {
+        return Ok(());
+    }
+    let found = durable::read_checked(&note)?
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .unwrap_or_else(|| "a note beside it that cannot be read".to_owned());
+    Err(Error::Damaged {
+        path: state.to_path_buf(),
+        found: format!("as was noted earlier: {found}"),
+    })
+}
+
 /// Moves a damaged or outdated state (see [`Error::is_replaceable`]) aside for analysis, with its
 /// WAL, and returns where it is. An earlier one there is dropped: at most one is kept. Nobody may
 /// have it open.
@@ -65,11 +99,12 @@ pub fn set_aside(state: &Path) -> Result<PathBuf, Error> {
             durable::rename(&from, &beside(&aside, suffix))?;
         }
     }
+    durable::remove(&beside(state, CONDEMNED))?;
     durable::sync_directory(durable::directory(state))?;
     Ok(aside)
 }
 
-/// Removes a WAL or a journal whose database is gone.
+/// Removes a WAL or a journal whose database is gone, and a note about it.
 ///
 /// # Errors
 ///
@@ -86,7 +121,7 @@ pub(crate) fn remove_orphans(state: &Path) -> Result<(), Error> {
     for suffix in SIDE_FILES {
         durable::remove(&beside(state, suffix))?;
     }
-    Ok(())
+    durable::remove(&beside(state, CONDEMNED))
 }
 
 struct Plan<'a> {
@@ -128,6 +163,7 @@ fn retire(state: &Path) -> Result<(), Error> {
 
 /// Moves the WAL into its file and ends WAL mode, which removes the WAL.
 fn fold(state: &Path) -> Result<(), Error> {
+    require_not_condemned(state)?;
     let failed = |source| Error::sqlite("close", state, source);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(state, flags).map_err(failed)?;
@@ -285,6 +321,44 @@ mod tests {
                 run(directory.path(), STEPS.len());
             }
             assert_eq!(stand(&Machine::open(&state).unwrap()), new);
+        }
+    }
+
+    /// Property: a condemned state is not opened again, whatever it looks like; set aside or
+    /// replaced, at any step, nothing is left of the note.
+    #[test]
+    fn a_condemned_state_is_replaced() {
+        for steps in 0..=STEPS.len() {
+            let (directory, _, new) = prepared();
+            let state = directory.path().join("state.db");
+            let found = "a row contradicts another".to_owned();
+            let path = state.clone();
+            condemn(&state, &Error::Damaged { path, found }).unwrap();
+            let error = Machine::open(&state).unwrap_err();
+            assert!(error.is_replaceable(), "{error}");
+            assert!(error.to_string().contains("a row contradicts"), "{error}");
+            run(directory.path(), steps);
+            match Machine::open(&state) {
+                Err(error) => assert!(error.is_replaceable(), "after step {steps}: {error}"),
+                Ok(machine) => {
+                    let slot = machine.applied().slot;
+                    assert!(slot == Slot::GENESIS || stand(&machine) == new, "{slot}");
+                }
+            }
+            if directory.path().join("state.db.part").exists() {
+                run(directory.path(), STEPS.len());
+            }
+            assert_eq!(stand(&Machine::open(&state).unwrap()), new);
+            let why = Error::BadManifest {
+                found: "x".to_owned(),
+            };
+            condemn(&state, &why).unwrap();
+            fs::write(beside(&state, CONDEMNED), "not as it was written").unwrap();
+            let error = Machine::open(&state).unwrap_err();
+            assert!(error.to_string().contains("cannot be read"), "{error}");
+            set_aside(&state).unwrap();
+            let machine = Machine::open(&state).unwrap();
+            assert_eq!(machine.applied().slot, Slot::GENESIS);
         }
     }
 

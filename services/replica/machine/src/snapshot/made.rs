@@ -95,14 +95,14 @@ impl Snapshot {
         let manifest = durable::read_checked(&manifest_path(directory))?;
         let manifest = manifest.and_then(|bytes| Manifest::decode(&bytes));
         let Some(manifest) = manifest else {
-            remove(directory)?;
+            discard(directory)?;
             return Ok(None);
         };
         match verify(&path, &manifest) {
             Ok(_) => Self::of(manifest, path).map(Some),
             Err(Error::BadSnapshot { found, .. }) => {
                 tracing::warn!(path = %path.display(), found, "the snapshot is dropped");
-                remove(directory)?;
+                discard(directory)?;
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -162,8 +162,14 @@ fn manifest_path(directory: &Path) -> PathBuf {
     directory.join("snapshot.manifest")
 }
 
-/// Removes the finished snapshot, if any: its manifest first.
-fn remove(directory: &Path) -> Result<(), Error> {
+/// Removes the finished snapshot in the directory, if there is one. An open [`Snapshot`] can still be
+/// served.
+///
+/// # Errors
+///
+/// When a file cannot be removed.
+pub fn discard(directory: &Path) -> Result<(), Error> {
+    // What says that there is one, first.
     durable::remove(&manifest_path(directory))?;
     durable::remove(&directory.join(NAME))
 }
