@@ -138,9 +138,11 @@ fn to_table(nodes: &v1::ListNodesResponse) -> String {
             vec![
                 format!("r{}", node.node),
                 if node.voter { "voter" } else { "standby" }.to_owned(),
-                known
-                    .then(|| node.decided.to_string())
-                    .unwrap_or_else(|| "-".to_owned()),
+                if known {
+                    node.decided.to_string()
+                } else {
+                    "-".to_owned()
+                },
                 heard.unwrap_or_else(|| "-".to_owned()),
                 node.disk_id.clone(),
                 node.address.clone(),

@@ -75,7 +75,7 @@ pub(crate) enum Refused {
     #[error("the epoch is {0} already")]
     EpochChanged(u64),
     #[error("{0}")]
-    Refused(String),
+    NotPossible(String),
     #[error("not now: {0}")]
     NotNow(&'static str),
     #[error("{0}")]
@@ -129,7 +129,7 @@ impl From<Refused> for Status {
             Refused::Shard { .. }
             | Refused::Genesis(_)
             | Refused::NotLeader(..)
-            | Refused::Refused(_)
+            | Refused::NotPossible(_)
             | Refused::Quarantined(_) => Code::FailedPrecondition,
             Refused::EpochChanged(_) => Code::Aborted,
             Refused::TooLate(_) => Code::DeadlineExceeded,

@@ -272,18 +272,13 @@ async fn end_of(member: &Arc<Member>, shared: &Arc<Shared>) -> Ended {
                 }
                 let end = *ends.borrow_and_update();
                 match end {
-                    None => {}
                     Some(End::Halted(reason)) => return Ended::Halted(Quarantine::halted(reason)),
-                    // One at a time: a later need is met by the next snapshot, if it still is one.
-                    Some(End::Behind { from, at_least }) => if fetching.is_none() {
+                    Some(End::Behind { from, at_least }) if fetching.is_none() => {
                         let first = Some(from);
-                        let wanted = Wanted { first, at_least };
-                        tracing::info!(%from, %at_least, "a snapshot is needed");
-                        let (member, data) = (Arc::clone(member), shared.data().to_path_buf());
-                        fetching = Some(tokio::spawn(async move {
-                            fetch(&member.me, &member.directory, &data, wanted).await
-                        }));
-                    },
+                        fetching = Some(start_fetch(member, shared, Wanted { first, at_least }));
+                    }
+                    // One at a time: a later need is met by the next snapshot, if it still is one.
+                    Some(End::Behind { .. }) | None => {}
                 }
             }
             fetched = fetched(&mut fetching) => {
@@ -294,6 +289,12 @@ async fn end_of(member: &Arc<Member>, shared: &Arc<Shared>) -> Ended {
             }
         }
     }
+}
+
+fn start_fetch(member: &Arc<Member>, shared: &Arc<Shared>, wanted: Wanted) -> JoinHandle<Verified> {
+    tracing::info!(from = ?wanted.first, at_least = %wanted.at_least, "a snapshot is needed");
+    let (member, data) = (Arc::clone(member), shared.data().to_path_buf());
+    tokio::spawn(async move { fetch(&member.me, &member.directory, &data, wanted).await })
 }
 
 /// The snapshot being fetched; never, when none is.

@@ -56,22 +56,8 @@ pub fn encode(message: &Message) -> pb::PeerMessage {
             ballot: ballot(m.ballot),
             from: m.from.0,
         }),
-        Message::Promise(m) => Kind::Promise(pb::Promise {
-            ballot: ballot(m.ballot),
-            decided: m.decided.0,
-            compacted_to: m.compacted_to.0,
-            page: m.page,
-            pages: m.pages,
-            entries: entries(&m.entries),
-            disk_seq: m.disk_seq.0,
-        }),
-        Message::Accept(m) => Kind::Accept(pb::Accept {
-            ballot: ballot(m.ballot),
-            base: m.base.0,
-            first: m.first.0,
-            entries: entries(&m.entries),
-            decided: m.decided.0,
-        }),
+        Message::Promise(m) => Kind::Promise(encode_promise(m)),
+        Message::Accept(m) => Kind::Accept(encode_accept(m)),
         Message::Accepted(m) => Kind::Accepted(pb::Accepted {
             ballot: ballot(m.ballot),
             upto: m.upto.0,
@@ -122,6 +108,28 @@ pub fn encode(message: &Message) -> pb::PeerMessage {
         }),
     };
     pb::PeerMessage { kind: Some(kind) }
+}
+
+fn encode_promise(m: &Promise) -> pb::Promise {
+    pb::Promise {
+        ballot: ballot(m.ballot),
+        decided: m.decided.0,
+        compacted_to: m.compacted_to.0,
+        page: m.page,
+        pages: m.pages,
+        entries: entries(&m.entries),
+        disk_seq: m.disk_seq.0,
+    }
+}
+
+fn encode_accept(m: &Accept) -> pb::Accept {
+    pb::Accept {
+        ballot: ballot(m.ballot),
+        base: m.base.0,
+        first: m.first.0,
+        entries: entries(&m.entries),
+        decided: m.decided.0,
+    }
 }
 
 /// The message in its wire form, checked.

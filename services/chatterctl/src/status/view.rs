@@ -125,16 +125,7 @@ impl Replica {
                 };
             }
         };
-        let role = match status.phase() {
-            v1::get_status_response::Phase::Unformed => "unformed".to_owned(),
-            v1::get_status_response::Phase::Stopping => "stopping".to_owned(),
-            v1::get_status_response::Phase::Starting => "starting".to_owned(),
-            v1::get_status_response::Phase::Restoring => "restoring".to_owned(),
-            v1::get_status_response::Phase::Quarantined => "quarantined".to_owned(),
-            // To an operator a node that only learns is a standby.
-            _ if status.role == "learner" => "standby".to_owned(),
-            _ => status.role.clone(),
-        };
+        let role = role(&status);
         let words = |words: String| Some(words).filter(|words| !words.is_empty());
         let member = status.phase() == v1::get_status_response::Phase::Member;
         let node = if status.node == 0 { node } else { status.node };
@@ -201,6 +192,22 @@ impl Replica {
     fn takes_part(&self) -> bool {
         self.reachable() && self.why.is_none()
     }
+}
+
+/// What a replica that answers does.
+fn role(status: &v1::GetStatusResponse) -> String {
+    use v1::get_status_response::Phase;
+    let role = match status.phase() {
+        Phase::Unformed => "unformed",
+        Phase::Stopping => "stopping",
+        Phase::Starting => "starting",
+        Phase::Restoring => "restoring",
+        Phase::Quarantined => "quarantined",
+        // To an operator a node that only learns is a standby.
+        Phase::Member | Phase::Unspecified if status.role == "learner" => "standby",
+        Phase::Member | Phase::Unspecified => &status.role,
+    };
+    role.to_owned()
 }
 
 fn name(node: u64) -> String {

@@ -11,8 +11,8 @@ use paxos::entry::Entry;
 use paxos::ids::Slot;
 use paxos::status::Status;
 
-use crate::signals::Signals;
 use crate::limits::{COMPACT_STEP_BYTES, COMPACT_STEP_SLOTS, KEEP_SLOTS_MAX, SLOWEST_FACTOR};
+use crate::signals::Signals;
 
 /// Weights are kept for so many slots together: 4096 of them at most.
 const MARK_SLOTS: u64 = KEEP_SLOTS_MAX / 4096;

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use ops::shutdown::Token;
 use paxos::Core;
-use paxos::ids::Millis;
+use paxos::ids::{Millis, Slot};
 use paxos::restored::{Options, Restored};
-use wal::{Completion, Writer};
+use wal::{Completion, Recovery, Writer};
 
 pub(crate) use super::recover::{Outcome, Recovered};
 use super::{Shared, recover};
@@ -98,28 +98,17 @@ impl Member {
         let cluster = cluster_of(&wal)?;
         let registered = machine.reader()?.nodes()?.value;
         let directory = Arc::new(Directory::new(&cluster, &registered, &wal.peers()?));
-        let me = Arc::new(Me {
-            cluster: Arc::clone(&cluster),
-            address: shared.address.clone(),
-            process: shared.process,
-        });
+        let me = introduce(shared, &cluster);
         let stop = shared.stopping.child_token();
         let peers = Peers::new(Arc::clone(&me), Arc::clone(&directory), stop.clone());
         let readers = (0..settings.readers)
             .map(|_| machine.reader())
             .collect::<Result<Vec<_>, _>>()?;
-        let core = core(&cluster, &wal, recovery.restored);
         let applied = machine.applied().slot;
-        let signals = Signals::new(applied);
-        signals.note_log_begins_after(core.status().compacted_to);
-        if let Some(slot) = recovery.unreadable {
-            signals.note_unreadable(slot);
-        }
-        let snapshots = Snapshots::new(
-            shared.data(),
-            recover::state_file(shared.data()),
-            Arc::clone(&signals),
-        );
+        let signals = first_signals(applied, &recovery);
+        let core = core(&cluster, &wal, recovery.restored);
+        let state = recover::state_file(shared.data());
+        let snapshots = Snapshots::new(shared.data(), state, Arc::clone(&signals));
         let hub = Arc::new(Hub::new(applied));
         let waiters = Arc::new(Waiters::default());
         let writer = wal.spawn(report_to(Arc::clone(&signals)))?;
@@ -131,10 +120,7 @@ impl Member {
         };
         let (queue, apply) = apply::start(machine, listeners).map_err(no_thread)?;
         peers.set_voters(&core.configuration().voters);
-        tracing::info!(
-            node = %cluster.node, cluster = cluster.cluster_name, %applied,
-            epoch = %core.configuration().epoch, voters = ?core.configuration().voters, "member"
-        );
+        say_member(&cluster, &core, applied);
         let started = Instant::now();
         let (driver, handle) = Driver::new(Parts {
             core,
@@ -149,11 +135,12 @@ impl Member {
         });
         let driver = start_driver(driver, stop.clone())?;
         let reads = Reads::new(readers, signals.watch_applied());
+        let log = writer.handle();
         let running = Running {
             driver: Some(driver),
             apply: Some(apply),
             reads: reads.clone(),
-            writer: None,
+            writer: Some(writer),
         };
         let member = Self {
             cluster,
@@ -166,13 +153,12 @@ impl Member {
             hub,
             waiters,
             signals,
-            wal: writer.handle(),
+            wal: log,
             snapshots,
             started,
             stop,
         };
-        let writer = Some(writer);
-        Ok((Arc::new(member), Running { writer, ..running }))
+        Ok((Arc::new(member), running))
     }
 
     /// The core's time.
@@ -186,6 +172,31 @@ impl Member {
         // Stopped: the process ends.
         let _ = self.wal.remember_peers(self.directory.addresses());
     }
+}
+
+fn say_member(cluster: &Cluster, core: &Core, applied: Slot) {
+    let configuration = core.configuration();
+    tracing::info!(
+        node = %cluster.node, cluster = cluster.cluster_name, %applied,
+        epoch = %configuration.epoch, voters = ?configuration.voters, "member"
+    );
+}
+
+fn introduce(shared: &Shared, cluster: &Arc<Cluster>) -> Arc<Me> {
+    Arc::new(Me {
+        cluster: Arc::clone(cluster),
+        address: shared.address.clone(),
+        process: shared.process,
+    })
+}
+
+fn first_signals(applied: Slot, recovery: &Recovery) -> Arc<Signals> {
+    let signals = Signals::new(applied);
+    signals.note_log_begins_after(recovery.restored.compacted_to);
+    if let Some(slot) = recovery.unreadable {
+        signals.note_unreadable(slot);
+    }
+    signals
 }
 
 fn core(cluster: &Cluster, wal: &wal::Wal, restored: Restored) -> Core {

@@ -59,10 +59,10 @@ impl Recovered {
             Some(arrived) => Some(arrived),
             None => earlier_arrival(data)?,
         };
-        if let Some(arrived) = arrived {
-            if arrived.manifest().applied.slot > machine.applied().slot {
-                machine = swap(&mut wal, machine, data, arrived)?;
-            }
+        if let Some(arrived) = arrived
+            && arrived.manifest().applied.slot > machine.applied().slot
+        {
+            machine = swap(&mut wal, machine, data, arrived)?;
         }
         let base = base(machine.applied());
         if wal.awaits_snapshot(&base) {

@@ -10,6 +10,8 @@
 //!    steady pace, and says how long until it serves reads, until it has caught up, and until it
 //!    votes; and what that did to the latency of commits.
 
+#![allow(clippy::print_stdout, reason = "its figures are what it is for")]
+
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -99,7 +101,9 @@ async fn come_back(cluster: &Cluster, victim: usize, old: &str, wiped: Instant) 
     let new = format!("r{}", serves.node);
     let (said, ok) = cluster.ctl(&["node", "replace", old, &new]).await?;
     ensure!(ok, "{said}");
-    cluster.until(victim, PATIENCE, |status| status.voter).await?;
+    cluster
+        .until(victim, PATIENCE, |status| status.voter)
+        .await?;
     println!("votes after {:.1} s", wiped.elapsed().as_secs_f64());
     Ok(())
 }

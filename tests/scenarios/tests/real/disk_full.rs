@@ -86,7 +86,9 @@ async fn a_leader_whose_disk_fills_up_hands_over() -> Result<()> {
     ensure!(ok, "{said}");
 
     fill(&small, 20 * MIB)?;
-    cluster.until(victim, SOON, |status| status.no_space).await?;
+    cluster
+        .until(victim, SOON, |status| status.no_space)
+        .await?;
     cluster
         .until(victim, SOON, |status| status.role == "follower")
         .await?;

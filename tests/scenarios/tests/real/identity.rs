@@ -59,7 +59,10 @@ async fn a_copy_is_refused_while_the_original_lives() -> Result<()> {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let status = cluster.status(copied).await?;
-    ensure!(!status.quorum_connected, "nobody speaks with it: {status:?}");
+    ensure!(
+        !status.quorum_connected,
+        "nobody speaks with it: {status:?}"
+    );
     alice.send_until_acked(GENERAL, "on", SOON).await?;
     let members: Vec<usize> = (0..3).collect();
     cluster.equal_logs(&members, SOON).await?;

@@ -102,7 +102,10 @@ async fn corrupt_log() -> Result<()> {
             .args(["status", "--replica", &url])
             .output()?;
         let said = String::from_utf8_lossy(&output.stdout);
-        if ["quarantined", "log.db", "to do"].iter().all(|word| said.contains(word)) {
+        if ["quarantined", "log.db", "to do"]
+            .iter()
+            .all(|word| said.contains(word))
+        {
             break;
         }
         ensure!(std::time::Instant::now() < deadline, "{said}");

@@ -33,7 +33,7 @@ pub(super) async fn join(
     let founders = member.cluster.founders.values();
     if founders.into_iter().any(|founder| founder.disk_id == disk) {
         let why = format!("disk {disk} is one of the first voters' already");
-        return Err(Refused::Refused(why));
+        return Err(Refused::NotPossible(why));
     }
     let payload = machine::encode_register_node(disk, &address);
     let slot = ask(member, Ask::Register(payload)).await?;
@@ -95,12 +95,12 @@ pub(super) async fn transfer(member: &Arc<Member>, to: NodeId) -> Result<(), Ref
         return Ok(());
     }
     let Some(peer) = status.peers.get(&to) else {
-        return Err(Refused::Refused(format!(
+        return Err(Refused::NotPossible(format!(
             "{to} does not vote in this epoch"
         )));
     };
     if !peer.heard {
-        return Err(Refused::Refused(format!(
+        return Err(Refused::NotPossible(format!(
             "{to} does not answer this leader"
         )));
     }
@@ -119,10 +119,10 @@ pub(super) async fn nodes(member: &Arc<Member>) -> pb::ListNodesResponse {
         let learner = status.learners.get(&node);
         let heard = peer
             .and_then(|peer| peer.last_heard)
-            .or(learner.map(|learner| learner.last_heard));
+            .or_else(|| learner.map(|learner| learner.last_heard));
         let decided = peer
             .map(|peer| peer.decided)
-            .or(learner.map(|learner| learner.decided));
+            .or_else(|| learner.map(|learner| learner.decided));
         let own = (node == status.node).then_some(status.decided);
         pb::Node {
             node: node.0,
@@ -199,7 +199,7 @@ async fn require_known(member: &Member, wanted: &BTreeSet<NodeId>) -> Result<(),
     if unknown.is_empty() {
         return Ok(());
     }
-    Err(Refused::Refused(format!(
+    Err(Refused::NotPossible(format!(
         "no such nodes: {unknown:?}; `chatterctl node list` shows those there are"
     )))
 }
@@ -216,11 +216,11 @@ fn require_caught_up(status: &Status, wanted: &BTreeSet<NodeId>) -> Result<(), R
             Some(lag) if lag <= CAUGHT_UP_SLOTS => {}
             Some(lag) => {
                 let why = format!("{node} lacks {lag} slots; wait until it has caught up");
-                return Err(Refused::Refused(why));
+                return Err(Refused::NotPossible(why));
             }
             None => {
                 let why = format!("{node} was not heard by the leader of late");
-                return Err(Refused::Refused(why));
+                return Err(Refused::NotPossible(why));
             }
         }
     }
