@@ -116,8 +116,8 @@ impl Facts<'_> {
         self.history.values.proposed(ballot, slot)
     }
 
-    fn decided(&self, slot: Slot) -> Option<Chain> {
-        self.history.agreement.decided(slot)
+    fn settled(&self, slot: Slot) -> Option<Chain> {
+        self.history.agreement.settled(slot)
     }
 }
 

@@ -139,8 +139,9 @@ pub struct World {
     pub knobs: Knobs,
     /// A hash over all that happened.
     pub trace: u64,
-    /// The operator changes the voters.
-    pub operates: bool,
+    /// Faults are over: what was still to come of them does not, and the operator changes no
+    /// voters.
+    pub healed: bool,
     /// Voters that were proposed for an epoch that nobody has begun yet.
     pub pending: Vec<(paxos::Epoch, BTreeSet<NodeId>)>,
     first: Configuration,
@@ -177,7 +178,7 @@ impl World {
             counters: Counters::default(),
             knobs,
             trace: seed,
-            operates: true,
+            healed: false,
             pending: Vec::new(),
             first,
             began: paxos::Epoch::FIRST,
@@ -288,13 +289,16 @@ impl World {
             Event::Request { node, request } => self.on_request(node, request),
             Event::Reader { reader, number } => self.on_reader(reader, number),
             Event::Operator => self.on_operator(),
-            Event::Isolate { host, isolated } => self.network.isolate(host, isolated),
+            Event::Isolate { host, isolated } if !self.healed => {
+                self.network.isolate(host, isolated);
+            }
             Event::Tick { .. }
             | Event::Deliver { .. }
             | Event::DiskDone { .. }
             | Event::Applied { .. }
             | Event::Upkeep { .. }
             | Event::Restart { .. }
+            | Event::Isolate { .. }
             | Event::Installed { .. } => {}
         }
     }

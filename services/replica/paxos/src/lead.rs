@@ -2,7 +2,7 @@
 //!
 //! Reads: `Propose`, `Accepted`, `Gap`. Emits: `Persist`, `Accept`, `Proposed`, `Rejected`.
 //! Invariants: D3, I4, I19; a slot is chosen when a quorum has accepted it at this ballot.
-//! Tests: tests/simulation
+//! Tests: tests/simulator
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;

@@ -2,7 +2,7 @@
 //!
 //! Reads: nothing. Emits: `Accept`, with entries or with news of the commit index only.
 //! Invariants: rows are sent from the ballot's base on; I17 (the window bounds what is sent).
-//! Tests: below and tests/simulation
+//! Tests: below and tests/simulator
 
 use alloc::vec::Vec;
 

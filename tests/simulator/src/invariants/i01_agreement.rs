@@ -71,6 +71,13 @@ impl Agreement {
         self.decided.get(slot).copied().flatten()
     }
 
+    /// The one value that a slot can have, as far as it is known: decided by some node, or on
+    /// the disks of a quorum. A node that decides many slots at once is seen at the last only.
+    #[must_use]
+    pub fn settled(&self, slot: Slot) -> Option<Chain> {
+        self.decided(slot).or_else(|| self.chosen(slot))
+    }
+
     /// The highest slot that some node has decided.
     #[must_use]
     pub fn highest(&self) -> Slot {
