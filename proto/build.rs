@@ -27,6 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .bytes("chatterbox.v1.Entry.payload")
         .bytes("chatterbox.v1.Command.cid")
+        .bytes("chatterbox.v1.SnapshotChunk.data")
         .compile_fds(descriptors)?;
     Ok(())
 }

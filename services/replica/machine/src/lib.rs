@@ -12,7 +12,6 @@
 //! 5. A leader proposes only commands that it [`understands`], in the form of [`encode_batch`],
 //!    and nodes in the form of [`encode_register_node`]. It names only voters in a `Seal` that
 //!    [`Reader::unknown_nodes`] does not return: the state does not judge a chosen seal.
-//!
 //! 6. A file for which [`Error::is_replaceable`] holds is moved away ([`snapshot::set_aside`]); the
 //!    log, or another replica's [`snapshot`], makes a new one.
 //!
