@@ -114,6 +114,7 @@ mod tests {
             epoch: Epoch::FIRST,
             round,
             decided: Slot::GENESIS,
+            disk_seq: paxos::DiskSeq(0),
         })
     }
 
