@@ -75,10 +75,16 @@ pub(crate) fn open(dir: &Path) -> Result<Connection, Error> {
         create(dir, &path)?;
     }
     check_header(&path)?;
-    preflight::check(&wal)?;
+    let committed_bytes = preflight::check(&wal, &path)?;
+    preflight::settle(&wal, committed_bytes)?;
     let connection = connect(&path)?;
     configure(&connection, &path)?;
     migrate::migrate(&connection, &path)?;
+    // SQLite has made the WAL by now. It syncs the directory with the first commit, but ignores
+    // an error of that; and a process that was killed may have left names that are not durable.
+    File::open(dir)
+        .and_then(|file| file.sync_all())
+        .map_err(io("sync", dir))?;
     Ok(connection)
 }
 
@@ -200,9 +206,7 @@ fn configure(connection: &Connection, path: &Path) -> Result<(), Error> {
         // Checkpoints are made by the writer, off the commit path: see checkpoint.rs.
         ("wal_autocheckpoint", "0"),
     ] {
-        connection
-            .execute_batch(&format!("PRAGMA {pragma} = {value}"))
-            .map_err(failed)?;
+        finish(connection, &format!("PRAGMA {pragma} = {value}")).map_err(failed)?;
         let found: String = connection
             .pragma_query_value(None, pragma, |row| {
                 Ok(match row.get_ref(0)? {
@@ -231,6 +235,15 @@ fn configure(connection: &Connection, path: &Path) -> Result<(), Error> {
         number("application_id").map_err(failed)?,
         number("user_version").map_err(failed)?,
     )
+}
+
+/// Executes a statement to its end, whatever rows it gives. Some commit only there: an error of
+/// the disk while the log is switched to its WAL comes after the row that says "wal".
+fn finish(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(())
 }
 
 /// Looks at the structure of the whole file. Rows of it are written over or deleted after damage

@@ -15,13 +15,12 @@ use storage::{Event, Image, Loss, Medium};
 use wal::{Base, Error};
 
 use crate::counters::Counters;
-use crate::crash::WAL;
+use crate::crash::{LOG, WAL};
 use crate::known;
 use crate::model::{History, State};
 use crate::recording::Recording;
 use crate::verdict::{self, Found};
 
-const LOG: &str = "log.db";
 /// A page of log.db.
 const PAGE_BYTES: usize = 4096;
 /// A frame of the WAL, and what comes before the first.

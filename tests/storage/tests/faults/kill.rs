@@ -88,6 +88,9 @@ fn reopened(
         counters.count("unacknowledged request found");
     }
     let events = disk.events();
-    let points = CrashPoints::every(&disk, &events, history, seed);
+    let points = CrashPoints {
+        base: Some(base),
+        ..CrashPoints::every(&disk, &events, history, seed)
+    };
     points.check(counters).map(drop)
 }

@@ -2,16 +2,16 @@
 //! it is there, and fails once the hole does not show any more: then the constant goes.
 
 /// The pre-flight scan takes some torn ends of a WAL for damage (docs/known-limits.md).
-pub(crate) const TORN_WAL_ALARMS: bool = true;
+pub(crate) const TORN_WAL_ALARMS: bool = false;
 
 /// Leftovers of a torn transaction are taken for damage after the log has gone on.
-pub(crate) const STALE_TAIL_ALARMS: bool = true;
+pub(crate) const STALE_TAIL_ALARMS: bool = false;
 
 /// Opening believes what the page cache shows, synced or not.
-pub(crate) const CACHE_IS_BELIEVED: bool = true;
+pub(crate) const CACHE_IS_BELIEVED: bool = false;
 
 /// Errors of the disk while a log is opened, or its directory is synced, are swallowed.
-pub(crate) const ERRORS_ARE_SWALLOWED: bool = true;
+pub(crate) const ERRORS_ARE_SWALLOWED: bool = false;
 
 /// Undecided rows are counted by SQLite, which counts the cells of a foreign page as well.
 pub(crate) const FOREIGN_CELLS_COUNT: bool = true;
