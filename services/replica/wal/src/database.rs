@@ -255,9 +255,14 @@ pub(crate) fn check_structure(connection: &Connection, path: &Path) -> Result<()
     if found == "ok" {
         return Ok(());
     }
+    Err(malformed(path, found))
+}
+
+/// A structure that SQLite would go on with.
+pub(crate) fn malformed(path: &Path, why: String) -> Error {
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
-    Err(Error::Corrupt {
+    Error::Corrupt {
         path: path.to_path_buf(),
-        source: rusqlite::Error::SqliteFailure(code, Some(found)),
-    })
+        source: rusqlite::Error::SqliteFailure(code, Some(why)),
+    }
 }
