@@ -12,7 +12,6 @@ use storage::{Disk, Event, Image, Loss, Medium};
 use wal::{Base, Error};
 
 use crate::counters::Counters;
-use crate::known;
 use crate::model::History;
 use crate::verdict::{self, Found};
 
@@ -167,11 +166,6 @@ impl<'a> CrashPoints<'a> {
                 // A checkpoint was writing the first sector, which the WAL would repair.
                 Err(Error::NotOurs { .. }) if traits.garbage && point.medium.is_pending(LOG) => {
                     counters.count("first sector of log.db not legible");
-                    return Ok(None);
-                }
-                Err(Error::WalDamaged { .. }) if known::TORN_WAL_ALARMS && torn => {
-                    let when = if syncing { " in a sync" } else { "" };
-                    counters.count(&format!("false alarms{when}, {:?} lost", point.loss));
                     return Ok(None);
                 }
                 found => found.map_err(|error| format!("{error} ({traits:?})")),
