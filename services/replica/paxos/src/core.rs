@@ -121,7 +121,7 @@ impl Core {
             out: Vec::new(),
             halted: false,
             acceptor: Acceptor::new(promised, restored.damaged.clone()),
-            admission: Admission::new(restored.disk_seq, restored.witnessed.clone()),
+            admission: Admission::new(restored.disk_seq, restored.witnessed.clone(), now),
             durable: Durable::new(restored.decided, restored.disk_seq),
             log: Log::new(restored),
             role: Role::Follower,

@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::ids::{DiskSeq, Epoch, NodeId, Slot};
-use crate::limits::WITNESS_STEP;
+use crate::limits::{ADMISSION_WAIT_MS, WITNESS_STEP};
 use crate::message::{Accepted, Hello, HelloReply, Message, Prepare};
 use crate::output::{Event, HaltReason, Output, PersistOp};
 use crate::testing::{
@@ -90,6 +90,21 @@ fn a_disk_that_was_turned_back_halts() {
     assert_eq!(out, [Output::Halt { reason }]);
 }
 
+/// Only who led, or wanted to, has seen votes. Goal: it is heard although a follower, which knows
+/// nothing, answers first and would make a majority.
+#[test]
+fn the_fastest_answer_is_not_enough() {
+    let mut bench = Bench::starting(&[1, 2, 3], used(40));
+    bench.receive(2, reply(40, 0));
+    assert!(!bench.core.status().admitted);
+    let halts = |outputs: &[Output]| matches!(outputs, [Output::Halt { .. }]);
+    assert!(halts(&bench.receive(3, reply(40, 41))));
+    let mut bench = Bench::starting(&[1, 2, 3], used(40));
+    bench.receive(2, reply(40, 0));
+    bench.receive(3, reply(40, 7));
+    assert!(bench.core.status().admitted, "all have answered");
+}
+
 /// An answer to an earlier process says nothing of what happened since; a late answer to this
 /// one may have seen votes that this process itself made meanwhile.
 #[test]
@@ -100,6 +115,8 @@ fn late_answers_neither_admit_nor_halt() {
     assert!(!bench.core.status().admitted, "they answer another Hello");
     bench.receive(2, reply(40, 40));
     bench.receive(3, reply(40, 40));
+    assert!(!bench.core.status().admitted, "the others have their time");
+    bench.wait(ADMISSION_WAIT_MS);
     assert!(bench.core.status().admitted);
     let b = ballot(1, 2);
     bench.receive(2, accept(b, &entries(b, 1, 0), 0));
@@ -216,7 +233,8 @@ fn a_new_voter_asks_before_it_votes() {
         disk_seq: DiskSeq(12),
         seen: DiskSeq(0),
     });
-    assert!(traced(&bench.receive(3, reply), Event::Admitted));
+    bench.receive(3, reply);
+    assert!(traced(&bench.wait(ADMISSION_WAIT_MS), Event::Admitted));
     bench.receive(3, ask);
     let out = sent(&bench.persisted());
     assert!(matches!(&out[..], [(3, Message::Promise(_))]), "{out:?}");
