@@ -264,11 +264,19 @@ impl Counts {
     /// Whether a transaction after that of the first bad frame was written, or whether that one
     /// itself was synced: log.db holds it.
     fn a_later_one_follows(&self, checkpointed: impl FnOnce() -> Option<DiskSeq>) -> bool {
-        let Some(committed) = self.committed.or_else(checkpointed) else {
-            return self.marks_behind > 0;
-        };
-        let torn = DiskSeq(committed.0.saturating_add(1));
-        self.marks_behind > 1 || self.behind.is_some_and(|behind| behind != torn)
+        if self.marks_behind > 1 {
+            return true;
+        }
+        let torn = |committed: DiskSeq| DiskSeq(committed.0.saturating_add(1));
+        match (self.committed, self.behind) {
+            // A lower count is what an earlier round left of a page whose header is of this one.
+            (Some(committed), behind) => behind > Some(torn(committed)),
+            // Here it may also be what log.db got from this round. That is refused.
+            (None, behind) => match checkpointed() {
+                Some(committed) => behind.is_some_and(|behind| behind != torn(committed)),
+                None => self.marks_behind > 0,
+            },
+        }
     }
 }
 

@@ -168,6 +168,17 @@ impl<'a> CrashPoints<'a> {
                     counters.count("first sector of log.db not legible");
                     return Ok(None);
                 }
+                // The first transaction of a round is torn, and pages of the round before show in
+                // its place: they may be what a checkpoint of this round had copied.
+                Err(Error::WalDamaged { offset: 32, .. }) if torn => {
+                    counters.count("first frame of a WAL refused without need");
+                    return Ok(None);
+                }
+                // Likewise the header of a WAL that starts over.
+                Err(Error::WalDamaged { offset: 0, .. }) if traits.garbage && torn => {
+                    counters.count("header of the WAL not legible");
+                    return Ok(None);
+                }
                 found => found.map_err(|error| format!("{error} ({traits:?})")),
             };
             opened.insert(hash, found);
