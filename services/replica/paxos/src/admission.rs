@@ -70,6 +70,13 @@ impl Core {
         self.may_vote() && self.acceptor.damaged.is_empty()
     }
 
+    /// Whether this node may learn, which it writes down. A voter waits until it is admitted: the
+    /// writes would raise the count of a disk that was turned back, and hide after one more
+    /// restart that it was. In an epoch that is over nobody answers its `Hello`.
+    pub(crate) fn may_learn(&self) -> bool {
+        !self.is_voter() || self.admission.is_admitted() || self.is_overtaken()
+    }
+
     /// Asks those that have not answered; once a round, and at the start.
     pub(crate) fn send_hello(&mut self) {
         self.admission.due = false;
@@ -106,8 +113,14 @@ impl Core {
 
     /// What a voter has seen of this disk.
     pub(crate) fn on_hello_reply(&mut self, from: NodeId, reply: HelloReply) {
-        // A late answer may count votes of this process, too: compared with what the disk is now.
-        let (own, seen) = (self.durable.disk_seq(), reply.seen);
+        // Before it was admitted this process has not voted, however much it has written: what
+        // others have seen is from before its start. A later answer may count its own votes.
+        let own = if self.admission.is_admitted() {
+            self.durable.disk_seq()
+        } else {
+            self.admission.started_at
+        };
+        let seen = reply.seen;
         if seen > own {
             let peer = from;
             self.halt(HaltReason::DiskTurnedBack { own, seen, peer });

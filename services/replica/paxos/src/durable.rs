@@ -266,10 +266,15 @@ impl Core {
         if !self.durable.is_idle() {
             return;
         }
+        self.mark_decided_if_behind();
+        self.write_witnessed(true);
+    }
+
+    /// Writes the commit index if the disk does not know it.
+    pub(crate) fn mark_decided_if_behind(&mut self) {
         if self.log.decided() > self.durable.marked {
             self.mark_decided();
         }
-        self.write_witnessed(true);
     }
 
     /// The rows up to the commit index are in this request or an earlier one (D4).

@@ -8,13 +8,14 @@
 //! configuration. Section 2.7 of the design has the argument in ten lines.
 
 use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 
 use crate::config::{Configuration, Seal};
 use crate::core::{Core, Role};
 use crate::durable::Held;
 use crate::entry::EntryKind;
 use crate::ids::{Ballot, Epoch, NodeId, PersistSeq, ProposalToken, Round, Slot, Timestamp};
-use crate::limits::{CONTACTS_MAX, VOTERS_MAX};
+use crate::limits::{CONTACTS_MAX, EARLY_MESSAGES_MAX, VOTERS_MAX};
 use crate::message::{EpochEnded, Message};
 use crate::output::{Event, HaltReason, Output, PersistOp, RejectReason};
 use crate::prepare::Candidate;
@@ -28,6 +29,11 @@ pub(crate) struct Succession {
     /// The active epoch is not durable yet: until this request is done the node takes part in
     /// none (D7).
     activating: Option<PersistSeq>,
+    /// Somebody knows a later epoch.
+    overtaken: bool,
+    /// Messages of an epoch that is not active here yet, in the order of arrival: at most
+    /// [`EARLY_MESSAGES_MAX`]. They are looked at once it is, as if the network had been slower.
+    early: Vec<(NodeId, Message)>,
     /// Nodes beside the voters that may know more: told by the driver, or by who knows a later
     /// epoch.
     pub(crate) contacts: BTreeSet<NodeId>,
@@ -37,6 +43,11 @@ impl Core {
     /// Whether this node votes in the active epoch.
     pub(crate) fn is_voter(&self) -> bool {
         self.configuration.voters.contains(&self.me)
+    }
+
+    /// Whether somebody knows a later epoch, so that nobody may answer in this one any more.
+    pub(crate) const fn is_overtaken(&self) -> bool {
+        self.succession.overtaken
     }
 
     /// Whether the active epoch is on its way to the disk, so that this node takes part in none.
@@ -145,6 +156,7 @@ impl Core {
         };
         self.step_down();
         self.fetching = None;
+        self.succession.overtaken = false;
         self.log.truncate_undecided();
         self.acceptor.stream = None;
         self.acceptor.starved = false;
@@ -200,6 +212,35 @@ impl Core {
         self.begin_round();
     }
 
+    /// Keeps a ballot's message until its epoch is active here. The first ones matter: they come
+    /// from the node that began the epoch a moment earlier, and are sent again only much later.
+    pub(crate) fn keep_early(&mut self, from: NodeId, message: Message) {
+        let early = &mut self.succession.early;
+        early.retain(|(_, message)| message.epoch() >= self.configuration.epoch);
+        let counts = matches!(message, Message::Accept(_) | Message::Prepare(_));
+        if counts && early.len() < EARLY_MESSAGES_MAX {
+            early.push((from, message));
+        }
+    }
+
+    /// Looks at what came too early, once the epoch is active. Runs in the step that activated
+    /// it.
+    pub(crate) fn take_early(&mut self) {
+        if self.is_activating() || self.succession.early.is_empty() {
+            return;
+        }
+        let epoch = self.configuration.epoch;
+        let (now, later) = core::mem::take(&mut self.succession.early)
+            .into_iter()
+            .partition(|(_, message)| message.epoch() <= epoch);
+        self.succession.early = later;
+        for (from, message) in now {
+            if !self.halted && !self.is_sealed() && message.epoch() == epoch {
+                self.on_message(from, message);
+            }
+        }
+    }
+
     /// The node that may propose the first entry of the epoch is this one, but cannot yet.
     pub(crate) const fn is_starting(&self) -> bool {
         matches!(&self.role, Role::Candidate(candidate) if candidate.skips_phase_one())
@@ -227,6 +268,7 @@ impl Core {
     /// its `Seal` at least, is fetched from who knows.
     pub(crate) fn on_later_epoch(&mut self, from: NodeId, decided: Slot) {
         self.step_down();
+        self.succession.overtaken = true;
         let target = decided.max(self.log.decided().next());
         self.fetch(from, target);
     }
@@ -234,8 +276,12 @@ impl Core {
     /// Nodes to ask, beside the voters.
     pub(crate) fn note_contacts(&mut self, nodes: &BTreeSet<NodeId>) {
         for node in nodes {
-            if *node != self.me && self.succession.contacts.len() < CONTACTS_MAX {
+            if *node != self.me {
                 self.succession.contacts.insert(*node);
+            }
+            // The lowest id is the oldest node.
+            if self.succession.contacts.len() > CONTACTS_MAX {
+                self.succession.contacts.pop_first();
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::entry::Entry;
 use crate::ids::{Millis, NodeId, Slot};
 use crate::limits::CATCH_UP_RETRY_MS;
 use crate::message::{CatchUp, Message, Rows};
-use crate::output::{Event, HaltReason, Output, PersistOp};
+use crate::output::{Event, Output, PersistOp};
 
 /// A request for decided rows that is under way.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -22,6 +22,13 @@ pub(crate) struct Fetch {
     target: Slot,
     /// When. An answer that does not come is asked of another replica.
     asked: Millis,
+}
+
+impl Fetch {
+    /// Whether `peer` was asked.
+    pub(crate) fn is_from(&self, peer: NodeId) -> bool {
+        self.peer == peer
+    }
 }
 
 impl Core {
@@ -45,25 +52,14 @@ impl Core {
             if next < stream.base || !accepted {
                 break;
             }
-            self.decide_verified(stream.ballot.node);
-            if self.halted {
+            // Decided only if it follows the decided prefix.
+            if !self.log.get(next).is_some_and(|row| self.may_follow(row)) {
+                self.on_difference(next, stream.ballot.node);
                 return;
             }
+            self.decide_next();
+            assert!(self.log.decided() == next, "the commit index rises by one");
         }
-    }
-
-    /// Decides the next slot, whose row is here, if it follows the decided prefix.
-    fn decide_verified(&mut self, leader: NodeId) {
-        let slot = self.log.decided().next();
-        if !self.log.get(slot).is_some_and(|row| self.may_follow(row)) {
-            self.halt(HaltReason::Diverged {
-                slot,
-                peer: Some(leader),
-            });
-            return;
-        }
-        self.decide_next();
-        assert!(self.log.decided() == slot, "the commit index rises by one");
     }
 
     /// What lies below the ballot's base was decided before it: its owner has these rows.
@@ -87,7 +83,8 @@ impl Core {
             fetch.target = fetch.target.max(target);
             return;
         }
-        if !matches!(self.role, Role::Leader(_)) && self.log.has_room() {
+        let roomy = self.log.has_room() && !self.acceptor.no_space && self.may_learn();
+        if !matches!(self.role, Role::Leader(_)) && roomy {
             let from = self.log.decided().next();
             self.fetching = Some(Fetch {
                 peer,
@@ -124,12 +121,18 @@ impl Core {
 
     /// A peer with a higher commit index, the next one after `last`.
     fn peer_ahead(&self, decided: Slot, last: Option<NodeId>) -> Option<NodeId> {
-        let ahead = |node: &NodeId| self.election.decided_of(*node) > decided;
+        let ahead = |node: &NodeId| self.is_ahead(*node, decided);
         let peers: Vec<NodeId> = self.peers().into_iter().filter(ahead).collect();
         let after = peers
             .iter()
             .find(|node| last.is_none_or(|last| **node > last));
         after.or_else(|| peers.first()).copied()
+    }
+
+    /// Whether a peer is there and has a higher commit index. One that is gone may have told one,
+    /// but answers nothing.
+    fn is_ahead(&self, peer: NodeId, decided: Slot) -> bool {
+        self.election.was_heard(peer) && self.election.decided_of(peer) > decided
     }
 
     /// A replica asks for decided rows. What is not in memory is read from the log by the
@@ -172,7 +175,8 @@ impl Core {
     /// Decided rows from another replica. They keep their ballots; a row here of a higher
     /// ballot stays, because it must hold the same value.
     pub(crate) fn on_rows(&mut self, from: NodeId, rows: Rows) {
-        if !self.durable.has_room() || !are_well_formed(&rows) || !self.log.has_room() {
+        let roomy = self.durable.has_room() && self.log.has_room() && !self.acceptor.no_space;
+        if !roomy || !self.may_learn() || !are_well_formed(&rows) {
             return;
         }
         let highest = rows.entries.iter().map(|entry| entry.ballot).max();
@@ -210,7 +214,7 @@ impl Core {
         };
         self.forgotten_at.insert(from);
         let decided = self.log.decided();
-        let ahead = |node: &NodeId| self.election.decided_of(*node) > decided;
+        let ahead = |node: &NodeId| self.is_ahead(*node, decided);
         let voters = self.peers().into_iter().filter(ahead);
         let other = voters.into_iter().find(|n| !self.forgotten_at.contains(n));
         if let Some(peer) = other {
@@ -228,6 +232,8 @@ impl Core {
     pub(crate) fn on_compact(&mut self, upto: Slot) {
         let upto = upto.min(self.log.applied());
         if upto > self.log.compacted_to() {
+            // The disk, too, knows that these rows are decided before it forgets them.
+            self.mark_decided_if_behind();
             self.log.compact(upto);
             self.durable.write(PersistOp::Compact { upto });
         }
@@ -237,17 +243,15 @@ impl Core {
     fn decide_rows(&mut self, from: NodeId, entries: Vec<Entry>) {
         let seq = self.durable.next();
         let mut fresh = Vec::new();
+        let mut differs = None;
         for entry in entries {
             let slot = entry.slot;
             let known = self.log.chain_at(slot);
             let is_next = slot == self.log.decided().next();
             let follows = || self.may_follow(&entry);
             if known.is_some_and(|chain| chain != entry.chain) || (is_next && !follows()) {
-                self.halt(HaltReason::Diverged {
-                    slot,
-                    peer: Some(from),
-                });
-                return;
+                differs = Some(slot);
+                break;
             }
             if !is_next {
                 continue;
@@ -270,6 +274,9 @@ impl Core {
         }
         if !fresh.is_empty() {
             self.durable.write(PersistOp::Accept(fresh));
+        }
+        if let Some(slot) = differs {
+            self.on_difference(slot, from);
         }
     }
 

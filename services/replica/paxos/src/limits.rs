@@ -81,6 +81,9 @@ pub const SLOW_DISK_FACTOR: u64 = 4;
 /// Transactions of another disk after which what was seen of it is written down, along with
 /// other writes. A disk that was turned back by fewer may go unnoticed after a restart of all.
 pub const WITNESS_STEP: u64 = 256;
+/// Messages of an epoch that is not active here yet. Each is a page at most; the first ones
+/// are what counts, the rest is sent again.
+pub const EARLY_MESSAGES_MAX: usize = 8;
 /// Nodes beside the voters to ask for decided rows.
 pub const CONTACTS_MAX: usize = 16;
 /// Nodes that do not vote and of which a voter remembers how far they are.

@@ -298,3 +298,26 @@ fn decided_rows_repair_damaged_ones() {
         [(2, Message::Promise(_))]
     ));
 }
+
+/// I13: catching up before the answers arrive does not hide that the disk was turned back.
+/// Method: the disk writes as many transactions as were lost, then hears of them.
+#[test]
+fn a_disk_that_wrote_before_it_heard_is_found() {
+    let mut bench = Bench::starting(&[1, 2, 3], used(40));
+    bench.wait(0);
+    let learned = bench.receive(2, rows(1, &entries(ballot(1, 2), 3, 0)));
+    assert!(
+        !wrote(&learned),
+        "a restart would count what it writes as old"
+    );
+    bench.disk_seq = DiskSeq(41);
+    bench.persisted();
+    let peer = NodeId(2);
+    let (own, seen) = (DiskSeq(40), DiskSeq(41));
+    let reason = HaltReason::DiskTurnedBack { own, seen, peer };
+    assert_eq!(
+        bench.receive(2, reply(40, 41)),
+        [Output::Halt { reason }],
+        "the votes that were seen are older than this process"
+    );
+}

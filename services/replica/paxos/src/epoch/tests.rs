@@ -449,3 +449,26 @@ fn an_epoch_begins_without_evidence() {
     assert_eq!((status.leader, status.happy), (None, false));
     assert!(!status.quorum_connected && status.peers.values().all(|peer| !peer.heard));
 }
+
+/// One epoch after the other: a node that is two behind activates the first before it learns of
+/// the second, however slow its disk is.
+#[test]
+fn two_seals_are_activated_one_after_the_other() {
+    let (mut bench, b) = (Bench::new(3), ballot(1, 2));
+    let mut log = entries(b, 1, 0);
+    log.push(seal(&log, b, 2, 2, &[1, 2, 3, 4]));
+    let first = ballot_of(2, 0, 2);
+    log.push(after(&log, first, EntryKind::Ready, Bytes::new()));
+    log.push(seal(&log, first, 3, 2, &[1, 2, 4]));
+    bench.receive(2, rows(3, &log));
+    assert!(bench.receive(2, ping(3)).is_empty(), "it is activating");
+    assert!(bench.receive(2, rows(3, &log[2..])).is_empty());
+    assert_eq!(bench.core.status().decided, slot(2));
+    bench.persisted();
+    bench.receive(2, ping(3));
+    bench.receive(2, rows(3, &log[2..]));
+    bench.persisted();
+    let status = bench.core.status();
+    assert_eq!(status.configuration.epoch, Epoch(3));
+    assert!(status.active && status.decided == slot(4));
+}

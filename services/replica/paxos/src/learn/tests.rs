@@ -110,21 +110,19 @@ fn fetched_rows_raise_the_promise_and_keep_their_ballot() {
     assert!(!wrote(&again), "what is decided is not written again");
 }
 
+/// I9: rows of another history are not decided. Two of three have them: this node is odd.
 #[test]
-fn another_history_halts() {
-    let (mut bench, b) = (Bench::new(3), ballot(1, 3));
-    bench.receive(2, rows(1, &entries(b, 2, 0)));
+fn another_history_is_not_learned_and_halts_the_odd_one() {
+    let b = ballot(1, 3);
     let other = entries(b, 3, 1);
-    assert!(
-        halted(&bench.receive(2, rows(1, &other[2..]))),
-        "it does not follow"
-    );
-    let mut bench = Bench::new(3);
-    bench.receive(2, rows(1, &entries(b, 2, 0)));
-    assert!(
-        halted(&bench.receive(2, rows(1, &other[..1]))),
-        "it differs"
-    );
+    for (what, differing) in [("does not follow", &other[2..]), ("differs", &other[..1])] {
+        let mut bench = Bench::new(3);
+        bench.receive(2, rows(1, &entries(b, 2, 0)));
+        let out = bench.receive(2, rows(1, differing));
+        assert!(!wrote(&out) && !halted(&out), "{what}: {out:?}");
+        assert_eq!(bench.core.status().decided, slot(2), "{what}");
+        assert!(halted(&bench.receive(3, rows(1, differing))), "{what}");
+    }
 }
 
 #[test]
