@@ -4,8 +4,9 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "chatterbox/v1/command.proto",
+    "chatterbox/v1/snapshot.proto",
     "chatterbox/v1/client.proto",
     "chatterbox/v1/peer.proto",
     "chatterbox/v1/membership.proto",
@@ -26,6 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .bytes("chatterbox.v1.Entry.payload")
         .bytes("chatterbox.v1.Command.cid")
+        .bytes("chatterbox.v1.SnapshotChunk.data")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -20,6 +20,9 @@ pub(crate) enum Command {
     Down(DataArgs),
     /// Show who leads, who follows, who lags. Exits with 1 when there is no quorum.
     Status(StatusArgs),
+    /// The nodes of the cluster: list them, replace a voter, hand the lead over.
+    #[command(subcommand)]
+    Node(NodeCommand),
     /// Show the replicated log as one replica has it.
     Log(LogArgs),
     /// Show what the processes of the local cluster log.
@@ -90,6 +93,61 @@ pub(crate) struct StatusArgs {
     /// As one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeCommand {
+    /// Show every node of the cluster, as the log names them.
+    List(NodeListArgs),
+    /// Let a standby vote in the place of a voter. The voter goes on as a standby.
+    Replace(ReplaceArgs),
+    /// Hand the lead to another voter.
+    TransferLeader(TransferArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WhereArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Ask this membership service, such as http://127.0.0.1:1051.
+    #[arg(long, value_name = "URL")]
+    pub(crate) membership: Option<String>,
+    /// Ask this replica, such as http://127.0.0.1:1061; may be repeated.
+    #[arg(long, value_name = "URL")]
+    pub(crate) replica: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NodeListArgs {
+    #[command(flatten)]
+    pub(crate) place: WhereArgs,
+    /// As one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplaceArgs {
+    /// The voter: r2 or 2.
+    #[arg(value_name = "OLD")]
+    pub(crate) old: String,
+    /// The standby: r1030 or 1030.
+    #[arg(value_name = "NEW")]
+    pub(crate) new: String,
+    /// Also when it has not caught up: the cluster decides little until it has.
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) place: WhereArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TransferArgs {
+    /// The voter that is to lead: r2 or 2.
+    #[arg(value_name = "TO")]
+    pub(crate) to: String,
+    #[command(flatten)]
+    pub(crate) place: WhereArgs,
 }
 
 #[derive(Debug, Args)]
@@ -196,6 +254,9 @@ mod tests {
             "chatterctl up --foreground",
             "chatterctl down --data d",
             "chatterctl status --json --membership http://m:1051 --replica http://r:1 --replica x:2",
+            "chatterctl node list --json --membership http://m:1051",
+            "chatterctl node replace r2 r1030 --force --replica http://r:1",
+            "chatterctl node transfer-leader 3",
             "chatterctl log r1 --from 1024 --upto 1030 --json --decode",
             "chatterctl log 127.0.0.1:1061",
             "chatterctl logs r1 -f",
@@ -219,6 +280,8 @@ mod tests {
             "chatterctl up --replicas 8",
             "chatterctl up --port 70000",
             "chatterctl log",
+            "chatterctl node",
+            "chatterctl node replace r2",
             "chatterctl kill",
             "chatterctl nonsense",
         ] {

@@ -5,6 +5,7 @@ mod cli;
 mod health;
 mod local;
 mod log;
+mod node;
 mod output;
 mod remote;
 mod status;
@@ -35,6 +36,7 @@ async fn run(command: Command, output: &mut Output) -> anyhow::Result<ExitCode> 
         Command::Up(args) => local::up::run(args, output).await,
         Command::Down(args) => local::down::run(&args, output).await,
         Command::Status(args) => status::run(args, output).await,
+        Command::Node(command) => node::run(command, output).await,
         Command::Log(args) => log::run(args, output).await,
         Command::Logs(args) => local::logs::run(args, output).await,
         Command::Kill(args) => local::signal::run(&args, local::signal::Wish::Kill, output),

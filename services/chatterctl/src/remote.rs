@@ -20,10 +20,20 @@ pub(crate) fn bare(address: &str) -> &str {
 
 /// Connects, or says in words why not.
 pub(crate) async fn channel(address: &str) -> anyhow::Result<Channel> {
+    connect(address, &endpoint(address)?).await
+}
+
+/// How an address is dialled.
+pub(crate) fn endpoint(address: &str) -> anyhow::Result<Endpoint> {
     let address = bare(address);
-    let endpoint = Endpoint::from_shared(format!("http://{address}"))
+    Ok(Endpoint::from_shared(format!("http://{address}"))
         .with_context(|| format!("`{address}` must be host:port"))?
-        .connect_timeout(CONNECT_TIMEOUT);
+        .connect_timeout(CONNECT_TIMEOUT))
+}
+
+/// Connects to an endpoint, or says in words why not.
+pub(crate) async fn connect(address: &str, endpoint: &Endpoint) -> anyhow::Result<Channel> {
+    let address = bare(address);
     let connected = tokio::time::timeout(CONNECT_TIMEOUT * 2, endpoint.connect()).await;
     connected
         .with_context(|| format!("{address} does not answer"))?

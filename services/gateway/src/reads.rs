@@ -62,6 +62,7 @@ impl Reads {
             shard: SHARD,
             token_hash: token_hash.to_vec(),
             min_slot: min_slot.0,
+            linearizable: false,
         };
         let min_slot = self.at_least(Slot(0));
         let found = self
@@ -82,8 +83,12 @@ impl Reads {
     }
 
     /// A replica that lags does not know a new session yet, and the client has no slot to
-    /// prove it: only the leader's no is a no.
+    /// prove it: only the no of a leader that a majority confirms is a no.
     async fn session_at_leader(&self, request: GetSessionRequest) -> Result<Option<Person>, Error> {
+        let request = GetSessionRequest {
+            linearizable: true,
+            ..request
+        };
         let mut view = self.cluster.watch();
         // An election takes less than this, and so does a gateway's first look around.
         let led = async { view.wait_for(|view| view.quorum()).await.is_ok() };
@@ -105,6 +110,12 @@ impl Reads {
                 }))
             }
             Ok(Err(status)) if status.code() == Code::NotFound => Ok(None),
+            // It has lost the lead, or its majority, since this gateway looked.
+            Ok(Err(status))
+                if matches!(status.code(), Code::FailedPrecondition | Code::Unavailable) =>
+            {
+                Err(Error::no_quorum())
+            }
             Ok(Err(status)) => Err(Error::read(&status)),
             Err(_) => Err(Error::internal("the leader did not answer in time")),
         }
@@ -201,6 +212,7 @@ impl Reads {
             range: Some(range),
             limit,
             min_slot: min_slot.0,
+            linearizable: false,
         };
         let answer = self
             .read(min_slot, move |mut chat| async move {

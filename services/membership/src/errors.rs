@@ -44,6 +44,15 @@ pub enum Error {
         /// The disk that claims it.
         disk: String,
     },
+    /// Another live process has the disk.
+    #[error(
+        "disk {disk} was heard a moment ago from another process: a replica that starts again is \
+         let in when that one is silent; if both run, one of them is on a copy of the directory"
+    )]
+    Rival {
+        /// The disk.
+        disk: String,
+    },
     /// Forming has stopped.
     #[error("{0}")]
     Stopped(String),
@@ -61,6 +70,7 @@ impl From<Error> for Status {
             | Error::NotNamed { .. }
             | Error::OtherDisk { .. }
             | Error::Stopped(_) => Self::failed_precondition(words),
+            Error::Rival { .. } => Self::already_exists(words),
             Error::Full(_) => Self::resource_exhausted(words),
         }
     }

@@ -166,6 +166,7 @@ impl Executor {
             disk_id: disk,
             genesis,
             confirmed,
+            node,
         } = found;
         if let Some(wanted) = wanted.filter(|wanted| **wanted != disk) {
             let reason = format!(
@@ -183,7 +184,7 @@ impl Executor {
             }
             return;
         };
-        match self.service.vet(&disk, &genesis) {
+        match self.service.vet(&disk, node, &genesis) {
             Ok(()) => self.service.on(Event::Holds {
                 disk,
                 genesis,

@@ -18,6 +18,10 @@ pub struct Server {
     pub version: String,
     /// Absent: never by this process.
     pub last_heard: Option<Uptime>,
+    /// The node id that it told; 0: none.
+    pub node: u64,
+    /// The process that it told: two with one disk are told apart.
+    pub process: u64,
     /// Whether it said that it leads.
     pub leading: bool,
     /// Its commit index.
@@ -39,6 +43,34 @@ struct Gateway {
 #[derive(Debug, thiserror::Error)]
 #[error("{SERVERS_MAX} disks are known already, and each was heard a moment ago")]
 pub struct Full;
+
+/// Who votes now, as the newest epoch heard of says.
+#[derive(Debug, Clone, Default)]
+pub struct Voters {
+    /// 0: nobody has told yet.
+    pub epoch: u64,
+    /// The ids.
+    pub nodes: Vec<u64>,
+}
+
+impl Voters {
+    /// Takes over what a replica says, if it is of a later epoch.
+    pub fn note(&mut self, epoch: u64, nodes: &[u64]) {
+        if epoch > self.epoch && !nodes.is_empty() {
+            self.epoch = epoch;
+            self.nodes = nodes.to_vec();
+        }
+    }
+
+    /// Whether a node votes; before anybody has told, the first voters do.
+    fn has(&self, node: u64, founder: bool) -> bool {
+        if self.epoch == 0 {
+            founder
+        } else {
+            self.nodes.contains(&node)
+        }
+    }
+}
 
 /// A change that is worth a line in the log.
 #[derive(Debug, PartialEq, Eq)]
@@ -85,14 +117,31 @@ impl Registry {
         }
     }
 
-    /// Forgets other disks at this address that are not named by a genesis: a machine with a
-    /// new disk has lost the old one.
-    pub fn replace_at(&mut self, address: &str, disk: &str, genesis: Option<&Genesis>) {
+    /// Forgets other disks at this address that are not named by a genesis and do not vote: a
+    /// machine with a new disk has lost the old one.
+    pub fn replace_at(
+        &mut self,
+        address: &str,
+        disk: &str,
+        genesis: Option<&Genesis>,
+        voters: &Voters,
+    ) {
         self.servers.retain(|known, server| {
             known == disk
                 || server.address != address
                 || genesis.is_some_and(|genesis| genesis.voter(known).is_some())
+                || voters.nodes.contains(&server.node)
         });
+    }
+
+    /// Whether another live process has this disk: it was heard a moment ago. A process that
+    /// starts again is let in as soon as its predecessor would be suspected.
+    #[must_use]
+    pub fn has_rival(&self, disk: &str, process: u64, detector: Detector, now: Uptime) -> bool {
+        self.servers.get(disk).is_some_and(|known| {
+            let other = known.process != 0 && process != 0 && known.process != process;
+            other && known.last_heard.is_some() && !detector.suspects(known.last_heard, now)
+        })
     }
 
     /// A gateway is alive. When there is no room, the one silent for longest makes room.
@@ -141,6 +190,7 @@ impl Registry {
     pub fn servers(
         &self,
         genesis: Option<&Genesis>,
+        voters: &Voters,
         detector: Detector,
         now: Uptime,
     ) -> Vec<v1::Server> {
@@ -148,16 +198,18 @@ impl Registry {
             .servers
             .iter()
             .map(|(disk, server)| {
-                let voter = genesis.and_then(|genesis| genesis.voter(disk));
-                let role = match voter {
-                    Some(_) => v1::server::Role::Voter,
-                    None => v1::server::Role::Registered,
+                let founder = genesis.and_then(|genesis| genesis.voter(disk));
+                let node = founder.map_or(server.node, |founder| founder.node);
+                let role = match node {
+                    0 => v1::server::Role::Registered,
+                    node if voters.has(node, founder.is_some()) => v1::server::Role::Voter,
+                    _ => v1::server::Role::Standby,
                 };
                 let heard = server
                     .last_heard
                     .map(|heard| millis(now.saturating_sub(heard)));
                 v1::Server {
-                    node: voter.map_or(0, |voter| voter.node),
+                    node,
                     disk_id: disk.clone(),
                     address: server.address.clone(),
                     role: role.into(),
@@ -192,7 +244,7 @@ fn millis(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Detector, Duration, Genesis, Registry, SERVERS_MAX};
+    use super::{Detector, Duration, Genesis, Registry, SERVERS_MAX, Voters, v1};
 
     const AFTER: Duration = Duration::from_millis(1500);
 
@@ -230,7 +282,12 @@ mod tests {
         let genesis = Genesis::new("id".to_owned(), "name".to_owned(), disks);
         heard(&mut registry, "a", 0);
         registry.add_voters(&genesis);
-        let servers = registry.servers(Some(&genesis), Detector::new(AFTER), at(10));
+        let servers = registry.servers(
+            Some(&genesis),
+            &Voters::default(),
+            Detector::new(AFTER),
+            at(10),
+        );
         let order: Vec<_> = servers
             .iter()
             .map(|s| (s.node, s.disk_id.as_str()))
@@ -238,6 +295,43 @@ mod tests {
         assert_eq!(order, [(1, "c"), (2, "b"), (0, "a")]);
         assert_eq!(servers[0].last_heard_ms, None);
         assert_eq!(servers[2].last_heard_ms, Some(10));
+    }
+
+    #[test]
+    fn who_votes_is_what_the_latest_epoch_says() {
+        let mut registry = Registry::default();
+        let disks = vec![("a".to_owned(), "h:1".to_owned())];
+        let genesis = Genesis::new("id".to_owned(), "name".to_owned(), disks);
+        registry.add_voters(&genesis);
+        heard(&mut registry, "b", 0);
+        registry.server("b", None).expect("room").node = 1030;
+        let mut voters = Voters::default();
+        let roles = |voters: &Voters| -> Vec<_> {
+            let servers = registry.servers(Some(&genesis), voters, Detector::new(AFTER), at(10));
+            servers.iter().map(v1::Server::role).collect()
+        };
+        use v1::server::Role::{Standby, Voter};
+        assert_eq!(roles(&voters), [Voter, Standby]);
+        voters.note(2, &[1030]);
+        voters.note(1, &[1]);
+        assert_eq!(roles(&voters), [Standby, Voter]);
+    }
+
+    #[test]
+    fn two_processes_with_one_disk_are_told_apart() {
+        let mut registry = Registry::default();
+        let detector = Detector::new(AFTER);
+        heard(&mut registry, "a", 0);
+        registry.server("a", None).expect("room").process = 7;
+        assert!(!registry.has_rival("a", 7, detector, at(10)), "itself");
+        assert!(
+            registry.has_rival("a", 8, detector, at(10)),
+            "a copy, or too soon"
+        );
+        assert!(
+            !registry.has_rival("a", 8, detector, at(1500)),
+            "a successor"
+        );
     }
 
     #[test]

@@ -92,6 +92,8 @@ impl Membership for Rpc {
             genesis: request
                 .genesis
                 .map(|found| (Genesis::from(found), request.confirmed)),
+            node: request.node,
+            process: request.process,
         };
         let (disk, at) = (registration.disk.clone(), registration.address.clone());
         let answer = self.service.register(registration);

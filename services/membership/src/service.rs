@@ -16,7 +16,7 @@ use crate::errors::Error;
 use crate::forming::{Action, Event, Forming};
 use crate::genesis::{DiskId, Genesis};
 use crate::limits::SWEEP_PAUSE;
-use crate::registry::Registry;
+use crate::registry::{Registry, Voters};
 
 /// How many suspicion times a gateway may be silent before it is forgotten.
 const FORGET_FACTOR: u32 = 10;
@@ -24,9 +24,11 @@ const FORGET_FACTOR: u32 = 10;
 /// The first epoch; a later one comes with the log's configuration.
 const EPOCH_FIRST: u64 = 1;
 
+/// The highest id of a first voter; later ids are slots of the log.
+const GENESIS_NODE_MAX: u64 = 1023;
+
 /// What a disk is told that came after the cluster was formed.
-const SPARE: &str = "the cluster has its voters, and this version replaces none; the disk is \
-                     kept as registered";
+const SPARE: &str = "a node id from the cluster, which has its voters";
 
 /// A handle; clones are the same service.
 #[derive(Debug, Clone)]
@@ -48,6 +50,8 @@ struct Inner {
 struct State {
     registry: Registry,
     forming: Forming,
+    /// As the replicas tell. A cache: the log's configuration is the truth.
+    voters: Voters,
     /// What was logged last of the forming, so that a wait is said once.
     said: String,
 }
@@ -63,6 +67,10 @@ pub struct Registration {
     pub version: String,
     /// What the disk holds, and whether that was confirmed.
     pub genesis: Option<(Genesis, bool)>,
+    /// Its node id; 0: none.
+    pub node: u64,
+    /// Its process; 0: it does not tell.
+    pub process: u64,
 }
 
 impl Service {
@@ -93,6 +101,7 @@ impl Service {
             state: Mutex::new(State {
                 registry,
                 forming,
+                voters: Voters::default(),
                 said,
             }),
             wake: Notify::new(),
@@ -106,24 +115,32 @@ impl Service {
             address,
             version,
             genesis,
+            node,
+            process,
         } = request;
         if let Some((genesis, _)) = &genesis {
-            self.vet(&disk, genesis)?;
+            self.vet(&disk, node, genesis)?;
         }
         let now = self.uptime();
-        let mut state = self.lock();
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        state.require_no_rival(&disk, process, self.0.detector, now)?;
         let named = state.forming.genesis().cloned();
-        state.registry.replace_at(&address, &disk, named.as_ref());
+        state
+            .registry
+            .replace_at(&address, &disk, named.as_ref(), &state.voters);
         let voter = named
             .as_ref()
             .is_some_and(|genesis| genesis.voter(&disk).is_some());
-        let waits = state.forming.is_formed() && !voter;
+        let waits = state.forming.is_formed() && !voter && node == 0;
         let server = state.registry.server(&disk, named.as_ref())?;
         server.address.clone_from(&address);
         server.version = version;
+        server.node = node;
+        server.process = process;
         let fresh = server.last_heard.replace(now).is_none();
         if waits && fresh {
-            tracing::warn!(disk, address, "a new disk is not a voter: {SPARE}");
+            tracing::info!(disk, address, "a new disk: it may join as a standby");
         }
         match genesis {
             Some((genesis, confirmed)) => {
@@ -136,6 +153,11 @@ impl Service {
             }
             None => state.on(Event::Registered { disk, address }),
         }
+        let join = if waits {
+            self.named(state, now)
+        } else {
+            Vec::new()
+        };
         let forming = &state.forming;
         if let Some(reason) = forming.stopped() {
             return Err(Error::Stopped(reason.to_owned()));
@@ -148,10 +170,21 @@ impl Service {
             } else {
                 forming.waiting_for()
             },
+            join,
         };
-        drop(state);
+        drop(guard);
         self.0.wake.notify_one();
         Ok(answer)
+    }
+
+    /// The nodes of the cluster that may take a new one in.
+    fn named(&self, state: &State, now: Uptime) -> Vec<v1::Server> {
+        let genesis = state.forming.genesis();
+        let servers = state
+            .registry
+            .servers(genesis, &state.voters, self.0.detector, now);
+        let useful = |server: &v1::Server| server.node != 0 && !server.address.is_empty();
+        servers.into_iter().filter(useful).collect()
     }
 
     /// A replica is alive.
@@ -161,8 +194,10 @@ impl Service {
         beat: v1::ReplicaHeartbeat,
     ) -> Result<v1::HeartbeatResponse, Error> {
         let now = self.uptime();
-        let mut state = self.lock();
-        self.check_cluster(&state, cluster_id, &beat.disk_id)?;
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        self.check_cluster(state, cluster_id, &beat.disk_id)?;
+        state.require_no_rival(&beat.disk_id, beat.process, self.0.detector, now)?;
         let named = state.forming.genesis().cloned();
         if let Some(genesis) = &named {
             let claimed = genesis.voters.iter().find(|voter| voter.node == beat.node);
@@ -182,13 +217,16 @@ impl Service {
             });
             self.0.wake.notify_one();
         }
+        state.voters.note(beat.epoch, &beat.voters);
         let server = state.registry.server(&beat.disk_id, named.as_ref())?;
         server.address = beat.address;
+        server.node = beat.node;
+        server.process = beat.process;
         server.last_heard = Some(now);
         server.leading = beat.leading;
         server.decided = beat.decided;
         server.applied = beat.applied;
-        Ok(self.beaten(&state, now))
+        Ok(self.beaten(state, now))
     }
 
     /// A gateway is alive. It need not know the cluster yet.
@@ -223,7 +261,9 @@ impl Service {
         let genesis = state.forming.genesis();
         v1::HeartbeatResponse {
             heartbeat_ms: self.0.heartbeat_ms,
-            servers: state.registry.servers(genesis, self.0.detector, now),
+            servers: state
+                .registry
+                .servers(genesis, &state.voters, self.0.detector, now),
         }
     }
 
@@ -241,20 +281,27 @@ impl Service {
             cluster_name: self.0.cluster_name.clone(),
             formed,
             expected: count(state.forming.expected()),
-            epoch: if formed { EPOCH_FIRST } else { 0 },
-            servers: state.registry.servers(genesis, self.0.detector, now),
+            epoch: if formed {
+                state.voters.epoch.max(EPOCH_FIRST)
+            } else {
+                0
+            },
+            servers: state
+                .registry
+                .servers(genesis, &state.voters, self.0.detector, now),
             gateways: state.registry.gateways(now),
             waiting_for: state.forming.waiting_for(),
         }
     }
 
-    /// Whether a disk with this genesis may be of this cluster.
-    pub fn vet(&self, disk: &str, genesis: &Genesis) -> Result<(), Error> {
+    /// Whether a disk with this genesis may be of this cluster: a first voter, which the genesis
+    /// names, or a node that joined later.
+    pub fn vet(&self, disk: &str, node: u64, genesis: &Genesis) -> Result<(), Error> {
         genesis.check().map_err(|reason| Error::Invalid {
             field: "genesis",
             reason,
         })?;
-        if genesis.voter(disk).is_none() {
+        if genesis.voter(disk).is_none() && node <= GENESIS_NODE_MAX {
             let cluster = genesis.cluster_id.clone();
             return Err(Error::NotNamed {
                 disk: disk.to_owned(),
@@ -335,6 +382,20 @@ impl Service {
 }
 
 impl State {
+    fn require_no_rival(
+        &self,
+        disk: &str,
+        process: u64,
+        detector: Detector,
+        now: Uptime,
+    ) -> Result<(), Error> {
+        if self.registry.has_rival(disk, process, detector, now) {
+            let disk = disk.to_owned();
+            return Err(Error::Rival { disk });
+        }
+        Ok(())
+    }
+
     fn on(&mut self, event: Event) {
         self.forming.on(event);
         if let Some(genesis) = self.forming.genesis() {

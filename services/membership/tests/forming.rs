@@ -4,9 +4,12 @@
 
 #![allow(clippy::expect_used, reason = "a test may stop at once")]
 
+mod double;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use double::{Disk, FakeAdmin};
 use membership::config::Options;
 use membership::execute::Executor;
 use membership::forming::Action;
@@ -16,18 +19,10 @@ use membership::service::{Registration, Service};
 use membership::store::Store;
 use ops::shutdown::Token;
 use proto::v1;
-use proto::v1::admin_server::{Admin, AdminServer};
+use proto::v1::admin_server::AdminServer;
 use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
-use tonic::{Request, Response, Status};
-
-#[derive(Debug, Clone, Default)]
-struct Disk {
-    id: String,
-    genesis: Option<Genesis>,
-    confirmed: bool,
-}
 
 /// A fake replica: its disk survives, whatever happens to the membership service.
 #[derive(Clone)]
@@ -36,73 +31,6 @@ struct Node {
     address: String,
     /// Stops the server when the test ends.
     stop: Token,
-}
-
-struct FakeAdmin(Arc<Mutex<Disk>>);
-
-#[tonic::async_trait]
-impl Admin for FakeAdmin {
-    type ReadLogStream = tokio_stream::Empty<Result<v1::LogEntry, Status>>;
-
-    async fn get_status(
-        &self,
-        _: Request<v1::GetStatusRequest>,
-    ) -> Result<Response<v1::GetStatusResponse>, Status> {
-        Err(Status::unimplemented("not here"))
-    }
-
-    async fn read_log(
-        &self,
-        _: Request<v1::ReadLogRequest>,
-    ) -> Result<Response<Self::ReadLogStream>, Status> {
-        Err(Status::unimplemented("not here"))
-    }
-
-    async fn get_identity(
-        &self,
-        _: Request<v1::GetIdentityRequest>,
-    ) -> Result<Response<v1::GetIdentityResponse>, Status> {
-        let disk = self.0.lock().expect("lock").clone();
-        Ok(Response::new(v1::GetIdentityResponse {
-            disk_id: disk.id,
-            genesis: disk.genesis.map(Into::into),
-            confirmed: disk.confirmed,
-        }))
-    }
-
-    async fn install_genesis(
-        &self,
-        request: Request<v1::InstallGenesisRequest>,
-    ) -> Result<Response<v1::InstallGenesisResponse>, Status> {
-        let genesis = Genesis::from(request.into_inner().genesis.expect("genesis"));
-        let mut disk = self.0.lock().expect("lock");
-        if genesis.voter(&disk.id).is_none() {
-            return Err(Status::failed_precondition("it does not name this disk"));
-        }
-        match &disk.genesis {
-            Some(held) if *held != genesis => {
-                return Err(Status::failed_precondition("another genesis is held"));
-            }
-            _ => disk.genesis = Some(genesis),
-        }
-        Ok(Response::new(v1::InstallGenesisResponse {}))
-    }
-
-    async fn confirm_genesis(
-        &self,
-        request: Request<v1::ConfirmGenesisRequest>,
-    ) -> Result<Response<v1::ConfirmGenesisResponse>, Status> {
-        let mut disk = self.0.lock().expect("lock");
-        let held = disk
-            .genesis
-            .as_ref()
-            .map(|genesis| genesis.cluster_id.clone());
-        if held != Some(request.into_inner().cluster_id) {
-            return Err(Status::failed_precondition("that genesis is not held"));
-        }
-        disk.confirmed = true;
-        Ok(Response::new(v1::ConfirmGenesisResponse {}))
-    }
 }
 
 impl Node {
@@ -139,6 +67,8 @@ impl Node {
             address: self.address.clone(),
             version: "test".to_owned(),
             genesis: disk.genesis.map(|genesis| (genesis, disk.confirmed)),
+            node: 0,
+            process: 0,
         }
     }
 }

@@ -2,15 +2,22 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 
 use machine::{AppliedEntry, Machine};
 use paxos::entry::{Entry, EntryKind};
-use tokio::sync::mpsc;
+use prost::Message as _;
+use proto::v1::RegisterNode;
+use uuid::Uuid;
 
+use crate::directory::Directory;
 use crate::failpoints;
 use crate::fatal;
-use crate::limits::{APPLY_BYTES_MAX, APPLY_QUEUE_MAX, APPLY_SLOTS_MAX};
+use crate::limits::{
+    APPLY_BYTES_MAX, APPLY_QUEUE_MAX, APPLY_SLOTS_MAX, DURABLE_EVERY_BYTES, DURABLE_EVERY_SLOTS,
+    DURABLE_IDLE,
+};
 use crate::signals::Signals;
 use crate::tail::Hub;
 use crate::waiters::Waiters;
@@ -18,7 +25,7 @@ use crate::waiters::Waiters;
 /// The driver's end: never waits, never drops.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    sender: mpsc::Sender<Vec<Entry>>,
+    sender: mpsc::SyncSender<Vec<Entry>>,
     /// What did not fit. The core bounds how much is on its way, so this stays small.
     overflow: VecDeque<Vec<Entry>>,
 }
@@ -35,12 +42,12 @@ impl Queue {
         while let Some(entries) = self.overflow.pop_front() {
             match self.sender.try_send(entries) {
                 Ok(()) => {}
-                Err(mpsc::error::TrySendError::Full(entries)) => {
+                Err(mpsc::TrySendError::Full(entries)) => {
                     self.overflow.push_front(entries);
                     return;
                 }
                 // The process is ending.
-                Err(mpsc::error::TrySendError::Closed(_)) => return,
+                Err(mpsc::TrySendError::Disconnected(_)) => return,
             }
         }
     }
@@ -55,6 +62,8 @@ pub(crate) struct Listeners {
     pub(crate) hub: Arc<Hub>,
     /// Who waits for an answer.
     pub(crate) waiters: Arc<Waiters>,
+    /// Who knows the nodes.
+    pub(crate) directory: Arc<Directory>,
 }
 
 /// Starts the thread. It ends when the queue is dropped.
@@ -62,12 +71,12 @@ pub(crate) fn start(
     machine: Machine,
     listeners: Listeners,
 ) -> std::io::Result<(Queue, JoinHandle<()>)> {
-    let (sender, receiver) = mpsc::channel(APPLY_QUEUE_MAX);
+    let (sender, receiver) = mpsc::sync_channel(APPLY_QUEUE_MAX);
     let thread = std::thread::Builder::new()
         .name("apply".to_owned())
         .spawn(move || {
             let _vital = fatal::Vital("apply");
-            run(machine, receiver, &listeners);
+            run(machine, &receiver, &listeners);
         })?;
     Ok((
         Queue {
@@ -78,23 +87,89 @@ pub(crate) fn start(
     ))
 }
 
-fn run(mut machine: Machine, mut queue: mpsc::Receiver<Vec<Entry>>, listeners: &Listeners) {
-    while let Some(first) = queue.blocking_recv() {
-        let entries = gather(first, &mut queue);
+fn run(mut machine: Machine, queue: &mpsc::Receiver<Vec<Entry>>, listeners: &Listeners) {
+    let mut flush = Flush::default();
+    loop {
+        let first = match next(queue, &flush) {
+            Next::Entries(first) => first,
+            Next::Idle => {
+                flush.make_durable(&mut machine, listeners);
+                continue;
+            }
+            Next::End => return,
+        };
+        let entries = gather(first, queue);
         let has_commands = entries.iter().any(|entry| entry.kind == EntryKind::Batch);
         if has_commands {
             failpoints::pass(failpoints::BEFORE_APPLY);
         }
         let _span = tracing::debug_span!("apply", slots = entries.len()).entered();
         match machine.apply(&entries) {
-            Ok(applied) => listeners.tell(applied, has_commands),
+            Ok(applied) => {
+                listeners.note_registered(&entries, &applied);
+                listeners.tell(applied, has_commands);
+            }
             Err(error) => fatal::state_failed(&error),
+        }
+        flush.note_applied(&entries);
+        if flush.is_due() {
+            flush.make_durable(&mut machine, listeners);
         }
     }
 }
 
+/// What comes next.
+enum Next {
+    Entries(Vec<Entry>),
+    /// Nothing has come for a while, and something is to be made durable.
+    Idle,
+    /// The queue was dropped.
+    End,
+}
+
+fn next(queue: &mpsc::Receiver<Vec<Entry>>, flush: &Flush) -> Next {
+    let received = if flush.slots > 0 {
+        queue.recv_timeout(DURABLE_IDLE)
+    } else {
+        queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
+    };
+    match received {
+        Ok(entries) => Next::Entries(entries),
+        Err(RecvTimeoutError::Timeout) => Next::Idle,
+        Err(RecvTimeoutError::Disconnected) => Next::End,
+    }
+}
+
+/// How much was applied and is not known to survive a loss of power. Only what does may leave
+/// the log.
+#[derive(Debug, Default)]
+struct Flush {
+    slots: usize,
+    bytes: usize,
+}
+
+impl Flush {
+    fn note_applied(&mut self, entries: &[Entry]) {
+        self.slots += entries.len();
+        self.bytes += entries.iter().map(Entry::weight_bytes).sum::<usize>();
+    }
+
+    /// Under load the syncs are few.
+    const fn is_due(&self) -> bool {
+        self.slots >= DURABLE_EVERY_SLOTS || self.bytes >= DURABLE_EVERY_BYTES
+    }
+
+    fn make_durable(&mut self, machine: &mut Machine, listeners: &Listeners) {
+        match machine.checkpoint_durable() {
+            Ok(applied) => listeners.signals.note_state_durable(applied.slot),
+            Err(error) => fatal::state_failed(&error),
+        }
+        *self = Self::default();
+    }
+}
+
 /// One transaction for everything that is ready, up to a bound.
-fn gather(first: Vec<Entry>, queue: &mut mpsc::Receiver<Vec<Entry>>) -> Vec<Entry> {
+fn gather(first: Vec<Entry>, queue: &mpsc::Receiver<Vec<Entry>>) -> Vec<Entry> {
     let weight = |entries: &[Entry]| entries.iter().map(Entry::weight_bytes).sum::<usize>();
     let mut bytes = weight(&first);
     let mut entries = first;
@@ -124,5 +199,20 @@ impl Listeners {
             failpoints::pass(failpoints::AFTER_APPLY_BEFORE_ACK);
         }
         self.waiters.resolve(outcomes);
+    }
+
+    fn note_registered(&self, entries: &[Entry], applied: &[AppliedEntry]) {
+        let registrations = entries.iter().zip(applied);
+        let named = |(entry, applied): (&Entry, &AppliedEntry)| {
+            let registered = applied.registration.as_ref()?.result.ok()?;
+            let payload = RegisterNode::decode(entry.payload.clone()).ok()?;
+            let disk_id = Uuid::from_slice(&payload.disk_id).ok()?;
+            Some((registered, disk_id, payload.address))
+        };
+        for (registered, disk_id, address) in registrations.filter_map(named) {
+            let node = registered.node;
+            tracing::info!(%node, %disk_id, address, new = registered.is_new, "node registered");
+            self.directory.note_registered(node, disk_id, &address);
+        }
     }
 }

@@ -25,6 +25,8 @@ pub struct Options {
     pub worker_threads: usize,
     /// Connections that read the state at the same time.
     pub readers: usize,
+    /// How much decided log is kept for others that are behind, in MiB.
+    pub keep_log_mib: u64,
 }
 
 impl Default for Options {
@@ -37,6 +39,7 @@ impl Default for Options {
             cluster: String::new(),
             worker_threads: 0,
             readers: 2,
+            keep_log_mib: 64,
         }
     }
 }
@@ -67,6 +70,11 @@ impl Settings for Options {
         (
             "readers",
             "Connections that read the state at the same time.",
+        ),
+        (
+            "keep_log_mib",
+            "Decided log kept for replicas that are behind, in MiB; one behind that needs a \
+             snapshot.",
         ),
     ];
 
@@ -105,6 +113,11 @@ impl Settings for Options {
             "readers",
             format!("must be 1 to {}", limits::READERS_MAX),
         );
+        faults.check(
+            (1..=limits::KEEP_LOG_MIB_MAX).contains(&self.keep_log_mib),
+            "keep_log_mib",
+            format!("must be 1 to {}", limits::KEEP_LOG_MIB_MAX),
+        );
     }
 }
 
@@ -117,6 +130,12 @@ impl Options {
         } else {
             &self.advertise
         }
+    }
+
+    /// The setting `keep_log_mib`, in bytes.
+    #[must_use]
+    pub const fn keep_log_bytes(&self) -> u64 {
+        self.keep_log_mib << 20
     }
 
     /// Threads of the runtime. Two at least, so that one that is held up (a failpoint, a slow

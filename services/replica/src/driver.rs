@@ -7,8 +7,10 @@
 
 mod execute;
 mod proposals;
+mod questions;
 mod quorum;
 mod space;
+mod trim;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -19,20 +21,25 @@ use paxos::ids::{Millis, NodeId, PersistSeq, Slot, Timestamp};
 use paxos::input::Input;
 use paxos::limits::TICK_MS;
 use paxos::message::Message;
-use paxos::output::Output;
+use paxos::output::{HaltReason, Output};
 use paxos::status::{RoleName, Status};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::apply;
-use crate::limits::{PEER_FRAMES_IN_MAX, STATUS_EVERY, SUBMISSIONS_QUEUE_MAX, TURN_INPUTS_MAX};
+use crate::directory::Directory;
+use crate::limits::{
+    PEER_FRAMES_IN_MAX, QUESTIONS_MAX, STATUS_EVERY, SUBMISSIONS_QUEUE_MAX, TURN_INPUTS_MAX,
+};
 use crate::peers::Peers;
 use crate::signals::Signals;
 use crate::waiters::{Submission, Waiters};
 use proposals::Proposals;
+pub(crate) use questions::{Ask, Refusal};
+use questions::{Asked, Question};
 use quorum::{News, QuorumNews};
-use space::Resignation;
 pub(crate) use space::watch_space;
+use trim::Trim;
 
 /// What came from a peer in one frame, checked.
 #[derive(Debug)]
@@ -50,32 +57,37 @@ pub(crate) struct Handle {
     pub(crate) inbound: mpsc::Sender<Inbound>,
     /// From the streams of gateways.
     pub(crate) submissions: mpsc::Sender<Vec<Submission>>,
-    /// Questions about the present state.
-    questions: mpsc::Sender<oneshot::Sender<Status>>,
+    /// From operators and readers.
+    questions: mpsc::Sender<Question>,
     /// The state a moment ago.
     status: watch::Receiver<Status>,
+    /// Set when this replica cannot go on as it is.
+    ended: watch::Receiver<Option<End>>,
 }
 
-/// The state of a driver that is stuck (a test may hold it) is the last one it told.
-const QUESTION_TIMEOUT: Duration = Duration::from_millis(200);
-/// Questions that wait. More than one person has.
-const QUESTIONS_MAX: usize = 64;
+/// Why a driver cannot go on as it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum End {
+    /// What is missing here is in no log any more: a snapshot is needed.
+    Behind {
+        /// Who has one.
+        from: NodeId,
+        /// One at this slot or a later one is of use.
+        at_least: Slot,
+    },
+    /// The core found what must not be. It does nothing any more.
+    Halted(HaltReason),
+}
 
 impl Handle {
-    /// The state as of this call, or the last known one when the driver does not answer.
-    pub(crate) async fn status_now(&self) -> Status {
-        let (reply, answer) = oneshot::channel();
-        if self.questions.try_send(reply).is_ok()
-            && let Ok(Ok(status)) = tokio::time::timeout(QUESTION_TIMEOUT, answer).await
-        {
-            return status;
-        }
-        self.status()
-    }
-
     /// The state a moment ago.
     pub(crate) fn status(&self) -> Status {
         self.status.borrow().clone()
+    }
+
+    /// See [`End`].
+    pub(crate) fn watch_end(&self) -> watch::Receiver<Option<End>> {
+        self.ended.clone()
     }
 }
 
@@ -84,7 +96,7 @@ impl Handle {
 struct Inputs {
     inbound: mpsc::Receiver<Inbound>,
     submissions: mpsc::Receiver<Vec<Submission>>,
-    questions: mpsc::Receiver<oneshot::Sender<Status>>,
+    questions: mpsc::Receiver<Question>,
 }
 
 /// What the driver works with.
@@ -94,8 +106,12 @@ pub(crate) struct Parts {
     pub(crate) core: Core,
     /// The log's writer.
     pub(crate) wal: wal::Handle,
-    /// The other voters.
+    /// Streams to the others.
     pub(crate) peers: Peers,
+    /// Who they are.
+    pub(crate) directory: Arc<Directory>,
+    /// How much of the log is kept, in bytes, for others that are behind.
+    pub(crate) keep_log_bytes: u64,
     /// The thread that applies.
     pub(crate) apply: apply::Queue,
     /// Who waits for answers.
@@ -112,9 +128,11 @@ pub(crate) struct Driver {
     inputs: Inputs,
     /// Read by [`Handle::status`].
     status: watch::Sender<Status>,
+    ended: watch::Sender<Option<End>>,
     out: Vec<Output>,
     wal: wal::Handle,
     peers: Peers,
+    directory: Arc<Directory>,
     apply: apply::Queue,
     waiters: Arc<Waiters>,
     signals: Arc<Signals>,
@@ -125,8 +143,13 @@ pub(crate) struct Driver {
     applied: Slot,
     next_status: Instant,
     next_tick: Instant,
-    resignation: Resignation,
     quorum: QuorumNews,
+    /// What operators and readers wait for.
+    asked: Asked,
+    /// How much of the log is kept.
+    trim: Trim,
+    /// As the core was told.
+    space_low: bool,
 }
 
 /// What woke the driver.
@@ -137,7 +160,7 @@ enum Woken {
     Tick,
     Inbound(Inbound),
     Submissions(Vec<Submission>),
-    Question(oneshot::Sender<Status>),
+    Question(Question),
     /// Asked to stop, or everybody who could say something is gone.
     Stop,
 }
@@ -149,6 +172,8 @@ impl Driver {
             core,
             wal,
             peers,
+            directory,
+            keep_log_bytes,
             apply,
             waiters,
             signals,
@@ -158,11 +183,13 @@ impl Driver {
         let (submissions, submissions_receiver) = mpsc::channel(SUBMISSIONS_QUEUE_MAX);
         let (questions, questions_receiver) = mpsc::channel(QUESTIONS_MAX);
         let status = watch::Sender::new(core.status());
+        let ended = watch::Sender::new(None);
         let handle = Handle {
             inbound,
             submissions,
             questions,
             status: status.subscribe(),
+            ended: ended.subscribe(),
         };
         let now = Instant::now();
         let driver = Self {
@@ -172,9 +199,11 @@ impl Driver {
                 questions: questions_receiver,
             },
             status,
+            ended,
             out: Vec::new(),
             wal,
             peers,
+            directory,
             apply,
             waiters,
             applied: signals.applied(),
@@ -185,8 +214,10 @@ impl Driver {
             persisted: PersistSeq(0),
             next_status: now,
             next_tick: now,
-            resignation: Resignation::default(),
             quorum: QuorumNews::default(),
+            asked: Asked::default(),
+            trim: Trim::new(keep_log_bytes),
+            space_low: false,
         };
         (driver, handle)
     }
@@ -228,7 +259,7 @@ impl Driver {
         match woken {
             Woken::Inbound(inbound) => self.take_inbound(now, inbound),
             Woken::Submissions(group) => self.take_submissions(group),
-            Woken::Question(reply) => self.answer(reply),
+            Woken::Question(question) => self.ask(now, question),
             Woken::Tick => self.next_tick = Instant::now(),
             Woken::Signal | Woken::Stop => {}
         }
@@ -249,22 +280,31 @@ impl Driver {
         // What was decided in this turn may have made room for what was gathered.
         self.propose(now);
         self.execute();
-        while let Ok(reply) = self.inputs.questions.try_recv() {
-            self.answer(reply);
+        for _ in 0..QUESTIONS_MAX {
+            let Ok(question) = self.inputs.questions.try_recv() else {
+                break;
+            };
+            self.ask(now, question);
         }
-        self.publish();
+        self.execute();
+        self.publish(now);
     }
 
     fn take_signals(&mut self, now: Millis) {
-        let persisted = self.signals.persisted();
-        if persisted > self.persisted {
-            self.persisted = persisted;
-            self.step(now, Input::Persisted { seq: persisted });
+        let (seq, disk_seq) = self.signals.persisted();
+        if seq > self.persisted {
+            self.persisted = seq;
+            self.step(now, Input::Persisted { seq, disk_seq });
         }
         let applied = self.signals.applied();
         if applied > self.applied {
             self.applied = applied;
             self.step(now, Input::Applied { slot: applied });
+        }
+        let low = self.signals.is_space_low();
+        if low != self.space_low {
+            self.space_low = low;
+            self.step(now, Input::Space { low });
         }
     }
 
@@ -287,31 +327,32 @@ impl Driver {
         self.core.step(now, input, &mut self.out);
     }
 
-    fn answer(&self, reply: oneshot::Sender<Status>) {
-        // Nobody waits any more: nothing to do.
-        let _ = reply.send(self.core.status());
-    }
-
-    fn publish(&mut self) {
+    fn publish(&mut self, now: Millis) {
         let clock = Instant::now();
-        if clock >= self.next_status {
-            self.next_status = clock + STATUS_EVERY;
-            let status = self.core.status();
-            if status.role == RoleName::Leader && !status.accepts_proposals {
-                self.on_no_quorum();
-            }
-            if status.role == RoleName::Leader && self.signals.is_space_low() {
-                self.resignation.consider(&status, clock);
-            }
-            match self.quorum.note(status.quorum_connected, clock) {
-                Some(News::Heard) => tracing::info!("a majority is heard"),
-                Some(News::Lost) => {
-                    tracing::warn!("no majority is heard: nothing can be committed until one is");
-                }
-                None => {}
-            }
-            self.status.send_replace(status);
+        if clock < self.next_status {
+            return;
         }
+        self.next_status = clock + STATUS_EVERY;
+        let status = self.core.status();
+        let cut_off = !status.quorum_connected && !status.accepts_proposals && !status.unsettled;
+        if status.role == RoleName::Leader && cut_off {
+            self.on_no_quorum();
+        }
+        match self.quorum.note(status.quorum_connected, clock) {
+            Some(News::Heard) => tracing::info!("a majority is heard"),
+            Some(News::Lost) => {
+                tracing::warn!("no majority is heard: nothing can be committed until one is");
+            }
+            None => {}
+        }
+        let contacts = self.directory.contacts(&status.configuration.voters);
+        self.step(now, Input::Contacts { nodes: contacts });
+        self.signals.note_log_begins_after(status.compacted_to);
+        if let Some(upto) = self.trim.look(&status, &self.signals) {
+            self.step(now, Input::Compact { upto });
+        }
+        self.status.send_replace(status);
+        self.execute();
     }
 
     fn now(&self) -> Millis {

@@ -16,6 +16,9 @@ pub enum Error {
     /// Somebody else has the directory.
     #[error("another replica runs on this data directory: {0}")]
     InUse(#[source] wal::Error),
+    /// Too little space to start. It may pass.
+    #[error("this replica cannot start yet: {0}")]
+    LowSpace(#[source] wal::Error),
     /// The log cannot be opened or written.
     #[error("the disk of this replica cannot be used: {0}")]
     Log(#[source] wal::Error),
@@ -48,6 +51,7 @@ impl From<wal::Error> for Error {
     fn from(error: wal::Error) -> Self {
         match error {
             wal::Error::InUse { .. } => Self::InUse(error),
+            wal::Error::LowSpace { .. } => Self::LowSpace(error),
             _ => Self::Log(error),
         }
     }
@@ -60,6 +64,22 @@ pub(crate) enum Refused {
     Unformed,
     #[error("this replica is stopping")]
     Stopping,
+    #[error("this replica is starting")]
+    Starting,
+    #[error("this replica fetches its state from another one")]
+    Restoring,
+    #[error("this replica is in quarantine: {0}")]
+    Quarantined(String),
+    #[error("{0}")]
+    NotLeader(&'static str, Option<(u64, String)>),
+    #[error("the epoch is {0} already")]
+    EpochChanged(u64),
+    #[error("{0}")]
+    NotPossible(String),
+    #[error("not now: {0}")]
+    NotNow(&'static str),
+    #[error("{0}")]
+    TooLate(&'static str),
     #[error("this replica's disk belongs to another cluster: {0}")]
     Foreign(String),
     #[error("shard {found} is not here; this replica is of shard {own}")]
@@ -99,11 +119,20 @@ impl From<Refused> for Status {
     fn from(refused: Refused) -> Self {
         let code = match &refused {
             Refused::Unformed
+            | Refused::Starting
+            | Refused::Restoring
+            | Refused::NotNow(_)
             | Refused::Stopping
             | Refused::Foreign(_)
             | Refused::Behind { .. }
             | Refused::Log(wal::Error::Busy | wal::Error::Stopped) => Code::Unavailable,
-            Refused::Shard { .. } | Refused::Genesis(_) => Code::FailedPrecondition,
+            Refused::Shard { .. }
+            | Refused::Genesis(_)
+            | Refused::NotLeader(..)
+            | Refused::NotPossible(_)
+            | Refused::Quarantined(_) => Code::FailedPrecondition,
+            Refused::EpochChanged(_) => Code::Aborted,
+            Refused::TooLate(_) => Code::DeadlineExceeded,
             Refused::Busy(_) | Refused::Lagging => Code::ResourceExhausted,
             Refused::NotFound(_) => Code::NotFound,
             Refused::NotMember => Code::PermissionDenied,
@@ -119,7 +148,15 @@ impl From<Refused> for Status {
                 Code::Internal
             }
         };
-        Self::new(code, refused.to_string())
+        let mut status = Self::new(code, refused.to_string());
+        if let Refused::NotLeader(_, Some((node, address))) = &refused {
+            let metadata = status.metadata_mut();
+            metadata.insert("leader-node", (*node).into());
+            if let Ok(address) = address.parse() {
+                metadata.insert("leader-address", address);
+            }
+        }
+        status
     }
 }
 

@@ -21,6 +21,17 @@ pub(crate) const BEFORE_APPLY: &str = "before_apply";
 /// They are applied, and no answer has left.
 pub(crate) const AFTER_APPLY_BEFORE_ACK: &str = "after_apply_before_ack";
 
+/// A chunk of a snapshot was written down.
+pub(crate) const AFTER_SNAPSHOT_CHUNK: &str = "after_snapshot_chunk";
+/// A snapshot has arrived whole; the replica begins anew with it.
+pub(crate) const AFTER_SNAPSHOT_FETCHED: &str = "after_snapshot_fetched";
+/// The log knows that the state is going to be replaced.
+pub(crate) const AFTER_SNAPSHOT_ANNOUNCED: &str = "after_snapshot_announced";
+/// The state is replaced, and the log does not know it.
+pub(crate) const AFTER_STATE_SWAPPED: &str = "after_state_swapped";
+/// Both hold the snapshot.
+pub(crate) const AFTER_SNAPSHOT_INSTALLED: &str = "after_snapshot_installed";
+
 /// Aborts or waits here if a test wants it.
 #[cfg(feature = "failpoints")]
 pub(crate) fn pass(name: &'static str) {

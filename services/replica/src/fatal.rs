@@ -1,7 +1,5 @@
 //! The ends from which there is no way back: said once, at the level that wakes a person.
 
-use paxos::output::HaltReason;
-
 /// What a shell sees of a replica that had to stop.
 const EXIT_FAILURE: i32 = 1;
 
@@ -25,24 +23,6 @@ pub(crate) fn state_failed(error: &machine::Error) -> ! {
         error = ops::errors::chain(error),
         "the state on disk cannot be brought forward; the replica stops at once"
     );
-    std::process::exit(EXIT_FAILURE)
-}
-
-/// The core found what must not be.
-pub(crate) fn halted(reason: HaltReason) -> ! {
-    match reason {
-        HaltReason::Diverged { slot, peer } => tracing::error!(
-            %slot, peer = peer.map_or(0, |node| node.0),
-            "halted: the log here and another replica's differ, or an entry does not follow the \
-             one before; keep all files of both and compare them with `chatterctl log`; if a \
-             backup was restored into one of them, that is the cause"
-        ),
-        HaltReason::DuplicateIdentity { ballot } => tracing::error!(
-            %ballot,
-            "halted: another process runs under the identity of this node; a data directory was \
-             copied; stop the copy and start it on an empty directory: it joins as a new node"
-        ),
-    }
     std::process::exit(EXIT_FAILURE)
 }
 

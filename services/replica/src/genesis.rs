@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use paxos::config::Configuration;
-use paxos::ids::{Epoch, NodeId};
+use paxos::ids::NodeId;
 use paxos::limits::VOTERS_MAX;
 use prost::Message as _;
 use proto::v1 as pb;
@@ -21,6 +21,9 @@ pub enum Invalid {
     /// A node id out of the range that is reserved for first voters.
     #[error("node id {0} is not in 1 to {max}", max = NodeId::GENESIS_MAX.0)]
     Node(u64),
+    /// The id of a node that joined later is one of a first voter.
+    #[error("node id {0} is one of the first voters', not of a node that joined later")]
+    Joined(u64),
     /// A disk id is no UUID.
     #[error("disk id `{0}` is no UUID")]
     Disk(String),
@@ -37,7 +40,7 @@ pub enum Invalid {
 
 /// One voter of the genesis.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Voter {
+pub struct Founder {
     /// The only disk that may speak for the node.
     pub disk_id: Uuid,
     /// Where it was when the cluster was formed.
@@ -57,22 +60,38 @@ pub struct Cluster {
     pub node: NodeId,
     /// This disk.
     pub disk_id: Uuid,
-    /// Everybody, this node included.
-    pub voters: BTreeMap<NodeId, Voter>,
+    /// The voters of the first epoch. This node is one of them, or joined later.
+    pub founders: BTreeMap<NodeId, Founder>,
     /// As it came over the wire.
     pub genesis: pb::Genesis,
 }
 
 impl Cluster {
-    /// Checks a genesis, as the owner of `disk_id`.
+    /// Checks a genesis, as the owner of `disk_id`, which it must name.
     pub fn of(genesis: pb::Genesis, disk_id: Uuid) -> Result<Self, Invalid> {
+        Self::checked(genesis, disk_id, None)
+    }
+
+    /// Checks the genesis of a cluster that `disk_id` joined later, as `node`.
+    pub fn joined(genesis: pb::Genesis, disk_id: Uuid, node: NodeId) -> Result<Self, Invalid> {
+        if node <= NodeId::GENESIS_MAX {
+            return Err(Invalid::Joined(node.0));
+        }
+        Self::checked(genesis, disk_id, Some(node))
+    }
+
+    fn checked(
+        genesis: pb::Genesis,
+        disk_id: Uuid,
+        joined: Option<NodeId>,
+    ) -> Result<Self, Invalid> {
         let cluster_id = Uuid::try_parse(&genesis.cluster_id)
             .map_err(|_| Invalid::ClusterId(genesis.cluster_id.clone()))?;
         let count = genesis.voters.len();
         if count == 0 || count > VOTERS_MAX {
             return Err(Invalid::Voters(count));
         }
-        let mut voters = BTreeMap::new();
+        let mut founders = BTreeMap::new();
         let mut disks = BTreeSet::new();
         for voter in &genesis.voters {
             let node = NodeId(voter.node);
@@ -82,12 +101,20 @@ impl Cluster {
             let disk_id = Uuid::try_parse(&voter.disk_id)
                 .map_err(|_| Invalid::Disk(voter.disk_id.clone()))?;
             let address = voter.address.clone();
-            if !disks.insert(disk_id) || voters.insert(node, Voter { disk_id, address }).is_some() {
+            let founder = Founder { disk_id, address };
+            if !disks.insert(disk_id) || founders.insert(node, founder).is_some() {
                 return Err(Invalid::Twice);
             }
         }
-        let own = voters.iter().find(|(_, voter)| voter.disk_id == disk_id);
-        let node = *own.ok_or(Invalid::NotNamed(disk_id))?.0;
+        let own = founders
+            .iter()
+            .find(|(_, founder)| founder.disk_id == disk_id);
+        let node = match (own, joined) {
+            (Some((node, _)), None) => *node,
+            (None, Some(node)) => node,
+            (None, None) => return Err(Invalid::NotNamed(disk_id)),
+            (Some(_), Some(_)) => return Err(Invalid::Twice),
+        };
         let cluster_name = genesis.cluster_name.clone();
         let shard = genesis.shard;
         Ok(Self {
@@ -96,14 +123,19 @@ impl Cluster {
             shard,
             node,
             disk_id,
-            voters,
+            founders,
             genesis,
         })
     }
 
     /// Reads back what the disk holds.
     pub fn from_disk(genesis: &wal::Genesis, disk_id: Uuid) -> Result<Self, Invalid> {
-        Self::of(pb::Genesis::decode(genesis.bytes.as_ref())?, disk_id)
+        let decoded = pb::Genesis::decode(genesis.bytes.as_ref())?;
+        if genesis.node_id > NodeId::GENESIS_MAX {
+            Self::joined(decoded, disk_id, genesis.node_id)
+        } else {
+            Self::of(decoded, disk_id)
+        }
     }
 
     /// What the disk is to hold.
@@ -120,20 +152,18 @@ impl Cluster {
     /// The first epoch.
     #[must_use]
     pub fn configuration(&self) -> Configuration {
-        Configuration {
-            epoch: Epoch::FIRST,
-            voters: self.voters.keys().copied().collect(),
-        }
+        Configuration::first(self.founders.keys().copied().collect())
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::{Cluster, Invalid};
+    use paxos::ids::NodeId;
     use proto::v1 as pb;
     use uuid::Uuid;
 
-    fn genesis(disks: &[Uuid]) -> pb::Genesis {
+    pub(crate) fn genesis(disks: &[Uuid]) -> pb::Genesis {
         let voters = disks.iter().zip(1..).map(|(disk, node)| pb::GenesisVoter {
             node,
             disk_id: disk.to_string(),
@@ -161,6 +191,20 @@ mod tests {
         let stranger = Uuid::new_v4();
         let refused = Cluster::of(genesis(&[Uuid::new_v4()]), stranger);
         assert_eq!(refused, Err(Invalid::NotNamed(stranger)));
+    }
+
+    #[test]
+    fn a_disk_that_joined_keeps_its_own_id_beside_the_genesis() {
+        let (founder, mine) = (Uuid::new_v4(), Uuid::new_v4());
+        let joined = Cluster::joined(genesis(&[founder]), mine, NodeId(1030)).expect("valid");
+        assert!(!joined.configuration().voters.contains(&NodeId(1030)));
+        let again = Cluster::from_disk(&joined.to_disk(), mine).expect("as stored");
+        assert_eq!(again, joined);
+        let low = Cluster::joined(genesis(&[founder]), mine, NodeId(2));
+        assert_eq!(low, Err(Invalid::Joined(2)));
+        // A founder is never somebody else, too.
+        let twice = Cluster::joined(genesis(&[founder]), founder, NodeId(1030));
+        assert_eq!(twice, Err(Invalid::Twice));
     }
 
     #[test]

@@ -92,13 +92,13 @@ async fn tell(reporter: &HealthReporter, health: Health) {
 }
 
 fn look(shared: &Shared, seldom: &mut Seldom) -> Health {
-    let Some(member) = shared.member() else {
+    let Ok(member) = shared.member() else {
         return NOTHING;
     };
     let status = member.driver.status();
     let informed = status.leader.is_some() || status.decided > Slot::GENESIS;
     let replica = informed && shared.foreign().is_none();
-    let lags = lags(member, seldom);
+    let lags = lags(&member, seldom);
     Health {
         replica,
         chat: replica && !lags,

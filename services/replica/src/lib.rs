@@ -1,8 +1,8 @@
 //! The replica: joins the protocol's core to disk and network.
 //!
 //! A process is one replica of one shard: proposer, acceptor and learner. Its life: open the
-//! log, wait for a cluster if it has none, bring the state up to the log, then run until told
-//! to stop. A command's way: `rpc::client` → `driver` → core → `peers` and log →
+//! log, wait for a cluster if it has none, bring the state up to the log, fetch a snapshot if the
+//! log is not enough, then run until told to stop. A command's way: `rpc::client` → `driver` → core → `peers` and log →
 //! `driver` → `apply` → `waiters` → back.
 
 // From outside in.
@@ -12,6 +12,7 @@ pub mod service;
 
 // What comes in over the network.
 mod health;
+mod quarantine;
 mod rpc;
 mod server;
 mod status;
@@ -26,9 +27,11 @@ mod tail;
 mod waiters;
 
 // The others.
+mod directory;
 pub mod genesis;
 mod membership;
 mod peers;
+mod snapshots;
 pub mod wire;
 
 // For all of them.

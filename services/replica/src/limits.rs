@@ -28,6 +28,31 @@ pub const PEER_KEEPALIVE: Duration = Duration::from_secs(1);
 /// … and given up when the probe is not answered for so long.
 pub const PEER_KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long a peer may take to answer the hello: a little more than it may wait to tell two
+/// processes with one disk apart.
+pub const PEER_HELLO_TIMEOUT: Duration = Duration::from_millis(1500);
+/// How long a new process of a known node waits while an older one's stream is open: several
+/// heartbeats in each half of it.
+pub const IDENTITY_PROBE: Duration = Duration::from_millis(800);
+/// Streams to nodes: voters, standbys that ask, contacts.
+pub const PEER_STREAMS_MAX: usize =
+    paxos::limits::VOTERS_MAX + paxos::limits::LEARNERS_MAX + paxos::limits::CONTACTS_MAX;
+/// A stream to a node that does not vote ends when nothing was sent for so long.
+pub const PEER_STREAM_IDLE: Duration = Duration::from_secs(30);
+/// Nodes up to which membership's word about unknown ones is remembered.
+pub const HINTS_MAX: usize = 64;
+
+/// Questions of operators and readers that wait for the driver.
+pub const QUESTIONS_MAX: usize = 1024;
+/// How long the core may take to answer one: an election fits.
+pub const QUESTION_WAIT: Duration = Duration::from_secs(2);
+/// How long commands wait while an epoch or the lead changes hands, before they are sent on.
+pub const UNSETTLED_WAIT: Duration = Duration::from_secs(2);
+/// How long a change of voters or of the lead may take until it is seen here.
+pub const CHANGE_WAIT: Duration = Duration::from_secs(10);
+/// A node that is to vote has so many slots less than the leader at most: what a window holds.
+pub const CAUGHT_UP_SLOTS: u64 = paxos::limits::WINDOW_SLOTS_MAX;
+
 /// Groups of submissions from all streams that wait for the driver.
 pub const SUBMISSIONS_QUEUE_MAX: usize = 16;
 /// Commands that one read of a stream hands over together.
@@ -55,6 +80,40 @@ pub const APPLY_SLOTS_MAX: usize = 1024;
 /// Payload bytes in one transaction of the state machine: bounds how long a reader of its
 /// result waits.
 pub const APPLY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Slots that may be applied before the state is made durable …
+pub const DURABLE_EVERY_SLOTS: usize = 4096;
+/// … and their bytes: a sync of the disk for so much is not felt.
+pub const DURABLE_EVERY_BYTES: usize = 8 * 1024 * 1024;
+/// How long nothing must come before it is made durable anyway.
+pub const DURABLE_IDLE: Duration = Duration::from_millis(200);
+
+/// Decided slots kept in the log for others that are behind, however light they are.
+pub const KEEP_SLOTS_MAX: u64 = 65_536;
+/// How many times as much is kept for a live node that still reads it.
+pub const SLOWEST_FACTOR: u64 = 4;
+/// Slots that a compaction drops at least …
+pub const COMPACT_STEP_SLOTS: u64 = 1024;
+/// … unless they weigh so much.
+pub const COMPACT_STEP_BYTES: u64 = 1024 * 1024;
+/// The setting `keep_log_mib`, at most.
+pub const KEEP_LOG_MIB_MAX: u64 = 64 * 1024;
+
+/// Snapshots that are sent at the same time.
+pub const SNAPSHOT_TRANSFERS_MAX: usize = 2;
+/// How fast a snapshot is sent: a fast disk's and network's fraction, so that commits go on
+/// beside it.
+pub const SNAPSHOT_BYTES_PER_SECOND: u64 = 64 * 1024 * 1024;
+/// Chunks on the way between disk and network, on both sides.
+pub const SNAPSHOT_CHUNKS_READY_MAX: usize = 2;
+/// How long a replica may take to make a snapshot: a second per million messages, as a rule.
+pub const SNAPSHOT_MAKE_TIMEOUT: Duration = Duration::from_secs(300);
+/// A transfer that brings nothing for so long is given up, and another replica is asked.
+pub const SNAPSHOT_STALL: Duration = Duration::from_secs(10);
+/// The wait before all replicas are asked again for a snapshot.
+pub const SNAPSHOT_RETRY: Duration = Duration::from_millis(500);
+/// For so long after its last chunk what follows a snapshot is kept for the one that has it.
+pub const SNAPSHOT_LINGER: Duration = Duration::from_secs(30);
 
 /// Applied transactions that wait for one reader of the live log …
 pub const TAIL_QUEUE_MAX: usize = 1024;
@@ -94,15 +153,15 @@ pub const LASTING_FAILURE: Duration = Duration::from_secs(1);
 /// A failure that lasts is said again after so long.
 pub const REPEAT_LOG: Duration = Duration::from_secs(5);
 
-/// Free space below which no new proposals are taken: enough for what is under way.
-pub const FREE_BYTES_LOW: u64 = 32 * 1024 * 1024;
-/// A leader without space is silent for so long, that the others elect another one. Twice what
-/// they need at most.
-pub const RESIGNATION: Duration = Duration::from_millis(4 * paxos::limits::ELECTION_TIMEOUT_MS);
-/// … and not again within so long: if all disks are full, the lead does not wander.
-pub const RESIGNATION_EVERY: Duration = Duration::from_secs(60);
-/// How often the free space is looked at.
-pub const FREE_EVERY: Duration = Duration::from_millis(500);
+/// How often the free space is looked at: what is left below the lower mark must last so long.
+pub const FREE_EVERY: Duration = Duration::from_millis(200);
+
+/// Slots of the log that are checked in one go …
+pub const SCRUB_SLOTS: u64 = 256;
+/// … and the pause before the next ones: a full log of 65,536 slots takes about four hours.
+pub const SCRUB_PAUSE: Duration = Duration::from_mins(1);
+/// How often streams, waiters and snapshots that nobody uses are looked for.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// Prepared statements, page cache and stack of one reading connection are a few MiB.
 pub const READERS_MAX: usize = 16;
@@ -127,4 +186,8 @@ const _: () = assert!(
 const _: () = assert!(
     APPLY_QUEUE_MAX as u64 >= paxos::limits::APPLY_LAG_SLOTS_MAX,
     "everything that may be handed out fits"
+);
+const _: () = assert!(
+    DURABLE_EVERY_SLOTS as u64 <= KEEP_SLOTS_MAX,
+    "the state is durable before its rows are to go"
 );

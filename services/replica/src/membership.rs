@@ -1,18 +1,22 @@
 //! What a replica tells the membership service, again and again. Nothing here decides anything:
 //! a member goes on without it.
 
-use std::collections::BTreeMap;
+mod join;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use paxos::ids::NodeId;
 use paxos::status::RoleName;
 use proto::v1::heartbeat_request::Kind;
 use proto::v1::membership_client::MembershipClient;
-use proto::v1::{HeartbeatRequest, HeartbeatResponse, RegisterRequest, ReplicaHeartbeat, server};
+use proto::v1::{
+    GetServersRequest, HeartbeatRequest, HeartbeatResponse, RegisterRequest, RegisterResponse,
+    ReplicaHeartbeat,
+};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
+use crate::directory::Directory;
 use crate::errors::plain;
 use crate::limits::{HEARTBEAT_MAX, HEARTBEAT_MIN, MEMBERSHIP_TIMEOUT, REGISTER_EVERY};
 use crate::logs::Seldom;
@@ -43,19 +47,37 @@ impl Membership {
         })
     }
 
-    /// Asks for a cluster until the task is ended: until the genesis is confirmed.
-    pub(crate) async fn register(&mut self, shared: &Shared) {
+    /// Asks for a cluster until the task is ended: until the genesis is confirmed. When there is
+    /// one already, asks that one for a node id.
+    pub(crate) async fn register(&mut self, shared: &Arc<Shared>) {
         loop {
             match self.register_once(shared).await {
-                Ok(waiting_for) => {
+                Ok(answer) => {
                     self.unreachable.reset();
+                    let waiting_for = &answer.waiting_for;
                     if self.waiting.due() {
                         tracing::info!(waiting_for, "registered with membership");
                     }
+                    self.join(shared, &answer).await;
                 }
                 Err(status) => self.report(&status, "a new replica waits for membership"),
             }
             tokio::time::sleep(REGISTER_EVERY).await;
+        }
+    }
+
+    async fn join(&mut self, shared: &Arc<Shared>, answer: &RegisterResponse) {
+        if answer.join.is_empty() {
+            return;
+        }
+        match join::join(shared, &answer.join).await {
+            Ok(node) => tracing::info!(%node, "this disk joined the cluster as a new node"),
+            Err(error) => {
+                if self.waiting.due() {
+                    let error = ops::errors::chain(&error);
+                    tracing::warn!(error, "this disk could not join the cluster; trying again");
+                }
+            }
         }
     }
 
@@ -73,7 +95,7 @@ impl Membership {
                 Ok(response) => {
                     self.unreachable.reset();
                     shared.set_foreign(None);
-                    wait = learn(member, response.into_inner());
+                    wait = learn(member, &response.into_inner());
                 }
                 Err(status) => {
                     registered = false;
@@ -84,24 +106,43 @@ impl Membership {
         }
     }
 
-    async fn register_once(&mut self, shared: &Shared) -> Result<String, Status> {
+    /// Looks where the others are, until the task is ended: for a replica that takes part in
+    /// nothing yet.
+    pub(crate) async fn hint(&mut self, others: &Directory) {
+        loop {
+            match self.client.get_servers(GetServersRequest {}).await {
+                Ok(answer) => {
+                    others.note_hints(&answer.into_inner().servers);
+                }
+                Err(status) => self.report(&status, "the last known addresses are used"),
+            }
+            tokio::time::sleep(HEARTBEAT_MAX / 10).await;
+        }
+    }
+
+    async fn register_once(&mut self, shared: &Shared) -> Result<RegisterResponse, Status> {
         let identity = shared.identity();
+        let identity = identity.ok_or_else(|| Status::unavailable("the log is not open yet"))?;
         let request = RegisterRequest {
             disk_id: identity.disk_id.to_string(),
             address: shared.address.clone(),
             genesis: shared.genesis(),
             confirmed: identity.confirmed,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            node: identity.genesis.map_or(0, |genesis| genesis.node_id.0),
+            process: shared.process,
         };
-        Ok(self
-            .client
-            .register(request)
-            .await?
-            .into_inner()
-            .waiting_for)
+        Ok(self.client.register(request).await?.into_inner())
     }
 
     fn refused(&mut self, shared: &Shared, status: &Status) {
+        if status.code() == Code::AlreadyExists {
+            // As a rule the process before this one, which was heard a moment ago.
+            if self.unreachable.due_if_lasting() {
+                tracing::error!(membership = self.url, why = plain(status), "no heartbeat");
+            }
+            return;
+        }
         if status.code() != Code::FailedPrecondition {
             self.report(status, "no heartbeat; the chat goes on without membership");
             return;
@@ -132,6 +173,7 @@ impl Membership {
 fn heartbeat(shared: &Shared, member: &Member) -> HeartbeatRequest {
     let status = member.driver.status();
     let unheard = status.peers.iter().filter(|(_, peer)| !peer.heard);
+    let voters = &status.configuration.voters;
     let replica = ReplicaHeartbeat {
         node: status.node.0,
         disk_id: member.cluster.disk_id.to_string(),
@@ -140,6 +182,9 @@ fn heartbeat(shared: &Shared, member: &Member) -> HeartbeatRequest {
         decided: status.decided.0,
         applied: member.signals.applied().0,
         unheard: unheard.map(|(node, _)| node.0).collect(),
+        epoch: status.configuration.epoch.0,
+        voters: voters.iter().map(|node| node.0).collect(),
+        process: shared.process,
     };
     HeartbeatRequest {
         cluster_id: member.cluster.cluster_id.to_string(),
@@ -148,20 +193,9 @@ fn heartbeat(shared: &Shared, member: &Member) -> HeartbeatRequest {
 }
 
 /// Notes where the others are, and answers when to speak again.
-fn learn(member: &Member, response: HeartbeatResponse) -> Duration {
-    let mut addresses = BTreeMap::new();
-    for server in response.servers {
-        let node = NodeId(server.node);
-        let known = member.cluster.voters.get(&node);
-        // A node is one disk for ever: an address of another one is not its address.
-        let same_disk = known.is_some_and(|voter| voter.disk_id.to_string() == server.disk_id);
-        if same_disk && server.role() == server::Role::Voter && !server.address.is_empty() {
-            addresses.insert(node, server.address);
-        }
-    }
-    if let Some(peers) = member.peers.learn(&addresses) {
-        // Stopped: the process ends.
-        let _ = member.wal.remember_peers(peers);
+fn learn(member: &Member, response: &HeartbeatResponse) -> Duration {
+    if member.directory.note_hints(&response.servers) {
+        member.remember_addresses();
     }
     Duration::from_millis(u64::from(response.heartbeat_ms)).clamp(HEARTBEAT_MIN, HEARTBEAT_MAX)
 }

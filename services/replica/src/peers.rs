@@ -1,122 +1,190 @@
-//! The other voters: a stream to each, and what is known of them.
+//! Streams to other nodes: one to each voter always, to any other known node while there is
+//! something to say to it.
+//!
+//! Who votes changes with the epoch, and nodes that do not vote speak, too: a standby asks for
+//! rows and is answered. So a stream is opened when the core first sends to a node, if the
+//! directory knows where it is; one that is not a voter's and was not used for a while ends.
 
+mod callers;
 mod dial;
 mod outbox;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use ops::shutdown::Token;
 use paxos::ids::NodeId;
 use paxos::message::Message;
+use proto::v1::PeerHello;
+use tokio::runtime::Handle;
 
-pub(crate) use dial::VERSION;
+pub(crate) use callers::{Called, Callers};
+pub(crate) use dial::{VERSION, endpoint};
 pub(crate) use outbox::Outbox;
 
+use crate::directory::Directory;
 use crate::genesis::Cluster;
+use crate::limits::{PEER_STREAM_IDLE, PEER_STREAMS_MAX};
 
-/// One other voter.
+/// How this process introduces itself.
+#[derive(Debug)]
+pub(crate) struct Me {
+    /// This node and its cluster.
+    pub(crate) cluster: Arc<Cluster>,
+    /// Where it is reached.
+    pub(crate) address: String,
+    /// Drawn when the process started.
+    pub(crate) process: u64,
+}
+
+impl Me {
+    /// What is said first to a node.
+    pub(crate) fn hello(&self, to: NodeId) -> PeerHello {
+        PeerHello {
+            version: VERSION,
+            cluster_id: self.cluster.cluster_id.to_string(),
+            shard: self.cluster.shard,
+            from: self.cluster.node.0,
+            to: to.0,
+            disk_id: self.cluster.disk_id.to_string(),
+            process: self.process,
+            address: self.address.clone(),
+        }
+    }
+}
+
+/// One other node.
 #[derive(Debug)]
 pub(crate) struct Peer {
     /// Its id.
     pub(crate) node: NodeId,
     /// What waits for it.
     pub(crate) outbox: Outbox,
-    /// Where it was last known to be; read at each attempt to connect.
-    address: RwLock<String>,
 }
 
-impl Peer {
-    /// Where it was last known to be.
-    pub(crate) fn address(&self) -> String {
-        self.address
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// Notes where it is. True when that is news.
-    fn move_to(&self, address: &str) -> bool {
-        let mut known = self.address.write().unwrap_or_else(PoisonError::into_inner);
-        let news = *known != address;
-        if news {
-            address.clone_into(&mut known);
-        }
-        news
-    }
+/// A stream that is kept.
+#[derive(Debug)]
+struct Stream {
+    peer: Arc<Peer>,
+    stop: Token,
+    /// When something was last sent.
+    used: Instant,
 }
 
-/// All other voters. Cheap to clone.
+/// All of them. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Peers(Arc<BTreeMap<NodeId, Arc<Peer>>>);
+pub(crate) struct Peers(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    me: Arc<Me>,
+    directory: Arc<Directory>,
+    /// Ends all streams.
+    stop: Token,
+    runtime: Handle,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    streams: BTreeMap<NodeId, Stream>,
+    voters: BTreeSet<NodeId>,
+}
 
 impl Peers {
-    /// The voters of the genesis but for this node, at their last known addresses.
-    pub(crate) fn new(me: &Cluster, cached: &wal::Peers) -> Self {
-        let others = me.voters.iter().filter(|(node, _)| **node != me.node);
-        let peers = others.map(|(&node, voter)| {
-            let address = cached.get(&node).unwrap_or(&voter.address).clone();
-            let peer = Peer {
-                node,
-                outbox: Outbox::default(),
-                address: RwLock::new(address),
-            };
-            (node, Arc::new(peer))
-        });
-        Self(Arc::new(peers.collect()))
+    /// Without a stream yet. Must be called inside the runtime.
+    pub(crate) fn new(me: Arc<Me>, directory: Arc<Directory>, stop: Token) -> Self {
+        Self(Arc::new(Inner {
+            me,
+            directory,
+            stop,
+            runtime: Handle::current(),
+            state: Mutex::default(),
+        }))
     }
 
-    /// Keeps a stream to each until `shutdown`.
-    pub(crate) fn connect(&self, me: &Arc<Cluster>, shutdown: &Token) {
-        for peer in self.0.values() {
-            tokio::spawn(dial::keep_connected(
-                Arc::clone(peer),
-                Arc::clone(me),
-                shutdown.clone(),
-            ));
+    /// These are the voters now: there is a stream to each from here on.
+    pub(crate) fn set_voters(&self, voters: &BTreeSet<NodeId>) {
+        let mut state = self.lock();
+        state.voters.clone_from(voters);
+        for node in voters {
+            self.stream(&mut state, *node);
         }
     }
 
-    /// Queues a message for a peer; best effort.
+    /// Queues a message for a node; best effort.
     pub(crate) fn send(&self, to: NodeId, message: Message) {
-        if let Some(peer) = self.0.get(&to) {
-            peer.outbox.push(message);
+        let mut state = self.lock();
+        if let Some(stream) = self.stream(&mut state, to) {
+            stream.used = Instant::now();
+            stream.peer.outbox.push(message);
         }
     }
 
-    /// In the order of their ids.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Peer>> {
-        self.0.values()
-    }
-
-    /// Notes new addresses. Gives all of them when there was news.
-    pub(crate) fn learn(&self, addresses: &BTreeMap<NodeId, String>) -> Option<wal::Peers> {
-        let mut news = false;
-        for (node, address) in addresses {
-            if let Some(peer) = self.0.get(node)
-                && peer.move_to(address)
-            {
-                tracing::info!(%node, address, "a peer has a new address");
-                news = true;
+    /// The stream to a node, opened if there is none and its address is known.
+    fn stream<'a>(&self, state: &'a mut State, to: NodeId) -> Option<&'a mut Stream> {
+        if to == self.0.me.cluster.node {
+            return None;
+        }
+        if !state.streams.contains_key(&to) {
+            let room = state.streams.len() < PEER_STREAMS_MAX || state.voters.contains(&to);
+            if !room || self.0.directory.address_of(to).is_none() {
+                return None;
             }
+            let peer = Arc::new(Peer {
+                node: to,
+                outbox: Outbox::default(),
+            });
+            let stop = self.0.stop.child_token();
+            let (me, directory) = (Arc::clone(&self.0.me), Arc::clone(&self.0.directory));
+            let task = dial::keep_connected(Arc::clone(&peer), me, directory, stop.clone());
+            self.0.runtime.spawn(task);
+            let used = Instant::now();
+            state.streams.insert(to, Stream { peer, stop, used });
         }
-        news.then(|| {
-            self.0
-                .iter()
-                .map(|(node, peer)| (*node, peer.address()))
-                .collect()
-        })
+        state.streams.get_mut(&to)
+    }
+
+    /// Ends streams to nodes that do not vote and to which nothing was sent for a while.
+    pub(crate) fn sweep(&self) {
+        let mut state = self.lock();
+        let State { streams, voters } = &mut *state;
+        streams.retain(|node, stream| {
+            let keep = voters.contains(node) || stream.used.elapsed() < PEER_STREAM_IDLE;
+            if !keep {
+                stream.stop.cancel();
+            }
+            keep
+        });
+    }
+
+    /// Whether a stream to the node is open.
+    pub(crate) fn is_open(&self, node: NodeId) -> bool {
+        let state = self.lock();
+        let stream = state.streams.get(&node);
+        stream.is_some_and(|stream| stream.peer.outbox.is_open())
     }
 
     /// Waits until every open stream has taken what was queued for it, and a little longer for
     /// the bytes to leave. A dead peer does not count.
     #[cfg(feature = "failpoints")]
     pub(crate) fn flush(&self) {
-        use std::time::{Duration, Instant};
+        use std::time::Duration;
         let deadline = Instant::now() + Duration::from_secs(1);
-        while self.0.values().any(|peer| peer.outbox.has_waiting()) && Instant::now() < deadline {
+        let waits = || {
+            let state = self.lock();
+            let waits = |stream: &Stream| stream.peer.outbox.has_waiting();
+            state.streams.values().any(waits)
+        };
+        while waits() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(1));
         }
         std::thread::sleep(Duration::from_millis(200));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change is whole before the guard is dropped.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

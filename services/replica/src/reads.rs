@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use machine::Reader;
 use paxos::ids::Slot;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, TryAcquireError, watch};
 use tokio::time::timeout;
 
 use crate::errors::Refused;
@@ -19,6 +19,8 @@ struct Pool {
     /// Those that nobody uses.
     idle: Mutex<Vec<Reader>>,
     /// As many as there are readers.
+    count: usize,
+    /// A permit for each.
     readers: Semaphore,
     /// Those who wait, and those who read.
     queue: Semaphore,
@@ -29,6 +31,7 @@ impl Reads {
     /// A pool over open connections.
     pub(crate) fn new(readers: Vec<Reader>, applied: watch::Receiver<Slot>) -> Self {
         Self(Arc::new(Pool {
+            count: readers.len(),
             readers: Semaphore::new(readers.len()),
             queue: Semaphore::new(READS_WAITING_MAX),
             idle: Mutex::new(readers),
@@ -42,17 +45,19 @@ impl Reads {
         min_slot: u64,
         work: impl FnOnce(&mut Reader) -> Result<T, machine::Error> + Send + 'static,
     ) -> Result<T, Refused> {
-        let _place = self
-            .0
-            .queue
-            .try_acquire()
-            .map_err(|_| Refused::Busy("reads"))?;
+        let _place = self.0.queue.try_acquire().map_err(|error| match error {
+            TryAcquireError::NoPermits => Refused::Busy("reads"),
+            TryAcquireError::Closed => Refused::Restoring,
+        })?;
         self.wait_for(Slot(min_slot)).await?;
-        let Ok(_reader) = self.0.readers.acquire().await else {
+        let Ok(reading) = self.0.readers.acquire().await else {
             return Err(Refused::Stopping);
         };
+        // Given back by the thread that reads: the asker may be gone before it has ended.
+        reading.forget();
         let pool = Arc::clone(&self.0);
         let task = tokio::task::spawn_blocking(move || {
+            let _reading = Reading(&pool);
             // One is idle for each permit of `readers`.
             let mut reader = pool.take().ok_or(Refused::Stopping)?;
             let result = work(&mut reader);
@@ -60,6 +65,16 @@ impl Reads {
             Ok(result?)
         });
         task.await.unwrap_or(Err(Refused::Stopping))
+    }
+
+    /// Waits until nobody reads any more, and closes the connections. Later reads are refused.
+    pub(crate) async fn close(&self) {
+        self.0.queue.close();
+        let all = u32::try_from(self.0.count).unwrap_or(u32::MAX);
+        // An error means that it is closed already.
+        let _last = self.0.readers.acquire_many(all).await;
+        self.0.readers.close();
+        while self.0.take().is_some() {}
     }
 
     async fn wait_for(&self, wanted: Slot) -> Result<(), Refused> {
@@ -75,6 +90,15 @@ impl Reads {
                 Err(Refused::Behind { applied, wanted })
             }
         }
+    }
+}
+
+/// Gives a permit back.
+struct Reading<'a>(&'a Pool);
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.0.readers.add_permits(1);
     }
 }
 

@@ -1,19 +1,38 @@
 //! What a replica is: first it has no cluster, then it is a member of one, for ever.
+//!
+//! A member may begin anew in the same process: when its state was replaced by a snapshot.
 
 mod member;
+mod recover;
 mod unformed;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use ops::shutdown::Token;
 use wal::Identity;
 
-pub(crate) use member::{Member, Running};
+pub(crate) use member::{Member, Outcome, Recovered, cluster_of};
 pub(crate) use unformed::{Unformed, blocking};
 
 use crate::errors::Refused;
+use crate::quarantine::Quarantine;
+
+/// How far this process is.
+#[derive(Clone, Debug)]
+pub(crate) enum Stage {
+    /// Opens its files, or replays the log.
+    Starting,
+    /// Waits for a cluster.
+    Unformed(Arc<Unformed>),
+    /// Fetches its state; in words, why.
+    Restoring(Arc<str>),
+    /// Takes part.
+    Member(Arc<Member>),
+    /// Takes part in nothing.
+    Quarantined(Arc<Quarantine>),
+}
 
 /// What all services and roles of one process share.
 #[derive(Debug)]
@@ -22,45 +41,46 @@ pub(crate) struct Shared {
     pub(crate) address: String,
     /// The process is to end.
     pub(crate) stopping: Token,
-    /// While there is no cluster.
-    pub(crate) unformed: Unformed,
-    /// As on disk.
-    identity: RwLock<Identity>,
+    /// Drawn when the process started: two processes with one disk are told apart.
+    pub(crate) process: u64,
+    /// As on disk; `None` until the log is open.
+    identity: RwLock<Option<Identity>>,
     data: PathBuf,
     started: Instant,
-    member: OnceLock<Arc<Member>>,
+    stage: RwLock<Stage>,
     /// Why this replica must not serve clients: membership is of another cluster.
     foreign: Mutex<Option<String>>,
 }
 
 impl Shared {
-    /// At start, with the log open.
-    pub(crate) fn new(wal: wal::Wal, data: PathBuf, address: String, stopping: Token) -> Self {
+    /// At start.
+    pub(crate) fn new(data: PathBuf, address: String, stopping: Token) -> Self {
         Self {
             address,
             stopping,
-            identity: RwLock::new(wal.identity().clone()),
-            unformed: Unformed::new(wal),
+            process: rand::random(),
+            identity: RwLock::new(None),
             data,
             started: Instant::now(),
-            member: OnceLock::new(),
+            stage: RwLock::new(Stage::Starting),
             foreign: Mutex::new(None),
         }
     }
 
     /// Who this disk is.
-    pub(crate) fn identity(&self) -> Identity {
+    pub(crate) fn identity(&self) -> Option<Identity> {
         self.identity
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    fn set_identity(&self, identity: Identity) {
+    /// The log is open, or its identity changed.
+    pub(crate) fn set_identity(&self, identity: Identity) {
         *self
             .identity
             .write()
-            .unwrap_or_else(PoisonError::into_inner) = identity;
+            .unwrap_or_else(PoisonError::into_inner) = Some(identity);
     }
 
     /// The directory of log.db and state.db.
@@ -73,26 +93,39 @@ impl Shared {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// From now on this replica is a member.
-    pub(crate) fn become_member(&self, member: Arc<Member>) {
-        let first = self.member.set(member).is_ok();
-        assert!(first, "a replica becomes a member once");
+    /// How far this process is.
+    pub(crate) fn stage(&self) -> Stage {
+        self.stage
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
-    /// This replica as a member, if it is one yet.
-    pub(crate) fn member(&self) -> Option<&Arc<Member>> {
-        self.member.get()
+    /// See [`Shared::stage`].
+    pub(crate) fn set_stage(&self, stage: Stage) {
+        *self.stage.write().unwrap_or_else(PoisonError::into_inner) = stage;
+    }
+
+    /// This replica as a member, if it is one now.
+    pub(crate) fn member(&self) -> Result<Arc<Member>, Refused> {
+        match self.stage() {
+            Stage::Member(member) => Ok(member),
+            Stage::Unformed(_) => Err(Refused::Unformed),
+            Stage::Starting => Err(Refused::Starting),
+            Stage::Restoring(_) => Err(Refused::Restoring),
+            Stage::Quarantined(found) => Err(Refused::Quarantined(found.why.clone())),
+        }
     }
 
     /// This replica as one that serves clients of a shard.
-    pub(crate) fn serving(&self, shard: u32) -> Result<&Arc<Member>, Refused> {
+    pub(crate) fn serving(&self, shard: u32) -> Result<Arc<Member>, Refused> {
         if self.stopping.is_cancelled() {
             return Err(Refused::Stopping);
         }
         if let Some(why) = self.foreign() {
             return Err(Refused::Foreign(why));
         }
-        let member = self.member().ok_or(Refused::Unformed)?;
+        let member = self.member()?;
         let own = member.cluster.shard;
         if shard == own {
             Ok(member)

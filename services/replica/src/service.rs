@@ -2,57 +2,124 @@
 
 use std::sync::Arc;
 
+use machine::snapshot::Verified;
 use ops::shutdown::Token;
+use paxos::ids::Slot;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use wal::Wal;
 
 use crate::config::Options;
-use crate::driver::watch_space;
+use crate::directory::Directory;
+use crate::driver::{End, watch_space};
 use crate::errors::Error;
-use crate::limits::STOP_STREAMS;
+use crate::failpoints;
+use crate::limits::{FREE_EVERY, SCRUB_PAUSE, SCRUB_SLOTS, STOP_STREAMS, SWEEP_EVERY};
 use crate::membership::Membership;
-use crate::role::{Member, Shared};
+use crate::peers::Me;
+use crate::quarantine::Quarantine;
+use crate::role::{Member, Outcome, Recovered, Shared, Stage, Unformed, cluster_of};
 use crate::server;
-
-/// How often waiters whose streams are gone are forgotten.
-const SWEEP_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
+use crate::snapshots::fetch::{Wanted, fetch};
 
 /// Runs a replica on an open listener until `shutdown`.
+///
+/// A replica whose files must not be used stays up in quarantine, so that it can say why.
+///
+/// # Errors
+///
+/// When another process has the directory, or the system fails.
 pub async fn run(options: Options, listener: TcpListener, shutdown: Token) -> Result<(), Error> {
     let address = advertised(&options, &listener)?;
-    let wal = open(&options).await?;
     let data = options.data.clone();
-    let shared = Arc::new(Shared::new(wal, data, address, shutdown.clone()));
-    let mut membership = Membership::new(&options.membership)?;
-    let mut server = tokio::spawn(server::serve(listener, Arc::clone(&shared)));
+    let shared = Arc::new(Shared::new(data, address, shutdown.clone()));
+    // Before anything is served, so that who this disk is can be told from the first answer on.
+    let opened = open(&options).await.map(|wal| enter(&shared, wal));
+    if let Err(error) = opened {
+        if !matches!(error, Error::LowSpace(_)) && Quarantine::of(&error).is_none() {
+            return Err(error);
+        }
+        return serve(&shared, &options, listener, Err(error)).await;
+    }
+    serve(&shared, &options, listener, opened).await
+}
 
-    let wal = tokio::select! {
-        wal = shared.unformed.until_confirmed() => wal,
-        () = membership.register(&shared) => None,
-        () = shutdown.cancelled() => None,
-        ended = &mut server => return end_of_server(ended),
+/// Serves while the replica lives, or stands in quarantine.
+async fn serve(
+    shared: &Arc<Shared>,
+    options: &Options,
+    listener: TcpListener,
+    opened: Result<Opened, Error>,
+) -> Result<(), Error> {
+    let mut server = tokio::spawn(server::serve(listener, Arc::clone(shared)));
+    let life = async {
+        let lived = live(shared, options, opened).await;
+        match lived.as_ref().err().and_then(Quarantine::of) {
+            Some(found) => {
+                quarantine(shared, found).await;
+                Ok(())
+            }
+            None => lived,
+        }
     };
-    let Some(wal) = wal else {
-        return stop_server(&mut server).await;
-    };
-    let (member, running) = start(&shared, wal, options.readers).await?;
-    let space = tokio::spawn(watch_space(
-        options.data.clone(),
-        Arc::clone(&member.signals),
-    ));
-
     let ended = tokio::select! {
-        () = membership.beat(&shared, &member) => Ok(()),
-        () = sweep(&member) => Ok(()),
-        () = shutdown.cancelled() => Ok(()),
+        lived = life => lived,
         ended = &mut server => end_of_server(ended),
     };
-    // Everything ends by this token, also when the server ended by itself.
-    shutdown.cancel();
-    space.abort();
-    running.stop().await;
+    // Everything ends by this token, also when something ended by itself.
+    shared.stopping.cancel();
     ended?;
     stop_server(&mut server).await
+}
+
+/// From the log to the end. Whatever happens on the way, no vote is given before disk and state
+/// agree.
+async fn live(
+    shared: &Arc<Shared>,
+    options: &Options,
+    opened: Result<Opened, Error>,
+) -> Result<(), Error> {
+    let mut membership = Membership::new(&options.membership)?;
+    let mut arrived = None;
+    let mut first = Some(opened);
+    while !shared.stopping.is_cancelled() {
+        let opened = match first.take() {
+            Some(Err(Error::LowSpace(_))) | None => open_when_roomy(shared, options).await?,
+            Some(opened) => Some(opened?),
+        };
+        let Some(opened) = opened else {
+            return Ok(());
+        };
+        let Some(wal) = belong(shared, &mut membership, opened).await else {
+            return Ok(());
+        };
+        let Some(recovered) = recover(shared, &mut membership, wal, arrived.take()).await? else {
+            return Ok(());
+        };
+        arrived = take_part(shared, options, &mut membership, recovered).await?;
+    }
+    Ok(())
+}
+
+/// Opens the log. A disk that is nearly full may have room later.
+async fn open_when_roomy(shared: &Arc<Shared>, options: &Options) -> Result<Option<Opened>, Error> {
+    loop {
+        let error = match open(options).await {
+            Err(error @ Error::LowSpace(_)) => error,
+            other => return other.map(|wal| Some(enter(shared, wal))),
+        };
+        let why = ops::errors::chain(&error);
+        let known = matches!(shared.stage(), Stage::Restoring(said) if *said == *why);
+        if !known {
+            tracing::error!(why, "this replica waits for space on its disk");
+            shared.set_stage(Stage::Restoring(why.into()));
+        }
+        let nap = tokio::time::sleep(FREE_EVERY);
+        if shared.stopping.run_until_cancelled(nap).await.is_none() {
+            return Ok(None);
+        }
+    }
 }
 
 async fn open(options: &Options) -> Result<Wal, Error> {
@@ -69,16 +136,182 @@ async fn open(options: &Options) -> Result<Wal, Error> {
         .map_err(|_| Error::Panicked("opening the log"))?
 }
 
-async fn start(
+/// An open log, and whether it belongs to a cluster.
+enum Opened {
+    Unformed(Arc<Unformed>),
+    Confirmed(Box<Wal>),
+}
+
+fn enter(shared: &Shared, wal: Wal) -> Opened {
+    shared.set_identity(wal.identity().clone());
+    if wal.identity().confirmed {
+        shared.set_stage(Stage::Starting);
+        return Opened::Confirmed(Box::new(wal));
+    }
+    let unformed = Arc::new(Unformed::new(wal));
+    shared.set_stage(Stage::Unformed(Arc::clone(&unformed)));
+    Opened::Unformed(unformed)
+}
+
+/// Waits until the disk belongs to a cluster. `None`: the process stops.
+async fn belong(shared: &Arc<Shared>, membership: &mut Membership, opened: Opened) -> Option<Wal> {
+    let unformed = match opened {
+        Opened::Confirmed(wal) => return Some(*wal),
+        Opened::Unformed(unformed) => unformed,
+    };
+    let wal = tokio::select! {
+        wal = unformed.until_confirmed() => wal,
+        () = membership.register(shared) => None,
+        () = shared.stopping.cancelled() => None,
+    };
+    shared.set_stage(Stage::Starting);
+    wal
+}
+
+/// Brings disk and state to the same slot; with a snapshot of another replica, if need be.
+async fn recover(
     shared: &Arc<Shared>,
-    wal: Wal,
-    readers: usize,
-) -> Result<(Arc<Member>, crate::role::Running), Error> {
-    let context = Arc::clone(shared);
-    let started = tokio::task::spawn_blocking(move || Member::start(&context, wal, readers));
+    membership: &mut Membership,
+    mut wal: Wal,
+    mut arrived: Option<Verified>,
+) -> Result<Option<Recovered>, Error> {
+    loop {
+        let (data, snapshot) = (shared.data().to_path_buf(), arrived.take());
+        let recovered =
+            tokio::task::spawn_blocking(move || Recovered::from(wal, &data, snapshot)).await;
+        let (behind, at_least, why) =
+            match recovered.map_err(|_| Error::Panicked("bringing the state forward"))?? {
+                Outcome::Ready(recovered) => return Ok(Some(*recovered)),
+                Outcome::Behind { wal, at_least, why } => (*wal, at_least, why),
+            };
+        tracing::warn!(why, "this replica fetches its state from another one");
+        shared.set_stage(Stage::Restoring(why.into()));
+        let cluster = cluster_of(&behind)?;
+        let others = Directory::new(&cluster, &[], &behind.peers()?);
+        let me = Me {
+            cluster,
+            address: shared.address.clone(),
+            process: shared.process,
+        };
+        let wanted = Wanted {
+            first: None,
+            at_least,
+        };
+        arrived = tokio::select! {
+            arrived = fetch(&me, &others, shared.data(), wanted) => Some(arrived),
+            () = membership.hint(&others) => None,
+            () = shared.stopping.cancelled() => None,
+        };
+        if arrived.is_none() {
+            return Ok(None);
+        }
+        failpoints::pass(failpoints::AFTER_SNAPSHOT_FETCHED);
+        wal = behind;
+    }
+}
+
+/// Runs as a member until the process stops, or until a snapshot has arrived that the log alone
+/// cannot replace: then everything that has the state open is closed first.
+async fn take_part(
+    shared: &Arc<Shared>,
+    options: &Options,
+    membership: &mut Membership,
+    recovered: Recovered,
+) -> Result<Option<Verified>, Error> {
+    let (context, settings) = (Arc::clone(shared), options.clone());
+    let started =
+        tokio::task::spawn_blocking(move || Member::start(&context, recovered, &settings));
     let (member, running) = started.await.map_err(|_| Error::Panicked("starting"))??;
-    shared.become_member(Arc::clone(&member));
-    Ok((member, running))
+    shared.set_stage(Stage::Member(Arc::clone(&member)));
+    let signals = Arc::clone(&member.signals);
+    let space = tokio::spawn(watch_space(options.data.clone(), signals));
+    let ended = tokio::select! {
+        () = membership.beat(shared, &member) => Ended::Stopping,
+        () = sweep(&member) => Ended::Stopping,
+        () = scrub(&member) => Ended::Stopping,
+        ended = end_of(&member, shared) => ended,
+        () = shared.stopping.cancelled() => Ended::Stopping,
+    };
+    space.abort();
+    member.stop.cancel();
+    match ended {
+        Ended::Stopping => {
+            running.stop().await;
+            Ok(None)
+        }
+        Ended::Arrived(snapshot) => {
+            failpoints::pass(failpoints::AFTER_SNAPSHOT_FETCHED);
+            shared.set_stage(Stage::Restoring("a snapshot is being installed".into()));
+            running.end().await;
+            Ok(Some(snapshot))
+        }
+        Ended::Halted(found) => {
+            let quarantined = quarantine(shared, found);
+            let (_, ()) = tokio::join!(quarantined, running.stop());
+            Ok(None)
+        }
+    }
+}
+
+/// Why a member ends.
+enum Ended {
+    Stopping,
+    Arrived(Verified),
+    Halted(Quarantine),
+}
+
+/// Waits for news that end a member; fetches the snapshot that it needs meanwhile.
+async fn end_of(member: &Arc<Member>, shared: &Arc<Shared>) -> Ended {
+    let mut ends = member.driver.watch_end();
+    let mut fetching: Option<JoinHandle<Verified>> = None;
+    loop {
+        tokio::select! {
+            changed = ends.changed() => {
+                if changed.is_err() {
+                    return Ended::Stopping;
+                }
+                let end = *ends.borrow_and_update();
+                match end {
+                    Some(End::Halted(reason)) => return Ended::Halted(Quarantine::halted(reason)),
+                    Some(End::Behind { from, at_least }) if fetching.is_none() => {
+                        let first = Some(from);
+                        fetching = Some(start_fetch(member, shared, Wanted { first, at_least }));
+                    }
+                    // One at a time: a later need is met by the next snapshot, if it still is one.
+                    Some(End::Behind { .. }) | None => {}
+                }
+            }
+            fetched = fetched(&mut fetching) => {
+                fetching = None;
+                if let Ok(snapshot) = fetched {
+                    return Ended::Arrived(snapshot);
+                }
+            }
+        }
+    }
+}
+
+fn start_fetch(member: &Arc<Member>, shared: &Arc<Shared>, wanted: Wanted) -> JoinHandle<Verified> {
+    tracing::info!(from = ?wanted.first, at_least = %wanted.at_least, "a snapshot is needed");
+    let (member, data) = (Arc::clone(member), shared.data().to_path_buf());
+    tokio::spawn(async move { fetch(&member.me, &member.directory, &data, wanted).await })
+}
+
+/// The snapshot being fetched; never, when none is.
+async fn fetched(
+    fetching: &mut Option<JoinHandle<Verified>>,
+) -> Result<Verified, tokio::task::JoinError> {
+    match fetching {
+        Some(task) => task.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Says why nothing is done, until the process is told to stop.
+async fn quarantine(shared: &Arc<Shared>, found: Quarantine) {
+    found.say();
+    shared.set_stage(Stage::Quarantined(Arc::new(found)));
+    shared.stopping.cancelled().await;
 }
 
 /// How the others reach this replica. A test listens on port 0 and gets one.
@@ -100,6 +333,33 @@ async fn sweep(member: &Member) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
         member.waiters.sweep();
+        member.peers.sweep();
+        member.snapshots.sweep().await;
+    }
+}
+
+/// Reads the whole log again and again, slowly, so that damage is found before a row is needed.
+async fn scrub(member: &Member) {
+    let mut from = Slot::FIRST;
+    loop {
+        tokio::time::sleep(SCRUB_PAUSE).await;
+        let (reply, answer) = oneshot::channel();
+        let take = Box::new(move |found| {
+            // The process ends: nothing to do.
+            let _ = reply.send(found);
+        });
+        let asked = member.wal.scrub(from, SCRUB_SLOTS, take);
+        let Ok(Ok(found)) = answer.await.map(|found| asked.and(found)) else {
+            continue;
+        };
+        if let Some(last) = found.damaged.last() {
+            tracing::error!(
+                slots = ?found.damaged,
+                "decided rows are damaged on this disk and are dropped; check the disk"
+            );
+            member.signals.note_unreadable(*last);
+        }
+        from = found.next.unwrap_or(Slot::FIRST);
     }
 }
 
@@ -110,7 +370,7 @@ fn end_of_server(ended: Served) -> Result<(), Error> {
 }
 
 /// Gives the streams a moment to say goodbye.
-async fn stop_server(server: &mut tokio::task::JoinHandle<Result<(), Error>>) -> Result<(), Error> {
+async fn stop_server(server: &mut JoinHandle<Result<(), Error>>) -> Result<(), Error> {
     if server.is_finished() {
         return Ok(());
     }

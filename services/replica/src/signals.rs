@@ -1,16 +1,25 @@
 //! What other threads tell the driver. Everything here only rises, so that a number and a wake
 //! are enough and no queue can be full.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-use paxos::ids::{PersistSeq, Slot};
+use paxos::ids::{DiskSeq, PersistSeq, Slot};
 use tokio::sync::{Notify, watch};
+
+use crate::limits::SNAPSHOT_LINGER;
 
 /// Shared by the driver, the log's writer, the thread that applies, and those who look.
 #[derive(Debug)]
 pub(crate) struct Signals {
     persisted: AtomicU64,
+    disk_seq: AtomicU64,
+    state_durable: AtomicU64,
+    log_begins_after: AtomicU64,
+    unreadable: AtomicU64,
+    /// A snapshot at this slot travels, or did a moment ago.
+    serving: Mutex<Option<(Slot, Instant)>>,
     commit_us: AtomicU64,
     space_low: AtomicBool,
     /// Everything up to here is applied. Readers wait on it.
@@ -23,6 +32,12 @@ impl Signals {
     pub(crate) fn new(applied: Slot) -> Arc<Self> {
         Arc::new(Self {
             persisted: AtomicU64::new(0),
+            disk_seq: AtomicU64::new(0),
+            // Not known to be: a log that brought the state forward may be needed once more.
+            state_durable: AtomicU64::new(Slot::GENESIS.0),
+            log_begins_after: AtomicU64::new(Slot::GENESIS.0),
+            unreadable: AtomicU64::new(Slot::GENESIS.0),
+            serving: Mutex::new(None),
             commit_us: AtomicU64::new(0),
             space_low: AtomicBool::new(false),
             applied: watch::Sender::new(applied),
@@ -30,8 +45,10 @@ impl Signals {
         })
     }
 
-    /// Requests up to this one are durable.
-    pub(crate) fn note_persisted(&self, seq: PersistSeq, commit_us: u64) {
+    /// Requests up to this one are durable, and so is the transaction of this number.
+    pub(crate) fn note_persisted(&self, seq: PersistSeq, disk_seq: DiskSeq, commit_us: u64) {
+        // Before `seq`, so that who reads that first sees a count that is at least its own.
+        self.disk_seq.fetch_max(disk_seq.0, Ordering::AcqRel);
         self.persisted.fetch_max(seq.0, Ordering::AcqRel);
         // A moving average over about 8 commits. Only the log's writer writes it.
         let before = self.commit_us.load(Ordering::Relaxed);
@@ -50,14 +67,58 @@ impl Signals {
         self.wake.notify_one();
     }
 
+    /// The state on disk survives a loss of power up to this slot.
+    pub(crate) fn note_state_durable(&self, slot: Slot) {
+        self.state_durable.fetch_max(slot.0, Ordering::AcqRel);
+    }
+
+    /// The log holds no slot up to this one.
+    pub(crate) fn note_log_begins_after(&self, slot: Slot) {
+        self.log_begins_after.fetch_max(slot.0, Ordering::AcqRel);
+    }
+
+    /// The row of this decided slot is damaged on this disk.
+    pub(crate) fn note_unreadable(&self, slot: Slot) {
+        self.unreadable.fetch_max(slot.0, Ordering::AcqRel);
+    }
+
+    /// A snapshot at this slot is being sent: what follows it is needed for a while.
+    pub(crate) fn note_serving(&self, slot: Slot) {
+        *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = Some((slot, Instant::now()));
+    }
+
     /// Whether the disk is nearly full.
     pub(crate) fn note_space_low(&self, low: bool) {
         self.space_low.store(low, Ordering::Relaxed);
+        self.wake.notify_one();
     }
 
     /// See [`Signals::note_persisted`].
-    pub(crate) fn persisted(&self) -> PersistSeq {
-        PersistSeq(self.persisted.load(Ordering::Acquire))
+    pub(crate) fn persisted(&self) -> (PersistSeq, DiskSeq) {
+        let seq = PersistSeq(self.persisted.load(Ordering::Acquire));
+        (seq, DiskSeq(self.disk_seq.load(Ordering::Acquire)))
+    }
+
+    /// See [`Signals::note_state_durable`].
+    pub(crate) fn state_durable(&self) -> Slot {
+        Slot(self.state_durable.load(Ordering::Acquire))
+    }
+
+    /// See [`Signals::note_log_begins_after`].
+    pub(crate) fn log_begins_after(&self) -> Slot {
+        Slot(self.log_begins_after.load(Ordering::Acquire))
+    }
+
+    /// See [`Signals::note_unreadable`].
+    pub(crate) fn unreadable(&self) -> Slot {
+        Slot(self.unreadable.load(Ordering::Acquire))
+    }
+
+    /// See [`Signals::note_serving`].
+    pub(crate) fn serving(&self) -> Option<Slot> {
+        let serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = serving.filter(|(_, sent)| sent.elapsed() < SNAPSHOT_LINGER);
+        recent.map(|(slot, _)| slot)
     }
 
     /// See [`Signals::note_applied`].

@@ -8,10 +8,11 @@
 mod tests;
 
 use paxos::entry::{Chain, Entry, EntryKind};
-use paxos::ids::{Ballot, Epoch, NodeId, Round, Slot, Timestamp};
-use paxos::limits::{PAGE_BYTES, PROMISE_PAGES_MAX};
+use paxos::ids::{Ballot, DiskSeq, Epoch, NodeId, Round, Slot, Timestamp};
+use paxos::limits::{PAGE_BYTES, PROMISE_PAGES_MAX, VOTERS_MAX};
 use paxos::message::{
-    Accept, Accepted, CatchUp, Gap, Message, Nack, Ping, Pong, Prepare, Promise, Rows,
+    Accept, Accepted, CampaignNow, CatchUp, Confirm, Confirmed, EpochEnded, Gap, Hello, HelloReply,
+    Message, Nack, Ping, Pong, Prepare, Promise, Rows,
 };
 use proto::v1 as pb;
 use proto::v1::peer_message::Kind;
@@ -48,30 +49,20 @@ pub fn encode(message: &Message) -> pb::PeerMessage {
         Message::Ping(m) => Kind::Ping(pb::Ping {
             epoch: m.epoch.0,
             round: m.round,
+            decided: m.decided.0,
+            disk_seq: m.disk_seq.0,
         }),
         Message::Pong(m) => Kind::Pong(encode_pong(m)),
         Message::Prepare(m) => Kind::Prepare(pb::Prepare {
             ballot: ballot(m.ballot),
             from: m.from.0,
         }),
-        Message::Promise(m) => Kind::Promise(pb::Promise {
-            ballot: ballot(m.ballot),
-            decided: m.decided.0,
-            compacted_to: m.compacted_to.0,
-            page: m.page,
-            pages: m.pages,
-            entries: entries(&m.entries),
-        }),
-        Message::Accept(m) => Kind::Accept(pb::Accept {
-            ballot: ballot(m.ballot),
-            base: m.base.0,
-            first: m.first.0,
-            entries: entries(&m.entries),
-            decided: m.decided.0,
-        }),
+        Message::Promise(m) => Kind::Promise(encode_promise(m)),
+        Message::Accept(m) => Kind::Accept(encode_accept(m)),
         Message::Accepted(m) => Kind::Accepted(pb::Accepted {
             ballot: ballot(m.ballot),
             upto: m.upto.0,
+            disk_seq: m.disk_seq.0,
         }),
         Message::Nack(m) => Kind::Nack(pb::Nack {
             ballot: ballot(m.ballot),
@@ -89,9 +80,57 @@ pub fn encode(message: &Message) -> pb::PeerMessage {
             epoch: m.epoch.0,
             entries: entries(&m.entries),
             decided: m.decided.0,
+            compacted_to: m.compacted_to.0,
+        }),
+        Message::EpochEnded(m) => Kind::EpochEnded(pb::EpochEnded {
+            epoch: m.epoch.0,
+            voters: m.voters.iter().map(|node| node.0).collect(),
+            decided: m.decided.0,
+        }),
+        Message::Confirm(m) => Kind::Confirm(pb::Confirm {
+            ballot: ballot(m.ballot),
+            sequence: m.sequence,
+        }),
+        Message::Confirmed(m) => Kind::Confirmed(pb::Confirmed {
+            ballot: ballot(m.ballot),
+            sequence: m.sequence,
+        }),
+        Message::CampaignNow(m) => Kind::CampaignNow(pb::CampaignNow {
+            ballot: ballot(m.ballot),
+        }),
+        Message::Hello(m) => Kind::DiskHello(pb::DiskHello {
+            epoch: m.epoch.0,
+            disk_seq: m.disk_seq.0,
+        }),
+        Message::HelloReply(m) => Kind::DiskHelloReply(pb::DiskHelloReply {
+            epoch: m.epoch.0,
+            disk_seq: m.disk_seq.0,
+            seen: m.seen.0,
         }),
     };
     pb::PeerMessage { kind: Some(kind) }
+}
+
+fn encode_promise(m: &Promise) -> pb::Promise {
+    pb::Promise {
+        ballot: ballot(m.ballot),
+        decided: m.decided.0,
+        compacted_to: m.compacted_to.0,
+        page: m.page,
+        pages: m.pages,
+        entries: entries(&m.entries),
+        disk_seq: m.disk_seq.0,
+    }
+}
+
+fn encode_accept(m: &Accept) -> pb::Accept {
+    pb::Accept {
+        ballot: ballot(m.ballot),
+        base: m.base.0,
+        first: m.first.0,
+        entries: entries(&m.entries),
+        decided: m.decided.0,
+    }
 }
 
 /// The message in its wire form, checked.
@@ -101,6 +140,8 @@ pub fn decode(message: pb::PeerMessage) -> Result<Message, Malformed> {
             Kind::Ping(m) => Message::Ping(Ping {
                 epoch: Epoch(m.epoch),
                 round: m.round,
+                decided: slot(m.decided)?,
+                disk_seq: DiskSeq(m.disk_seq),
             }),
             Kind::Pong(m) => Message::Pong(decode_pong(m)?),
             Kind::Prepare(m) => Message::Prepare(Prepare {
@@ -112,6 +153,7 @@ pub fn decode(message: pb::PeerMessage) -> Result<Message, Malformed> {
             Kind::Accepted(m) => Message::Accepted(Accepted {
                 ballot: claimed(m.ballot)?,
                 upto: slot(m.upto)?,
+                disk_seq: DiskSeq(m.disk_seq),
             }),
             Kind::Nack(m) => Message::Nack(Nack {
                 ballot: claimed(m.ballot)?,
@@ -129,6 +171,28 @@ pub fn decode(message: pb::PeerMessage) -> Result<Message, Malformed> {
                 epoch: Epoch(m.epoch),
                 entries: decode_entries(m.entries, None)?,
                 decided: slot(m.decided)?,
+                compacted_to: slot(m.compacted_to)?,
+            }),
+            Kind::EpochEnded(m) => Message::EpochEnded(decode_epoch_ended(&m)?),
+            Kind::Confirm(m) => Message::Confirm(Confirm {
+                ballot: claimed(m.ballot)?,
+                sequence: m.sequence,
+            }),
+            Kind::Confirmed(m) => Message::Confirmed(Confirmed {
+                ballot: claimed(m.ballot)?,
+                sequence: m.sequence,
+            }),
+            Kind::CampaignNow(m) => Message::CampaignNow(CampaignNow {
+                ballot: claimed(m.ballot)?,
+            }),
+            Kind::DiskHello(m) => Message::Hello(Hello {
+                epoch: Epoch(m.epoch),
+                disk_seq: DiskSeq(m.disk_seq),
+            }),
+            Kind::DiskHelloReply(m) => Message::HelloReply(HelloReply {
+                epoch: Epoch(m.epoch),
+                disk_seq: DiskSeq(m.disk_seq),
+                seen: DiskSeq(m.seen),
             }),
         },
     )
@@ -172,7 +236,13 @@ pub fn weight_bytes(message: &Message) -> usize {
         | Message::Accepted(_)
         | Message::Nack(_)
         | Message::Gap(_)
-        | Message::CatchUp(_) => return paxos::limits::ENTRY_OVERHEAD_BYTES,
+        | Message::CatchUp(_)
+        | Message::EpochEnded(_)
+        | Message::Confirm(_)
+        | Message::Confirmed(_)
+        | Message::CampaignNow(_)
+        | Message::Hello(_)
+        | Message::HelloReply(_) => return paxos::limits::ENTRY_OVERHEAD_BYTES,
     };
     entries
         .iter()
@@ -194,6 +264,7 @@ fn encode_pong(m: &Pong) -> pb::Pong {
         decided: m.decided.0,
         chain: m.chain.0.to_vec(),
         commit_latency_ms: m.commit_latency_ms,
+        no_space: m.no_space,
     }
 }
 
@@ -213,6 +284,18 @@ fn decode_pong(m: pb::Pong) -> Result<Pong, Malformed> {
         decided: slot(m.decided)?,
         chain: chain(&m.chain)?,
         commit_latency_ms: m.commit_latency_ms,
+        no_space: m.no_space,
+    })
+}
+
+fn decode_epoch_ended(m: &pb::EpochEnded) -> Result<EpochEnded, Malformed> {
+    if m.voters.is_empty() || m.voters.len() > VOTERS_MAX || m.voters.contains(&0) {
+        return Err(Malformed::Range("voters"));
+    }
+    Ok(EpochEnded {
+        epoch: Epoch(m.epoch),
+        voters: m.voters.iter().copied().map(NodeId).collect(),
+        decided: slot(m.decided)?,
     })
 }
 
@@ -234,6 +317,7 @@ fn decode_promise(m: pb::Promise) -> Result<Promise, Malformed> {
         page: m.page,
         pages: m.pages,
         entries,
+        disk_seq: DiskSeq(m.disk_seq),
     })
 }
 

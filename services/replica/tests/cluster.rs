@@ -255,6 +255,7 @@ async fn reads_answer_from_any_replica() {
         shard: 0,
         token_hash,
         min_slot,
+        ..pb::GetSessionRequest::default()
     };
     let session = chat
         .get_session(request)

@@ -168,16 +168,26 @@ async fn a_directory_in_use_is_refused() {
     );
 }
 
-/// What is no log of ours is refused and left as it is.
+/// What is no log of ours is left as it is. The replica stays up and says why it does nothing:
+/// in its status, on its health service, and to whoever asks for anything else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_foreign_file_is_refused_and_kept() {
+async fn a_foreign_file_is_quarantined_and_kept() {
     let data = TempDir::new().expect("a directory");
     let garbage = vec![0x5a; 8192];
     fs::write(data.path().join("log.db"), &garbage).expect("written");
-    let said = start_fails(data.path()).await;
-    assert!(said.contains("log.db"), "{said}");
+    let mut cluster = Cluster::on(vec![data]);
+    let status = cluster.status(0).await;
+    assert_eq!(status.phase(), Phase::Quarantined);
+    assert!(status.why.contains("log.db"), "{}", status.why);
+    assert!(!status.remedy.is_empty());
+    assert_eq!(health(&cluster, 0, "").await, ServingStatus::NotServing);
+    let refused = cluster.chat(0).await.tail(pb::TailRequest::default()).await;
+    let refused = refused.expect_err("it serves nothing");
+    assert!(refused.message().contains("quarantine"), "{refused}");
+    let process = cluster.processes[0].take().expect("it runs");
+    process.stop().await.expect("a clean end");
     assert_eq!(
-        fs::read(data.path().join("log.db")).expect("there"),
+        fs::read(cluster.data[0].path().join("log.db")).expect("there"),
         garbage
     );
 }

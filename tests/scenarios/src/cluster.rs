@@ -1,29 +1,27 @@
 //! A cluster of real processes: membership, replicas, gateways.
 
+mod compare;
+
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use proto::v1::admin_client::AdminClient;
-use proto::v1::chat_client::ChatClient;
 use proto::v1::failpoints_client::FailpointsClient;
 use proto::v1::membership_client::MembershipClient;
 use proto::v1::{
-    Command, GetServersRequest, GetServersResponse, GetStatusRequest, GetStatusResponse,
-    PostMessage, SetFailpointRequest, SubmitRequest, command, submit_response,
+    GetServersRequest, GetServersResponse, GetStatusRequest, GetStatusResponse, SetFailpointRequest,
 };
 use tempfile::TempDir;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
-use tokio_stream::StreamExt as _;
 use tonic::transport::{Channel, Endpoint};
-use uuid::Uuid;
 
 use crate::log::{self, LogEntry};
 use crate::ports;
-use crate::process::{Process, Spec};
+use crate::process::{Process, Spec, binary};
 
 /// How many clusters of one test program run at once. They share two cores with everything
 /// else: more at once make nothing faster and every election slower.
@@ -46,7 +44,8 @@ pub struct Replica {
 /// A running cluster; everything ends and is deleted when it is dropped.
 #[derive(Debug)]
 pub struct Cluster {
-    /// In the order of their node ids: `replicas[0]` is r1.
+    /// The first voters in the order of their node ids: `replicas[0]` is r1. Then those that
+    /// were added later.
     pub replicas: Vec<Replica>,
     /// The membership service.
     pub membership: Process,
@@ -56,6 +55,8 @@ pub struct Cluster {
     pub gateways: Vec<Process>,
     /// `http://host:port` of each gateway.
     pub gateway_urls: Vec<String>,
+    /// For every replica.
+    replica_env: Vec<(&'static str, String)>,
     directory: TempDir,
     _room: OwnedSemaphorePermit,
 }
@@ -84,7 +85,18 @@ impl Cluster {
     /// # Errors
     /// When it is not ready within 30 s; the error holds the end of each log.
     pub async fn start(replicas: usize) -> Result<Self> {
-        let cluster = Self::spawn(replicas, 1).await?;
+        Self::start_with(replicas, &[]).await
+    }
+
+    /// As [`Cluster::start`], with further settings of the replicas.
+    ///
+    /// # Errors
+    /// See there.
+    pub async fn start_with(
+        replicas: usize,
+        replica_env: &[(&'static str, String)],
+    ) -> Result<Self> {
+        let cluster = Self::spawn_with(replicas, 1, replica_env).await?;
         match cluster.ready(Duration::from_secs(30)).await {
             Ok(()) => Ok(cluster),
             Err(error) => Err(error.context(cluster.tails())),
@@ -96,6 +108,14 @@ impl Cluster {
     /// # Errors
     /// When a process cannot be started.
     pub async fn spawn(replicas: usize, gateways: usize) -> Result<Self> {
+        Self::spawn_with(replicas, gateways, &[]).await
+    }
+
+    async fn spawn_with(
+        replicas: usize,
+        gateways: usize,
+        replica_env: &[(&'static str, String)],
+    ) -> Result<Self> {
         let room = Arc::clone(&ROOM).acquire_owned().await?;
         let directory = TempDir::new()?;
         let root = directory.path();
@@ -124,6 +144,7 @@ impl Cluster {
             membership_url,
             gateways: Vec::new(),
             gateway_urls: Vec::new(),
+            replica_env: replica_env.to_vec(),
             directory,
             _room: room,
         };
@@ -141,20 +162,27 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// Starts one more replica, on an empty directory, and returns its index.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn add_standby(&mut self) -> Result<usize> {
+        let index = self.replicas.len();
+        self.add_replica(index + 1, reserve()?)?;
+        Ok(index)
+    }
+
     fn add_replica(&mut self, number: usize, port: u16) -> Result<()> {
-        let (name, address) = (format!("r{number}"), format!("127.0.0.1:{port}"));
+        let (name, address) = (format!("replica{number}"), format!("127.0.0.1:{port}"));
         let data = self.directory.path().join(&name);
-        let process = Process::start(spec(
-            self.directory.path(),
-            &name,
-            "replica",
-            &[
-                ("CHATTERBOX_REPLICA_LISTEN", address.clone()),
-                ("CHATTERBOX_REPLICA_ADVERTISE", address.clone()),
-                ("CHATTERBOX_REPLICA_DATA", data.display().to_string()),
-                ("CHATTERBOX_REPLICA_MEMBERSHIP", self.membership_url.clone()),
-            ],
-        ))?;
+        let mut env = vec![
+            ("CHATTERBOX_REPLICA_LISTEN", address.clone()),
+            ("CHATTERBOX_REPLICA_ADVERTISE", address.clone()),
+            ("CHATTERBOX_REPLICA_DATA", data.display().to_string()),
+            ("CHATTERBOX_REPLICA_MEMBERSHIP", self.membership_url.clone()),
+        ];
+        env.extend(self.replica_env.iter().cloned());
+        let process = Process::start(spec(self.directory.path(), &name, "replica", &env))?;
         self.replicas.push(Replica {
             process,
             address,
@@ -219,22 +247,76 @@ impl Cluster {
     }
 
     async fn agreed_leader(&self) -> Option<usize> {
-        let mut votes = vec![0; self.replicas.len()];
-        let mut leads = vec![false; self.replicas.len()];
-        for (index, leads) in leads.iter_mut().enumerate() {
-            let Ok(status) = self.status(index).await else {
-                continue;
-            };
-            *leads = status.role == "leader" && status.quorum_connected;
-            let leader = usize::try_from(status.leader).ok()?;
-            if let Some(count) = leader.checked_sub(1).and_then(|at| votes.get_mut(at)) {
-                *count += 1;
-            }
+        let mut statuses = Vec::new();
+        for index in 0..self.replicas.len() {
+            statuses.extend(self.status(index).await.map(|status| (index, status)));
         }
-        (0..votes.len()).find(|&index| leads[index] && votes[index] * 2 > votes.len())
+        let newest = statuses.iter().map(|(_, status)| status.epoch).max()?;
+        statuses.retain(|(_, status)| status.epoch == newest && status.voter);
+        let leads = |status: &GetStatusResponse| {
+            let follows = |other: &&(usize, GetStatusResponse)| other.1.leader == status.node;
+            let votes = statuses.iter().filter(follows).count();
+            status.role == "leader" && status.quorum_connected && votes * 2 > status.voters.len()
+        };
+        let found = statuses.iter().find(|(_, status)| leads(status));
+        found.map(|(index, _)| *index)
     }
 
-    async fn channel(&self, index: usize) -> Result<Channel> {
+    /// Waits until a replica says of itself what is wanted.
+    ///
+    /// # Errors
+    /// When it does not within the time.
+    pub async fn until(
+        &self,
+        index: usize,
+        within: Duration,
+        wanted: impl Fn(&GetStatusResponse) -> bool,
+    ) -> Result<GetStatusResponse> {
+        let deadline = Instant::now() + within;
+        loop {
+            let status = self.status(index).await;
+            match status {
+                Ok(status) if wanted(&status) => return Ok(status),
+                other => ensure!(
+                    Instant::now() < deadline,
+                    "{} is not as it should be: {other:?}\n{}",
+                    self.replicas[index].address,
+                    self.tails()
+                ),
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Kills a replica and deletes its data directory.
+    ///
+    /// # Errors
+    /// When the directory cannot be deleted.
+    pub fn wipe(&mut self, index: usize) -> Result<()> {
+        let replica = &mut self.replicas[index];
+        replica.process.kill();
+        std::fs::remove_dir_all(&replica.data)?;
+        Ok(())
+    }
+
+    /// Runs `chatterctl` on this cluster: what it said, and whether it succeeded.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub async fn ctl(&self, args: &[&str]) -> Result<(String, bool)> {
+        let mut command = tokio::process::Command::new(binary("chatterctl")?);
+        command
+            .args(args)
+            .args(["--membership", &self.membership_url]);
+        let output = command.output().await?;
+        let said = [output.stdout, output.stderr].concat();
+        Ok((
+            String::from_utf8_lossy(&said).into_owned(),
+            output.status.success(),
+        ))
+    }
+
+    pub(crate) async fn channel(&self, index: usize) -> Result<Channel> {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.replicas[index].address))?;
         Ok(endpoint
             .connect_timeout(Duration::from_millis(500))
@@ -290,45 +372,6 @@ impl Cluster {
         tokio::task::spawn_blocking(move || log::read(&address)).await?
     }
 
-    /// Waits until all replicas named have applied the same log, compares it entry by entry,
-    /// and returns it.
-    ///
-    /// # Errors
-    /// When the logs differ, or are not of equal length within the time.
-    pub async fn equal_logs(&self, members: &[usize], within: Duration) -> Result<Vec<LogEntry>> {
-        let deadline = Instant::now() + within;
-        loop {
-            let positions = self.positions(members).await;
-            let equal = |slots: &Vec<u64>| slots.windows(2).all(|pair| pair[0] == pair[1]);
-            if positions.as_ref().is_ok_and(equal) {
-                break;
-            }
-            ensure!(
-                Instant::now() < deadline,
-                "decided and applied differ: {positions:?}"
-            );
-            sleep(Duration::from_millis(20)).await;
-        }
-        let first = self.log(members[0]).await?;
-        for &index in &members[1..] {
-            let other = self.log(index).await?;
-            if let Some(difference) = log::difference(&first, &other) {
-                bail!("r{} and r{}: {difference}", members[0] + 1, index + 1);
-            }
-        }
-        Ok(first)
-    }
-
-    /// The commit index and the applied slot of each; an error while one of them starts.
-    async fn positions(&self, members: &[usize]) -> Result<Vec<u64>> {
-        let mut slots = Vec::new();
-        for &index in members {
-            let status = self.status(index).await?;
-            slots.extend([status.decided, status.applied]);
-        }
-        Ok(slots)
-    }
-
     /// All replica indices.
     pub fn all(&self) -> Vec<usize> {
         (0..self.replicas.len()).collect()
@@ -360,47 +403,5 @@ impl Cluster {
             ));
         }
         text
-    }
-}
-
-/// Commands handed straight to one replica, without a gateway that would try again elsewhere.
-impl Cluster {
-    /// Submits a message to one replica and returns its first answer that is not progress.
-    ///
-    /// # Errors
-    /// When the stream breaks, for example because the replica dies.
-    pub async fn submit(
-        &self,
-        index: usize,
-        author: u64,
-        room: u64,
-        cid: Uuid,
-        body: &str,
-    ) -> Result<submit_response::Kind> {
-        let mut chat = ChatClient::new(self.channel(index).await?);
-        let post = PostMessage {
-            room,
-            body: body.to_owned(),
-            reply_to: 0,
-        };
-        let command = Command {
-            cid: cid.into_bytes().to_vec().into(),
-            author,
-            body: Some(command::Body::PostMessage(post)),
-        };
-        let request = SubmitRequest {
-            shard: 0,
-            command: Some(command),
-            progress: false,
-        };
-        let mut answers = chat
-            .submit(tokio_stream::once(request).chain(tokio_stream::pending()))
-            .await?
-            .into_inner();
-        let answer = answers
-            .message()
-            .await?
-            .context("the stream ended without an answer")?;
-        answer.kind.context("an answer has a kind")
     }
 }

@@ -8,6 +8,7 @@ pub mod client;
 pub mod cluster;
 pub mod log;
 pub mod ports;
+pub mod pour;
 pub mod process;
 
 pub use client::{Client, Reply};

@@ -109,6 +109,7 @@ mod tests {
             epoch: Epoch::FIRST,
             round,
             decided: Slot::GENESIS,
+            disk_seq: paxos::DiskSeq(0),
         });
         let (from, to) = (NodeId(from), NodeId(to));
         Letter { from, to, message }

@@ -8,11 +8,10 @@ use bytes::Bytes;
 use paxos::{EntryKind, Slot};
 
 use crate::command::{COMMAND_BYTES, Command};
+use crate::knobs::Knobs;
 use crate::network::Micros;
 use crate::random::Random;
 
-/// Commands that a client with a session keeps under way.
-pub const PIPELINE: usize = 3;
 /// After so long without an answer a command is sent again.
 pub const TIMEOUT_US: Micros = 700_000;
 
@@ -73,32 +72,30 @@ pub struct Clients {
     pub readers: Vec<Reader>,
     /// The largest payload, in bytes.
     payload_max: u64,
+    /// Commands that a client keeps under way, with a session and without.
+    pipeline: (usize, usize),
     /// New commands and reads are made.
     pub active: bool,
 }
 
 impl Clients {
-    /// So many writers, of a thousand of them so many with sessions, and so many readers.
+    /// So many writers and readers as these knobs say.
     #[must_use]
-    pub fn new(
-        random: &mut Random,
-        (writers, sessions): (usize, u64),
-        readers: usize,
-        payload_max: u64,
-    ) -> Self {
+    pub fn new(random: &mut Random, knobs: &Knobs) -> Self {
         let mut fresh = || Client {
             pending: VecDeque::new(),
             next_cid: 0,
-            session: random.per_mille(sessions).then_some((None, 0)),
+            session: random.per_mille(knobs.sessions).then_some((None, 0)),
             target: 0,
             done: 0,
             alarm: 0,
             rests_until: 0,
         };
         Self {
-            writers: (0..writers).map(|_| fresh()).collect(),
-            readers: vec![Reader::default(); readers],
-            payload_max: payload_max.max(COMMAND_BYTES as u64),
+            writers: (0..knobs.clients).map(|_| fresh()).collect(),
+            readers: vec![Reader::default(); knobs.readers],
+            payload_max: knobs.payload_max.max(COMMAND_BYTES as u64),
+            pipeline: (knobs.pipeline, if knobs.flood { knobs.pipeline } else { 1 }),
             active: true,
         }
     }
@@ -112,7 +109,7 @@ impl Clients {
         if !self.active || now < state.rests_until {
             return false;
         }
-        while state.has_room() {
+        while state.has_room(self.pipeline) {
             let pending = state.make(client as u16, length, now);
             state.pending.push_back(pending);
         }
@@ -139,6 +136,14 @@ impl Clients {
         }
     }
 
+    /// When a client wants to make its next command, if it may.
+    #[must_use]
+    pub fn wants_at(&self, client: usize) -> Option<Micros> {
+        let state = &self.writers[client];
+        let may = self.active && state.has_room(self.pipeline);
+        may.then_some(state.rests_until)
+    }
+
     /// Whether nobody waits.
     #[must_use]
     pub fn idle(&self) -> bool {
@@ -161,12 +166,11 @@ impl Clients {
 
 impl Client {
     /// Whether one more command may be under way.
-    #[must_use]
-    pub fn has_room(&self) -> bool {
-        let most = if matches!(self.session, Some((Some(_), _))) {
-            PIPELINE
-        } else {
-            1
+    fn has_room(&self, (with_session, without): (usize, usize)) -> bool {
+        let most = match self.session {
+            Some((Some(_), _)) => with_session,
+            Some((None, _)) => 1,
+            None => without,
         };
         self.pending.len() < most
     }
@@ -201,14 +205,21 @@ impl Client {
 
 #[cfg(test)]
 mod tests {
-    use super::{Clients, PIPELINE};
+    use super::Clients;
+    use crate::knobs::Knobs;
     use crate::random::Random;
     use paxos::{EntryKind, Slot};
 
     #[test]
     fn a_client_registers_its_session_before_it_uses_it() {
         let mut random = Random::new(1);
-        let mut clients = Clients::new(&mut random, (1, 1_000), 0, 100);
+        let knobs = Knobs {
+            clients: 1,
+            sessions: 1_000,
+            pipeline: 3,
+            ..Knobs::calm(3)
+        };
+        let mut clients = Clients::new(&mut random, &knobs);
         assert!(clients.refill(&mut random, 0, 0));
         let first = clients.writers[0].pending[0].clone();
         assert_eq!(
@@ -225,7 +236,7 @@ mod tests {
         assert!(clients.refill(&mut random, 0, 0));
         let pending = &clients.writers[0].pending;
         let numbers = pending.iter().map(|pending| pending.command.session);
-        let expected = (1..=PIPELINE as u32).map(|number| Some((Slot(1030), number)));
+        let expected = (1..=3).map(|number| Some((Slot(1030), number)));
         assert!(numbers.eq(expected));
     }
 }

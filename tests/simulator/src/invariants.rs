@@ -116,8 +116,8 @@ impl Facts<'_> {
         self.history.values.proposed(ballot, slot)
     }
 
-    fn decided(&self, slot: Slot) -> Option<Chain> {
-        self.history.agreement.decided(slot)
+    fn settled(&self, slot: Slot) -> Option<Chain> {
+        self.history.agreement.settled(slot)
     }
 }
 
@@ -337,6 +337,11 @@ impl Invariants {
     /// A new leader has left rows out.
     pub fn on_suffix_dropped(&self, who: Who, from: Slot, hole: bool) -> Verdict {
         self.history.in_order.on_suffix_dropped(who, from, hole)
+    }
+
+    /// A node finds that another's history differs from its own.
+    pub fn on_differs(&self, who: Who, slot: Slot, peer: NodeId) -> Verdict {
+        self.history.agreement.on_differs(who, slot, peer)
     }
 
     /// A node stops for good.

@@ -25,6 +25,10 @@ pub struct Knobs {
     pub clients: usize,
     /// Of a thousand clients, so many keep several commands under way in a session.
     pub sessions: u64,
+    /// So many commands each of those keeps under way.
+    pub pipeline: usize,
+    /// The others do, too: they do not wait for answers.
+    pub flood: bool,
     /// Clients that read.
     pub readers: usize,
     /// How long a client waits between commands, at most.
@@ -58,7 +62,13 @@ impl Knobs {
         // Large commands of many clients make promises of several pages.
         let large = random.per_mille(10);
         let slow_links = random.per_mille(200);
-        let clients = random.between(1, 5) as usize * if large { 3 } else { 1 };
+        // A client that does not wait for answers fills the window of a leader.
+        let flood = random.per_mille(4);
+        let clients = match (large, flood) {
+            (true, _) => random.between(3, 15) as usize,
+            (false, true) => 1,
+            (false, false) => random.between(1, 5) as usize,
+        };
         let (think_us, payload_max) = if large {
             (50_000, 120 * 1024)
         } else {
@@ -67,11 +77,17 @@ impl Knobs {
         Self {
             voters,
             spares: random.pick(&[0, 1, 1, 2, 2]),
-            faults_us: random.between(1_500_000, 5_000_000),
+            faults_us: random.between(2_000_000, 6_000_000),
             pause_us: random.pick(&[60_000, 120_000, 250_000, 500_000]),
             weights: Self::weights(random),
             clients,
-            sessions: random.pick(&[0, 300, 1_000]),
+            sessions: if flood {
+                0
+            } else {
+                random.pick(&[0, 300, 1_000])
+            },
+            pipeline: if flood { 1_200 } else { 3 },
+            flood,
             readers: random.pick(&[0, 1, 2]),
             think_us,
             payload_max,
@@ -118,6 +134,8 @@ impl Knobs {
             weights: vec![0; FAULTS.len()],
             clients: 4,
             sessions: 0,
+            pipeline: 1,
+            flood: false,
             readers: 0,
             think_us: 20_000,
             payload_max: 100,

@@ -43,7 +43,7 @@ pub fn recover(world: &mut World) -> Verdict {
 /// Chooses who is healed and mends everything around them.
 fn heal(world: &mut World) {
     let healed = choose(world);
-    world.operates = false;
+    world.healed = true;
     world.network.mend();
     for node in 0..world.replicas.len() {
         let replica = &mut world.replicas[node];

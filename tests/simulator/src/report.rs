@@ -107,7 +107,7 @@ marks! {
     Reads "linearizable reads answered" within 100,
     ReadsRefused "linearizable reads refused" within 100,
     NoQuorum "proposals refused for want of a quorum" within 100,
-    WindowFull "proposals refused because the window was full" within 10000,
+    WindowFull "proposals refused because the window was full" within 3000,
     Unsettled "proposals refused while an epoch or the lead changed" within 100,
     NoSpace "proposals refused for want of space" within 1000,
 }

@@ -139,8 +139,9 @@ pub struct World {
     pub knobs: Knobs,
     /// A hash over all that happened.
     pub trace: u64,
-    /// The operator changes the voters.
-    pub operates: bool,
+    /// Faults are over: what was still to come of them does not, and the operator changes no
+    /// voters.
+    pub healed: bool,
     /// Voters that were proposed for an epoch that nobody has begun yet.
     pub pending: Vec<(paxos::Epoch, BTreeSet<NodeId>)>,
     first: Configuration,
@@ -163,8 +164,7 @@ impl World {
         let hosts = knobs.voters + knobs.spares;
         let voters = (1..=knobs.voters as u64).map(NodeId).collect();
         let first = Configuration::first(voters);
-        let (writers, readers) = ((knobs.clients, knobs.sessions), knobs.readers);
-        let clients = Clients::new(&mut random, writers, readers, knobs.payload_max);
+        let clients = Clients::new(&mut random, &knobs);
         let mut network = Network::new(hosts);
         network.delay_us = knobs.delay_us;
         let mut world = Self {
@@ -178,7 +178,7 @@ impl World {
             counters: Counters::default(),
             knobs,
             trace: seed,
-            operates: true,
+            healed: false,
             pending: Vec::new(),
             first,
             began: paxos::Epoch::FIRST,
@@ -289,13 +289,16 @@ impl World {
             Event::Request { node, request } => self.on_request(node, request),
             Event::Reader { reader, number } => self.on_reader(reader, number),
             Event::Operator => self.on_operator(),
-            Event::Isolate { host, isolated } => self.network.isolate(host, isolated),
+            Event::Isolate { host, isolated } if !self.healed => {
+                self.network.isolate(host, isolated);
+            }
             Event::Tick { .. }
             | Event::Deliver { .. }
             | Event::DiskDone { .. }
             | Event::Applied { .. }
             | Event::Upkeep { .. }
             | Event::Restart { .. }
+            | Event::Isolate { .. }
             | Event::Installed { .. } => {}
         }
     }

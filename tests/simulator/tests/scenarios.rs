@@ -63,14 +63,15 @@ fn highest_decided(world: &World) -> u64 {
     statuses.map(|status| status.decided.0).max().unwrap_or(0)
 }
 
-/// Runs one fault over many seeds and prints how long it took to lead and decide again.
+/// Runs one fault over many seeds and prints how long it took to lead and decide again. Answers
+/// the median of that.
 fn measure(
     name: &str,
     count: usize,
     bound_us: Micros,
     elections_max: u64,
     fault: impl Fn(&mut World, usize),
-) {
+) -> Micros {
     let mut times = Vec::new();
     for seed in 0..SEEDS {
         let (mut world, leader, ballot) = settled(seed, count);
@@ -97,6 +98,7 @@ fn measure(
     );
     println!("{name}: median {median} ms, worst {worst} ms of {SEEDS} seeds");
     assert!(worst * 1_000 <= bound_us, "{name}: {times:?}");
+    median * 1_000
 }
 
 /// After the recovery the leader stays, and clients are served.
@@ -237,21 +239,20 @@ fn a_leader_whose_disk_hangs_steps_down() {
     });
 }
 
+/// On slow disks an election timeout is three commits; the paper's bound is four of them. Most
+/// elections need no second candidate: the median stays below two.
 #[test]
 fn slow_disks_do_not_prevent_an_election() {
-    measure(
-        "crash on disks of 300 ms",
-        5,
-        2_500_000,
-        2,
-        |world, leader| {
-            for replica in &mut world.replicas {
-                replica.disk.latency_us = (250_000, 350_000);
-            }
-            run_for(world, 3_000_000);
-            kill(world, leader);
-        },
-    );
+    let timeout_us = 3 * 300_000;
+    let name = "crash on disks of 300 ms";
+    let median_us = measure(name, 5, 4 * timeout_us, 2, |world, leader| {
+        for replica in &mut world.replicas {
+            replica.disk.latency_us = (250_000, 350_000);
+        }
+        run_for(world, 3_000_000);
+        kill(world, leader);
+    });
+    assert!(median_us <= 2 * timeout_us, "{name}: median {median_us} us");
 }
 
 #[test]

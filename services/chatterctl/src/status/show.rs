@@ -14,6 +14,9 @@ pub(super) fn text(view: &View) -> String {
             "\ncluster {name} {} · epoch {}",
             view.cluster_id, view.epoch
         ));
+        if !view.voter_names.is_empty() {
+            text.push_str(&format!(" · voters {}", view.voter_names.join(" ")));
+        }
     }
     if !view.replicas.is_empty() {
         let head = [
@@ -33,6 +36,9 @@ pub(super) fn text(view: &View) -> String {
         let rows: Vec<Vec<String>> = view.replicas.iter().map(row).collect();
         text.push_str("\n\n");
         text.push_str(&table(&head, &rows, &[3, 4, 5, 6, 7, 8, 9]));
+    }
+    for note in view.replicas.iter().flat_map(notes) {
+        text.push_str(&format!("\n\n{note}"));
     }
     if !view.gateways.is_empty() {
         let rows: Vec<Vec<String>> = view.gateways.iter().map(gateway).collect();
@@ -79,6 +85,33 @@ fn gateway(gateway: &Gateway) -> Vec<String> {
     ]
 }
 
+/// What a person should know or do about a replica.
+fn notes(replica: &Replica) -> Vec<String> {
+    let who = format!("{} at {}", replica.name, replica.address);
+    let mut notes = Vec::new();
+    if let Some(why) = &replica.why {
+        let mut note = format!("{who} is {}: {why}", replica.role);
+        if let Some(remedy) = &replica.remedy {
+            note.push_str(&format!("\n  to do: {remedy}"));
+        }
+        notes.push(note);
+    }
+    if replica.no_space {
+        notes.push(format!(
+            "{who}: its disk is nearly full, it accepts nothing new\n  to do: free some space \
+             (not log.db*), or enlarge the volume; it goes on by itself"
+        ));
+    }
+    if replica.damaged_slots > 0 {
+        let count = replica.damaged_slots;
+        notes.push(format!(
+            "{who}: {count} undecided rows are damaged on its disk; it promises nothing until \
+             they are repaired by what the others decide\n  to do: check the disk"
+        ));
+    }
+    notes
+}
+
 fn row(replica: &Replica) -> Vec<String> {
     let number = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |v| v.to_string());
     let size = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), bytes);
@@ -113,7 +146,7 @@ mod tests {
         let view = view([Some(("follower", 1030)), Some(("leader", 1032)), None]);
         let expected = "\
 2 of 3 replicas · none may fail · r2 leads
-cluster local 6b1f · epoch 1
+cluster local 6b1f · epoch 1 · voters r1 r2 r3
 
 NODE  ROLE         BALLOT  DECIDED  APPLIED  LAG      LOG  STATE  COMMIT  UPTIME  SUSPECTED  ADDRESS
 r1    follower     1.7@r2     1030     1030    2  1.5 KiB    0 B  0.0 ms   1m 1s  -          127.0.0.1:1061
@@ -123,5 +156,21 @@ r3    unreachable  -             -        -    -        -      -       -       -
 GATEWAY    STATE  CONNECTIONS  ADDRESS
 gateway-1  ready            2  127.0.0.1:1050";
         assert_eq!(text(&view), expected);
+    }
+
+    #[test]
+    fn what_is_to_be_done_is_said() {
+        let mut view = view([Some(("follower", 1030)), Some(("leader", 1032)), None]);
+        view.replicas[0].no_space = true;
+        view.replicas[2].why = Some("log.db is damaged".to_owned());
+        view.replicas[2].remedy = Some("start on an empty directory".to_owned());
+        let shown = text(&view);
+        for words in [
+            "nearly full",
+            "log.db is damaged",
+            "to do: start on an empty",
+        ] {
+            assert!(shown.contains(words), "{words}: {shown}");
+        }
     }
 }

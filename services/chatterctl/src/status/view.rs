@@ -16,6 +16,8 @@ pub(crate) struct View {
     /// `r1`; absent when there is none.
     pub(crate) leader: Option<String>,
     pub(crate) epoch: u64,
+    /// Who votes in it.
+    pub(crate) voter_names: Vec<String>,
     /// How many voters the configuration has, and how many of them answer.
     pub(crate) voters: usize,
     pub(crate) up: usize,
@@ -42,7 +44,8 @@ pub(crate) struct Replica {
     /// `r1`.
     pub(crate) name: String,
     pub(crate) address: String,
-    /// leader, follower, candidate; unformed, stopping; unreachable.
+    /// leader, follower, candidate; standby, which does not vote; unformed, starting, restoring,
+    /// quarantined, stopping; unreachable.
     pub(crate) role: String,
     /// `1.7@r2`.
     pub(crate) ballot: Option<String>,
@@ -56,6 +59,15 @@ pub(crate) struct Replica {
     pub(crate) commit_latency_us: Option<u64>,
     /// By membership.
     pub(crate) suspected: bool,
+    /// Its disk is nearly full: it accepts nothing new.
+    pub(crate) no_space: bool,
+    /// Undecided rows that are damaged on its disk, until they are repaired.
+    pub(crate) damaged_slots: u64,
+    /// Why it takes part in nothing, and what to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) why: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) remedy: Option<String>,
     pub(crate) version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
@@ -113,11 +125,9 @@ impl Replica {
                 };
             }
         };
-        let role = match status.phase() {
-            v1::get_status_response::Phase::Unformed => "unformed".to_owned(),
-            v1::get_status_response::Phase::Stopping => "stopping".to_owned(),
-            _ => status.role.clone(),
-        };
+        let role = role(&status);
+        let words = |words: String| Some(words).filter(|words| !words.is_empty());
+        let member = status.phase() == v1::get_status_response::Phase::Member;
         let node = if status.node == 0 { node } else { status.node };
         Self {
             node,
@@ -125,14 +135,18 @@ impl Replica {
             address,
             role,
             ballot: status.ballot.as_ref().map(ballot),
-            decided: Some(status.decided),
-            applied: Some(status.applied),
+            decided: member.then_some(status.decided),
+            applied: member.then_some(status.applied),
             lag: None,
             log_bytes: Some(status.log_bytes),
             state_bytes: Some(status.state_bytes),
             uptime_ms: Some(status.uptime_ms),
             commit_latency_us: Some(status.commit_latency_us),
             suspected,
+            no_space: status.no_space,
+            damaged_slots: status.damaged_slots,
+            why: words(status.why),
+            remedy: words(status.remedy),
             version: Some(status.version),
             error: None,
             detail: Detail {
@@ -142,7 +156,14 @@ impl Replica {
                 epoch: status.epoch,
                 voters: status.voters,
                 quorum_connected: status.quorum_connected,
-                peers: status.peers.into_iter().map(|peer| peer.address).collect(),
+                peers: {
+                    let peers = status.peers.into_iter().map(|peer| peer.address);
+                    let learners = status.learners.into_iter().map(|learner| learner.address);
+                    peers
+                        .chain(learners)
+                        .filter(|address| !address.is_empty())
+                        .collect()
+                },
                 ballot: status
                     .ballot
                     .map(|b| (b.epoch, b.round, b.node))
@@ -166,6 +187,27 @@ impl Replica {
     fn reachable(&self) -> bool {
         self.error.is_none()
     }
+
+    /// Whether it answers and does not stand aside.
+    fn takes_part(&self) -> bool {
+        self.reachable() && self.why.is_none()
+    }
+}
+
+/// What a replica that answers does.
+fn role(status: &v1::GetStatusResponse) -> String {
+    use v1::get_status_response::Phase;
+    let role = match status.phase() {
+        Phase::Unformed => "unformed",
+        Phase::Stopping => "stopping",
+        Phase::Starting => "starting",
+        Phase::Restoring => "restoring",
+        Phase::Quarantined => "quarantined",
+        // To an operator a node that only learns is a standby.
+        Phase::Member | Phase::Unspecified if status.role == "learner" => "standby",
+        Phase::Member | Phase::Unspecified => &status.role,
+    };
+    role.to_owned()
 }
 
 fn name(node: u64) -> String {
@@ -217,7 +259,8 @@ impl View {
         let named = replicas
             .iter()
             .filter(|replica| detail.voters.contains(&replica.node));
-        let up = named.filter(|replica| replica.reachable()).count();
+        let up = named.filter(|replica| replica.takes_part()).count();
+        let voter_names = detail.voters.iter().map(|node| name(*node)).collect();
         let voters = match detail.voters.len() {
             0 => replicas.len(),
             count => count,
@@ -231,6 +274,7 @@ impl View {
             words: words(quorum, up, voters, !detail.voters.is_empty(), &membership),
             leader: leader.map(|replica| replica.name.clone()),
             epoch: detail.epoch,
+            voter_names,
             voters,
             up,
             membership,
@@ -355,6 +399,34 @@ pub(super) mod tests {
             let view = view(roles);
             assert_eq!((view.quorum, view.words.as_str()), (quorum, words));
         }
+    }
+
+    #[test]
+    fn a_replica_in_quarantine_is_not_up_and_says_why() {
+        let mut odd = status(3, "", 0);
+        odd.phase = v1::get_status_response::Phase::Quarantined.into();
+        odd.why = "log.db is damaged".to_owned();
+        odd.remedy = "start on an empty directory".to_owned();
+        odd.voters = Vec::new();
+        let replicas = [
+            status(1, "follower", 5),
+            status(2, "leader", 5),
+            odd,
+            v1::GetStatusResponse {
+                voters: vec![1, 2, 3],
+                ..status(1030, "learner", 4)
+            },
+        ];
+        let replicas = replicas.into_iter().enumerate();
+        let replicas = replicas.map(|(i, status)| Replica::new(format!("h:{i}"), None, Ok(status)));
+        let view = View::judge(Membership::default(), replicas.collect(), Vec::new());
+        assert_eq!(view.words, "2 of 3 replicas · none may fail");
+        assert_eq!(view.voter_names, ["r1", "r2", "r3"]);
+        let roles: Vec<_> = view.replicas.iter().map(|r| r.role.as_str()).collect();
+        assert_eq!(roles, ["follower", "leader", "quarantined", "standby"]);
+        assert_eq!(view.replicas[2].why.as_deref(), Some("log.db is damaged"));
+        assert_eq!(view.replicas[2].lag, None, "it applies nothing");
+        assert_eq!(view.replicas[3].lag, Some(1));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Reads: `Accept`. Emits: `Persist`, then `Accepted`; or `Gap`, or `Nack`.
 //! Invariants: D1, D2, R1, I3, I5, I14; a slot ≤ the commit index is never overwritten.
-//! Tests: below and tests/simulation
+//! Tests: below and tests/simulator
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;

@@ -11,8 +11,8 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 
 use crate::core::Core;
-use crate::ids::{DiskSeq, NodeId, Slot};
-use crate::limits::WITNESS_STEP;
+use crate::ids::{DiskSeq, Millis, NodeId, Slot};
+use crate::limits::{ADMISSION_WAIT_MS, WITNESS_IDLE_STEP, WITNESS_STEP};
 use crate::message::{Hello, HelloReply, Message};
 use crate::output::{Event, HaltReason, PersistOp};
 
@@ -21,8 +21,12 @@ use crate::output::{Event, HaltReason, PersistOp};
 pub(crate) struct Admission {
     /// The transaction count of this disk when the process started.
     started_at: DiskSeq,
-    /// Voters that know of no later one; `None` once they are a majority with this node.
-    answered: Option<BTreeSet<NodeId>>,
+    /// When that was.
+    started: Millis,
+    /// Voters that know of no later one.
+    answered: BTreeSet<NodeId>,
+    /// They are a majority with this node.
+    admitted: bool,
     /// The highest counts seen in votes of other nodes.
     witnessed: BTreeMap<NodeId, Witnessed>,
     /// `Hello` is due at the next tick.
@@ -39,14 +43,20 @@ struct Witnessed {
 
 impl Admission {
     /// Nobody has answered yet.
-    pub(crate) fn new(started_at: DiskSeq, witnessed: BTreeMap<NodeId, DiskSeq>) -> Self {
+    pub(crate) fn new(
+        started_at: DiskSeq,
+        witnessed: BTreeMap<NodeId, DiskSeq>,
+        started: Millis,
+    ) -> Self {
         let known = |(node, seen)| {
             let written = seen;
             (node, Witnessed { seen, written })
         };
         Self {
             started_at,
-            answered: Some(BTreeSet::new()),
+            started,
+            answered: BTreeSet::new(),
+            admitted: false,
             witnessed: witnessed.into_iter().map(known).collect(),
             due: true,
         }
@@ -54,7 +64,7 @@ impl Admission {
 
     /// Whether a majority knows of no later state of this disk.
     pub(crate) const fn is_admitted(&self) -> bool {
-        self.answered.is_none()
+        self.admitted
     }
 }
 
@@ -77,16 +87,15 @@ impl Core {
         !self.is_voter() || self.admission.is_admitted() || self.is_overtaken()
     }
 
-    /// Asks those that have not answered; once a round, and at the start.
+    /// Asks those that have not answered; once a round, and at the start. Also after a majority
+    /// has: only who led or wanted to lead has seen votes, and that may be one of the others.
     pub(crate) fn send_hello(&mut self) {
         self.admission.due = false;
         self.admit_if_answered();
-        let Some(answered) = self.admission.answered.clone() else {
-            return;
-        };
         if !self.is_voter() {
             return;
         }
+        let answered = self.admission.answered.clone();
         let hello = Hello {
             epoch: self.configuration.epoch,
             disk_seq: self.admission.started_at,
@@ -115,12 +124,7 @@ impl Core {
     pub(crate) fn on_hello_reply(&mut self, from: NodeId, reply: HelloReply) {
         // Before it was admitted this process has not voted, however much it has written: what
         // others have seen is from before its start. A later answer may count its own votes.
-        let own = if self.admission.is_admitted() {
-            self.durable.disk_seq()
-        } else {
-            self.admission.started_at
-        };
-        let seen = reply.seen;
+        let (own, seen) = (self.disk_seq_told(), reply.seen);
         if seen > own {
             let peer = from;
             self.halt(HaltReason::DiskTurnedBack { own, seen, peer });
@@ -129,25 +133,32 @@ impl Core {
         if reply.disk_seq != self.admission.started_at {
             return;
         }
-        if let Some(answered) = &mut self.admission.answered {
-            answered.insert(from);
-            self.admit_if_answered();
+        self.admission.answered.insert(from);
+        self.admit_if_answered();
+    }
+
+    /// Admits this node when all have answered, or a majority and the others had their time.
+    fn admit_if_answered(&mut self) {
+        if self.admission.admitted || !self.is_voter() {
+            return;
+        }
+        let voters = &self.configuration.voters;
+        let answers = self.admission.answered.intersection(voters).count();
+        let count = answers.saturating_add(1);
+        let waited = self.now.since(self.admission.started) >= ADMISSION_WAIT_MS;
+        if self.quorum.elects(count) && (waited || count == voters.len()) {
+            self.admission.admitted = true;
+            self.trace(Event::Admitted);
         }
     }
 
-    fn admit_if_answered(&mut self) {
-        let Some(answered) = &self.admission.answered else {
-            return;
-        };
-        let voters = &self.configuration.voters;
-        let count = answered
-            .iter()
-            .filter(|node| voters.contains(node))
-            .count()
-            .saturating_add(usize::from(self.is_voter()));
-        if self.is_voter() && self.quorum.elects(count) {
-            self.admission.answered = None;
-            self.trace(Event::Admitted);
+    /// The count of this disk that others may hold against a later start. Before it is admitted
+    /// this process raises the count by what it learns, and votes with none of it.
+    pub(crate) fn disk_seq_told(&self) -> DiskSeq {
+        if self.admission.is_admitted() {
+            self.durable.disk_seq()
+        } else {
+            self.admission.started_at
         }
     }
 
@@ -169,10 +180,14 @@ impl Core {
             .retain(|node, _| voters.contains(node));
     }
 
-    /// Writes down what was seen, along with other writes: what moved on by a step, or
-    /// everything when the disk has nothing else to do.
+    /// Writes down what was seen, along with other writes: what moved on by a step, a smaller one
+    /// when the disk has nothing else to do.
     pub(crate) fn write_witnessed(&mut self, idle: bool) {
-        let step = if idle { 1 } else { WITNESS_STEP };
+        let step = if idle {
+            WITNESS_IDLE_STEP
+        } else {
+            WITNESS_STEP
+        };
         for (node, known) in &mut self.admission.witnessed {
             if known.seen.0.saturating_sub(known.written.0) >= step {
                 known.written = known.seen;

@@ -2,7 +2,7 @@
 //!
 //! Reads: what `election` heard. Emits: starts phase 1; steps down.
 //! Invariants: D1 (a ballot is never used twice), I19; nobody disturbs a happy neighbour.
-//! Tests: below and tests/simulation (scenarios)
+//! Tests: below and tests/simulator
 
 use alloc::vec::Vec;
 

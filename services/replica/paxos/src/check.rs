@@ -1,7 +1,7 @@
 //! What a node asserts of itself after every step.
 //!
 //! Reads: the core. Emits: nothing; a violated assertion stops the process.
-//! Invariants: I16, I17, I19 as far as one node can see them. Tests: tests/simulation
+//! Invariants: I16, I17, I19 as far as one node can see them. Tests: tests/simulator
 
 use crate::core::{Core, Role};
 use crate::limits::{ACCEPT_AHEAD_SLOTS_MAX, HELD_MAX};

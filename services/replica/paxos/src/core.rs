@@ -2,7 +2,7 @@
 //!
 //! Reads: every `Input`. Emits: what the other modules emit.
 //! Invariants: messages are validated and dropped, never trusted; a halted core stays silent.
-//! Tests: below and tests/simulation
+//! Tests: below and tests/simulator
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -121,7 +121,7 @@ impl Core {
             out: Vec::new(),
             halted: false,
             acceptor: Acceptor::new(promised, restored.damaged.clone()),
-            admission: Admission::new(restored.disk_seq, restored.witnessed.clone()),
+            admission: Admission::new(restored.disk_seq, restored.witnessed.clone(), now),
             durable: Durable::new(restored.decided, restored.disk_seq),
             log: Log::new(restored),
             role: Role::Follower,
@@ -343,6 +343,7 @@ mod tests {
             epoch: Epoch::FIRST,
             round: 1,
             decided: Slot::GENESIS,
+            disk_seq: crate::ids::DiskSeq(0),
         };
         assert!(
             bench.receive(2, Message::Ping(ping)).is_empty(),

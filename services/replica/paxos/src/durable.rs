@@ -2,7 +2,7 @@
 //!
 //! Reads: `Persisted`. Emits: one `Persist` for each step that changes durable state; then,
 //! once it is done, the `Promise` and `Accepted` messages that depend on it.
-//! Invariants: D1, D2, D3, I6. Tests: below and tests/simulation
+//! Invariants: D1, D2, D3, I6. Tests: below and tests/simulator
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;

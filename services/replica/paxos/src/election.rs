@@ -2,7 +2,7 @@
 //!
 //! Reads: `Tick`, `Ping`, `Pong`. Emits: `Ping`, `Pong`. `campaign` acts on it.
 //! Invariants: evidence is what answers this round's `Ping`, one for each sender; nobody is
-//! happy because a neighbour is. Tests: tests/simulation (scenarios)
+//! happy because a neighbour is. Tests: tests/simulator
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -213,6 +213,7 @@ impl Core {
             epoch: self.configuration.epoch,
             round: election.round,
             decided: self.log.decided(),
+            disk_seq: self.disk_seq_told(),
         };
         for peer in self.peers() {
             self.send(peer, Message::Ping(ping));
@@ -233,7 +234,9 @@ impl Core {
 
     /// Answers a `Ping`.
     pub(crate) fn on_ping(&mut self, from: NodeId, ping: Ping) {
-        if !self.configuration.voters.contains(&from) {
+        if self.configuration.voters.contains(&from) {
+            self.witness(from, ping.disk_seq);
+        } else {
             self.election.note_learner(from, ping.decided, self.now);
         }
         if !self.is_voter() {

@@ -2,7 +2,7 @@
 //!
 //! Reads: `Accept` (its commit index), `CatchUp`, `Rows`, `Applied`. Emits: `Apply`,
 //! `ServeRows`, `CatchUp`, `Rows`; `Halt` when histories differ.
-//! Invariants: the learning rule of 2.5; I1, I9, I14, I16. Tests: tests/simulation
+//! Invariants: the learning rule of 2.5; I1, I9, I14, I16. Tests: tests/simulator
 
 use alloc::vec::Vec;
 
@@ -212,6 +212,10 @@ impl Core {
         let Some(fetch) = self.fetching.take_if(|fetch| fetch.peer == from) else {
             return;
         };
+        if fetch.target <= self.log.decided() {
+            // The leader's stream was faster: nothing is missing any more.
+            return;
+        }
         self.forgotten_at.insert(from);
         let decided = self.log.decided();
         let ahead = |node: &NodeId| self.is_ahead(*node, decided);

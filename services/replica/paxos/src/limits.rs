@@ -81,9 +81,19 @@ pub const SLOW_DISK_FACTOR: u64 = 4;
 /// Transactions of another disk after which what was seen of it is written down, along with
 /// other writes. A disk that was turned back by fewer may go unnoticed after a restart of all.
 pub const WITNESS_STEP: u64 = 256;
+/// The same when the disk is idle. More than one: to write down what was seen is a transaction,
+/// which the others see, and an idle cluster must come to rest.
+pub const WITNESS_IDLE_STEP: u64 = 16;
+const _: () = assert!(
+    1 < WITNESS_IDLE_STEP && WITNESS_IDLE_STEP <= WITNESS_STEP,
+    "an idle cluster rests"
+);
 /// Messages of an epoch that is not active here yet. Each is a page at most; the first ones
 /// are what counts, the rest is sent again.
 pub const EARLY_MESSAGES_MAX: usize = 8;
+/// How long a replica that starts waits for all voters to say what they saw of its disk, before
+/// a majority is enough. The fastest ones may have seen nothing.
+pub const ADMISSION_WAIT_MS: u64 = 2 * HEARTBEAT_MS;
 /// Nodes beside the voters to ask for decided rows.
 pub const CONTACTS_MAX: usize = 16;
 /// Nodes that do not vote and of which a voter remembers how far they are.

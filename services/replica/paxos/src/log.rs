@@ -3,7 +3,7 @@
 //!
 //! Reads: nothing. Emits: nothing; `accept`, `lead` and `learn` move the marks.
 //! Invariants: applied ≤ handed ≤ durable ≤ decided; a slot ≤ decided is never overwritten.
-//! Tests: below and tests/simulation
+//! Tests: below and tests/simulator
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;

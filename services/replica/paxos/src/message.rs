@@ -54,6 +54,9 @@ pub struct Ping {
     pub round: u64,
     /// The sender's commit index: tells the leader how far a standby is.
     pub decided: Slot,
+    /// The sender's durable transaction count, for `Hello`. A leader's own votes reach nobody
+    /// else, so that a `Ping` is all that tells of its disk.
+    pub disk_seq: DiskSeq,
 }
 
 /// What a node says of itself in answer to a `Ping`.

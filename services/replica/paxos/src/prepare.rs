@@ -2,7 +2,7 @@
 //!
 //! Reads: `Prepare`, `Promise`, `Nack`. Emits: `Persist`, then `Prepare`, `Promise`; `CatchUp`.
 //! Invariants: D1, I3; the value of the highest ballot per slot among a quorum of promises.
-//! Tests: below and tests/simulation
+//! Tests: below and tests/simulator
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;

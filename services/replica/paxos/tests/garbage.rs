@@ -166,6 +166,7 @@ fn message(random: &mut Random, from: NodeId, round: u64, promised: Ballot) -> M
             epoch,
             round,
             decided: slot,
+            disk_seq: DiskSeq(random.number(5)),
         }),
         1 | 10 | 11 => Message::Pong(pong(random, round)),
         2 => Message::Prepare(Prepare { ballot, from: slot }),

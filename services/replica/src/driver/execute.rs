@@ -1,14 +1,16 @@
 //! Executes what the core asks for, in order.
 
-use paxos::ids::{Epoch, NodeId, Slot};
+use std::sync::Arc;
+
+use paxos::ids::{NodeId, Slot};
 use paxos::limits::PAGE_BYTES;
 use paxos::message::{Message, Rows};
 use paxos::output::{Event, Output, PersistOp};
 
-use super::Driver;
+use super::{Driver, End};
 use crate::failpoints;
-use crate::fatal;
 use crate::peers::Peers;
+use crate::signals::Signals;
 
 impl Driver {
     /// Executes all outputs of this turn.
@@ -38,25 +40,55 @@ impl Driver {
                 // Stopped: it has reported why and ends the process, or the process ends.
                 let _ = self.wal.persist(seq, ops);
             }
-            Output::Send { to, message } => {
-                if !self.resignation.is_silent() {
-                    self.peers.send(to, message);
-                }
+            Output::Send { to, message } => self.peers.send(to, message),
+            Output::Apply { entries } => {
+                self.trim.note_handed_out(&entries);
+                self.apply.push(entries);
             }
-            Output::Apply { entries } => self.apply.push(entries),
-            Output::ServeRows { to, from, upto } => self.serve_rows(to, from, upto),
+            Output::ServeRows {
+                to,
+                from,
+                upto,
+                compacted_to,
+            } => self.serve_rows(to, from, upto, compacted_to),
             Output::Proposed { token, slot, .. } => self.on_proposed(token, slot),
             Output::Rejected { token, reason } => self.on_rejected(token, reason),
+            Output::ReadReady { token, slot } => self.answer_read(token, Ok(slot)),
+            Output::ReadRejected { token, reason } => self.answer_read(token, Err(reason)),
+            Output::NeedSnapshot { from, at_least } => self.end(End::Behind { from, at_least }),
+            Output::EpochBegan { configuration } => {
+                tracing::info!(
+                    epoch = %configuration.epoch, start = %configuration.start,
+                    voters = ?configuration.voters, "an epoch began"
+                );
+                self.peers.set_voters(&configuration.voters);
+            }
             Output::Trace(event) => self.on_event(event),
-            Output::Halt { reason } => fatal::halted(reason),
+            Output::Halt { reason } => self.end(End::Halted(reason)),
         }
     }
 
+    /// Tells that this replica cannot go on as it is. A halt is the last word.
+    fn end(&self, end: End) {
+        self.ended.send_if_modified(|known| {
+            let news = *known != Some(end) && !matches!(known, Some(End::Halted(_)));
+            if news {
+                *known = Some(end);
+            }
+            news
+        });
+    }
+
     /// Has the log's writer read a page and send it.
-    fn serve_rows(&self, to: NodeId, from: Slot, upto: Slot) {
-        let peers = self.peers.clone();
-        let epoch = self.core.status().epoch;
-        let reply = Box::new(move |read| send_rows(&peers, to, epoch, upto, read));
+    fn serve_rows(&self, to: NodeId, from: Slot, upto: Slot, compacted_to: Slot) {
+        let (peers, signals) = (self.peers.clone(), Arc::clone(&self.signals));
+        let empty = Rows {
+            epoch: self.core.configuration().epoch,
+            entries: Vec::new(),
+            decided: upto,
+            compacted_to,
+        };
+        let reply = Box::new(move |read| send_rows(&peers, &signals, to, empty, read));
         // Stopped: the asker asks another replica.
         let _ = self.wal.read(from, upto, PAGE_BYTES, reply);
     }
@@ -96,6 +128,21 @@ impl Driver {
             Event::CatchingUp { from, upto } => {
                 tracing::debug!(%from, %upto, "fetching decided rows");
             }
+            Event::Sealing(slot) => tracing::info!(%slot, "the epoch is being sealed"),
+            Event::EpochReady(epoch) => {
+                tracing::info!(%epoch, "the epoch is ready: voters that left may be switched off");
+            }
+            Event::Differs { slot, peer } => tracing::error!(
+                %slot, %peer,
+                "the history of a replica differs from the one here and is ignored: keep all \
+                 files of both and compare them with `chatterctl log`; if a backup was restored \
+                 into one of them, that is the cause"
+            ),
+            Event::HandingOver { to } => tracing::info!(%to, "the lead is handed over"),
+            Event::Admitted => {
+                tracing::info!("a majority knows of no later state of this disk: it may vote");
+            }
+            Event::Repaired => tracing::info!("the damaged rows are repaired"),
         }
     }
 
@@ -117,20 +164,29 @@ fn sends_rows(output: &Output) -> bool {
 
 fn send_rows(
     peers: &Peers,
+    signals: &Signals,
     to: NodeId,
-    epoch: Epoch,
-    decided: Slot,
+    empty: Rows,
     read: Result<Vec<paxos::Entry>, wal::Error>,
 ) {
     match read {
-        Ok(entries) => peers.send(
-            to,
-            Message::Rows(Rows {
-                epoch,
-                entries,
-                decided,
-            }),
-        ),
+        Ok(entries) => peers.send(to, Message::Rows(Rows { entries, ..empty })),
+        // Deleted meanwhile: the asker needs a snapshot.
+        Err(wal::Error::Compacted { compacted_to, .. }) => {
+            let compacted_to = compacted_to.max(empty.compacted_to);
+            peers.send(
+                to,
+                Message::Rows(Rows {
+                    compacted_to,
+                    ..empty
+                }),
+            );
+        }
+        // The asker goes elsewhere; the row goes.
+        Err(error @ (wal::Error::Damaged { slot, .. } | wal::Error::RowMissing { slot, .. })) => {
+            tracing::error!(%error, "a decided row is damaged and is dropped; check the disk");
+            signals.note_unreadable(slot);
+        }
         // It asks again, here or elsewhere.
         Err(wal::Error::Busy) => {}
         Err(error) => tracing::error!(%to, %error, "cannot serve decided rows to a peer"),

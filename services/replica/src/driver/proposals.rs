@@ -5,18 +5,19 @@
 //! when this replica stops leading is told so.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use paxos::entry::EntryKind;
 use paxos::ids::{Millis, NodeId, ProposalToken, Slot};
 use paxos::input::Input;
 use paxos::output::{Output, RejectReason};
-use paxos::status::RoleName;
 use proto::v1::not_accepted::Reason;
 use proto::v1::progress::Stage;
 
 use super::{Driver, wall_clock};
 use crate::failpoints;
 use crate::gather::{Batch, Gather};
+use crate::limits::UNSETTLED_WAIT;
 use crate::waiters::{Key, Submission};
 
 /// The proposals of this replica.
@@ -28,6 +29,8 @@ pub(super) struct Proposals {
     offered: VecDeque<(ProposalToken, Batch)>,
     /// Proposed at the present ballot and undecided, in slot order.
     in_flight: VecDeque<(Slot, Vec<Key>)>,
+    /// Since when the core puts offers off, because an epoch or a lead is changing hands.
+    put_off: Option<Instant>,
 }
 
 /// How the core answered an offer.
@@ -45,7 +48,14 @@ impl Proposals {
             last_token: ProposalToken(0),
             offered: VecDeque::new(),
             in_flight: VecDeque::new(),
+            put_off: None,
         }
+    }
+
+    /// A token that no other proposal has.
+    pub(super) const fn next_token(&mut self) -> ProposalToken {
+        self.last_token = ProposalToken(self.last_token.0 + 1);
+        self.last_token
     }
 
     /// Slots proposed here, or about to be, that are not decided.
@@ -66,12 +76,6 @@ impl Driver {
     pub(super) fn take_submissions(&mut self, group: Vec<Submission>) {
         let fresh = self.waiters.enter(group);
         let mut refused = Vec::new();
-        // One that follows names the leader instead, which may have space.
-        if self.signals.is_space_low() && self.status.borrow().role == RoleName::Leader {
-            refused.extend(fresh.into_iter().map(|(key, ..)| key));
-            self.waiters.refuse(&refused, Reason::NoSpace, None);
-            return;
-        }
         for command in fresh {
             refused.extend(self.proposals.gather.push(command));
         }
@@ -102,8 +106,7 @@ impl Driver {
             bytes = batch.payload.len()
         )
         .entered();
-        let token = ProposalToken(self.proposals.last_token.0 + 1);
-        self.proposals.last_token = token;
+        let token = self.proposals.next_token();
         let propose = Input::Propose {
             token,
             kind: EntryKind::Batch,
@@ -120,7 +123,7 @@ impl Driver {
             .find_map(|output| match output {
                 Output::Proposed { .. } => Some(Answered::Placed),
                 Output::Rejected {
-                    reason: RejectReason::WindowFull,
+                    reason: RejectReason::WindowFull | RejectReason::Unsettled,
                     ..
                 } => Some(Answered::Full),
                 Output::Rejected { .. } => Some(Answered::Refused),
@@ -132,6 +135,10 @@ impl Driver {
 
     /// The core gave a batch a slot.
     pub(super) fn on_proposed(&mut self, token: ProposalToken, slot: Slot) {
+        if self.answer_proposal(token, Ok(slot)) {
+            return;
+        }
+        self.proposals.put_off = None;
         let Some(batch) = self.proposals.take_offered(token) else {
             return;
         };
@@ -141,6 +148,9 @@ impl Driver {
 
     /// The core gave it none.
     pub(super) fn on_rejected(&mut self, token: ProposalToken, reason: RejectReason) {
+        if self.answer_proposal(token, Err(reason)) {
+            return;
+        }
         let Some(batch) = self.proposals.take_offered(token) else {
             return;
         };
@@ -149,10 +159,24 @@ impl Driver {
                 self.proposals.gather.give_back(batch);
                 return;
             }
+            RejectReason::Unsettled => {
+                let since = *self.proposals.put_off.get_or_insert_with(Instant::now);
+                if since.elapsed() < UNSETTLED_WAIT {
+                    self.proposals.gather.give_back(batch);
+                    return;
+                }
+                (Reason::NotLeader, None)
+            }
             RejectReason::NotLeader { leader } => self.not_leader(leader),
             RejectReason::NoQuorum => (Reason::NoQuorum, None),
             RejectReason::TooLarge => (Reason::TooLarge, None),
+            RejectReason::NoSpace => (Reason::NoSpace, None),
+            // Answers to a change of voters, not to a batch: whoever waits tries again.
+            RejectReason::EpochChanged { .. } | RejectReason::BadVoters => {
+                (Reason::Overloaded, None)
+            }
         };
+        self.proposals.put_off = None;
         self.waiters.refuse(&batch.keys, reason, leader);
         // The same holds for all that wait behind it, if it is not about this batch.
         if reason != Reason::TooLarge {

@@ -4,24 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ops::shutdown::Token;
-use paxos::ids::NodeId;
 use proto::v1::peer_client::PeerClient;
-use proto::v1::{PeerFrame, PeerHello, PeerMessages, peer_frame::Kind};
+use proto::v1::{PeerFrame, PeerMessages, PeerReply, peer_frame::Kind};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Endpoint;
 use tonic::{Code, Status};
 
-use super::Peer;
+use super::{Me, Peer};
+use crate::directory::Directory;
 use crate::errors::plain;
-use crate::genesis::Cluster;
 use crate::limits;
 use crate::logs::Seldom;
 use crate::wire;
 
-/// The first protocol version of the stream.
-pub(crate) const VERSION: u32 = 1;
+/// The protocol version of the stream. 1 knew one epoch only.
+pub(crate) const VERSION: u32 = 2;
 
 /// How a stream ended.
 #[derive(Debug, thiserror::Error)]
@@ -37,13 +36,20 @@ enum Ended {
 }
 
 /// Keeps the stream to `peer` open until `shutdown`.
-pub(crate) async fn keep_connected(peer: Arc<Peer>, me: Arc<Cluster>, shutdown: Token) {
+pub(crate) async fn keep_connected(
+    peer: Arc<Peer>,
+    me: Arc<Me>,
+    directory: Arc<Directory>,
+    shutdown: Token,
+) {
     let mut seldom = Seldom::default();
     let mut wait = limits::PEER_RECONNECT_MIN;
     loop {
         let started = Instant::now();
+        // Read at each attempt: a node may move.
+        let address = directory.address_of(peer.node).unwrap_or_default();
         let ended = tokio::select! {
-            ended = stream(&peer, &me) => ended,
+            ended = stream(&peer, &me, &address) => ended,
             () = shutdown.cancelled() => return,
         };
         if peer.outbox.is_open() {
@@ -54,7 +60,7 @@ pub(crate) async fn keep_connected(peer: Arc<Peer>, me: Arc<Cluster>, shutdown: 
             }
         }
         peer.outbox.set_open(false);
-        report(&peer, &ended, &mut seldom);
+        report(&peer, &address, &ended, &mut seldom);
         tokio::select! {
             () = tokio::time::sleep(jittered(wait)) => {}
             () = shutdown.cancelled() => return,
@@ -68,9 +74,8 @@ fn jittered(wait: Duration) -> Duration {
     wait.mul_f64(rand::random_range(0.75..1.25))
 }
 
-fn report(peer: &Peer, ended: &Ended, seldom: &mut Seldom) {
+fn report(peer: &Peer, address: &str, ended: &Ended, seldom: &mut Seldom) {
     let node = peer.node;
-    let address = peer.address();
     match ended {
         // A person has to do something about it.
         Ended::Refused(why) => {
@@ -90,8 +95,8 @@ fn report(peer: &Peer, ended: &Ended, seldom: &mut Seldom) {
 }
 
 /// Opens one stream and feeds it until it ends.
-async fn stream(peer: &Peer, me: &Cluster) -> Ended {
-    let endpoint = match endpoint(&peer.address()) {
+async fn stream(peer: &Peer, me: &Me, address: &str) -> Ended {
+    let endpoint = match endpoint(address) {
         Ok(endpoint) => endpoint,
         Err(error) => return Ended::Unreachable(error),
     };
@@ -102,32 +107,47 @@ async fn stream(peer: &Peer, me: &Cluster) -> Ended {
     };
     let (frames, outgoing) = mpsc::channel(limits::PEER_FRAMES_READY_MAX);
     // The channel is empty: the hello is its first frame.
-    if frames.send(hello(peer.node, me)).await.is_err() {
+    let hello = PeerFrame {
+        kind: Some(Kind::Hello(me.hello(peer.node))),
+    };
+    if frames.send(hello).await.is_err() {
         return Ended::Silent;
     }
     let mut client = PeerClient::new(channel);
     let exchange = client.exchange(ReceiverStream::new(outgoing));
-    let mut replies = match timeout(limits::PEER_CONNECT_TIMEOUT, exchange).await {
+    let mut replies = match timeout(limits::PEER_HELLO_TIMEOUT, exchange).await {
         Ok(Ok(response)) => response.into_inner(),
         Ok(Err(status)) => return refused_or_broken(&status),
         Err(_) => return Ended::Silent,
     };
-    match timeout(limits::PEER_CONNECT_TIMEOUT, replies.message()).await {
+    match timeout(limits::PEER_HELLO_TIMEOUT, replies.message()).await {
         Ok(Ok(Some(reply))) if reply.node == peer.node.0 => {}
         Ok(Ok(Some(reply))) => return Ended::Refused(format!("it is node {}", reply.node)),
         Ok(Ok(None)) => return Ended::Broken("it ended".to_owned()),
         Ok(Err(status)) => return refused_or_broken(&status),
         Err(_) => return Ended::Silent,
     }
-    tracing::info!(node = %peer.node, address = peer.address(), "stream to a peer is open");
+    tracing::info!(node = %peer.node, address, "stream to a peer is open");
     peer.outbox.set_open(true);
     tokio::select! {
         () = feed(peer, &frames) => Ended::Broken("it takes no more frames".to_owned()),
-        // Nothing more is said on it; its end is the news that the peer is gone.
-        reply = replies.message() => match reply {
-            Ok(_) => Ended::Broken("it ended".to_owned()),
-            Err(status) => refused_or_broken(&status),
-        },
+        ended = listen(peer, replies) => ended,
+    }
+}
+
+/// Little more is said on the stream; its end is the news that the peer is gone.
+async fn listen(peer: &Peer, mut replies: tonic::Streaming<PeerReply>) -> Ended {
+    loop {
+        match replies.message().await {
+            Ok(Some(reply)) if !reply.rival.is_empty() => tracing::error!(
+                node = %peer.node, rival = reply.rival,
+                "another process runs on a copy of this replica's data directory and was refused; \
+                 stop it, and start it on an empty directory: it joins as a new node"
+            ),
+            Ok(Some(_)) => {}
+            Ok(None) => return Ended::Broken("it ended".to_owned()),
+            Err(status) => return refused_or_broken(&status),
+        }
     }
 }
 
@@ -154,21 +174,8 @@ async fn feed(peer: &Peer, frames: &mpsc::Sender<PeerFrame>) {
     }
 }
 
-fn hello(to: NodeId, me: &Cluster) -> PeerFrame {
-    let hello = PeerHello {
-        version: VERSION,
-        cluster_id: me.cluster_id.to_string(),
-        shard: me.shard,
-        from: me.node.0,
-        to: to.0,
-        disk_id: me.disk_id.to_string(),
-    };
-    PeerFrame {
-        kind: Some(Kind::Hello(hello)),
-    }
-}
-
-fn endpoint(address: &str) -> Result<Endpoint, tonic::transport::Error> {
+/// How other replicas are dialled.
+pub(crate) fn endpoint(address: &str) -> Result<Endpoint, tonic::transport::Error> {
     let window = u32::try_from(limits::PEER_QUEUE_BYTES_MAX).unwrap_or(u32::MAX >> 1);
     Ok(Endpoint::from_shared(format!("http://{address}"))?
         .connect_timeout(limits::PEER_CONNECT_TIMEOUT)

@@ -106,13 +106,15 @@ impl Outbox {
 mod tests {
     use super::Outbox;
     use crate::limits::{PEER_FRAME_MESSAGES_MAX, PEER_QUEUE_MESSAGES_MAX};
-    use paxos::ids::Epoch;
+    use paxos::ids::{Epoch, Slot};
     use paxos::message::{Message, Ping};
 
     fn ping(round: u64) -> Message {
         Message::Ping(Ping {
             epoch: Epoch::FIRST,
             round,
+            decided: Slot::GENESIS,
+            disk_seq: paxos::DiskSeq(0),
         })
     }
 

@@ -1,42 +1,47 @@
-//! A voter: brings its state up to the log, then runs core, log, state machine and streams.
+//! A member: runs core, log, state machine and streams; a voter of the epoch, or one that learns.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use machine::Machine;
 use ops::shutdown::Token;
+use paxos::Core;
 use paxos::ids::{Millis, Slot};
 use paxos::restored::{Options, Restored};
-use paxos::{Core, Timestamp};
-use wal::{Completion, Wal, Writer};
+use wal::{Completion, Recovery, Writer};
 
-use super::Shared;
+pub(crate) use super::recover::{Outcome, Recovered};
+use super::{Shared, recover};
 use crate::apply::{self, Listeners};
+use crate::config::Options as Settings;
+use crate::directory::Directory;
 use crate::driver::{Driver, Handle, Parts};
 use crate::errors::Error;
 use crate::genesis::Cluster;
 use crate::limits::STOP_THREAD;
-use crate::peers::Peers;
+use crate::peers::{Callers, Me, Peers};
 use crate::reads::Reads;
 use crate::signals::Signals;
+use crate::snapshots::Snapshots;
 use crate::tail::Hub;
 use crate::waiters::Waiters;
 use crate::{failpoints, fatal};
 
-/// The name of the state's file in the data directory.
-const STATE_FILE: &str = "state.db";
-
 /// What the services of a member use.
 #[derive(Debug)]
 pub(crate) struct Member {
-    /// This node and the others.
+    /// This node and the first voters.
     pub(crate) cluster: Arc<Cluster>,
+    /// How it introduces itself.
+    pub(crate) me: Arc<Me>,
+    /// All nodes.
+    pub(crate) directory: Arc<Directory>,
     /// The loop that owns the core.
     pub(crate) driver: Handle,
-    /// The other voters.
+    /// Streams to the others.
     pub(crate) peers: Peers,
+    /// Streams from the others.
+    pub(crate) callers: Callers,
     /// Connections that read the state.
     pub(crate) reads: Reads,
     /// The live log.
@@ -47,6 +52,12 @@ pub(crate) struct Member {
     pub(crate) signals: Arc<Signals>,
     /// The log, for reading.
     pub(crate) wal: wal::Handle,
+    /// For others that are behind.
+    pub(crate) snapshots: Snapshots,
+    /// The moment that is 0 for the core.
+    pub(crate) started: Instant,
+    /// This member ends: the process stops, or begins anew with another state.
+    pub(crate) stop: Token,
 }
 
 /// The threads of a member.
@@ -55,43 +66,49 @@ pub(crate) struct Running {
     driver: Option<JoinHandle<()>>,
     apply: Option<JoinHandle<()>>,
     writer: Option<Writer>,
+    reads: Reads,
 }
 
-/// Disk and state at the same slot.
-struct Recovered {
-    wal: Wal,
-    machine: Machine,
-    restored: Restored,
+/// The identity in an open log.
+pub(crate) fn cluster_of(wal: &wal::Wal) -> Result<Arc<Cluster>, Error> {
+    let identity = wal.identity();
+    let Some(genesis) = &identity.genesis else {
+        return Err(wal::Error::NoIdentity {
+            path: wal.path().to_path_buf(),
+            missing: "genesis",
+        }
+        .into());
+    };
+    Ok(Arc::new(Cluster::from_disk(genesis, identity.disk_id)?))
 }
 
 impl Member {
-    /// Opens the state, replays what the log has beyond it, and starts. Blocks; must be called
-    /// inside the runtime, for the streams.
+    /// Starts from disk and state at the same slot. Blocks; must be called inside the runtime,
+    /// for the streams.
     pub(crate) fn start(
         shared: &Shared,
-        wal: Wal,
-        readers: usize,
+        recovered: Recovered,
+        settings: &Settings,
     ) -> Result<(Arc<Self>, Running), Error> {
-        let identity = wal.identity().clone();
-        let Some(genesis) = &identity.genesis else {
-            return Err(wal::Error::NoIdentity {
-                path: wal.path().to_path_buf(),
-                missing: "genesis",
-            }
-            .into());
-        };
-        let cluster = Arc::new(Cluster::from_disk(genesis, identity.disk_id)?);
-        let peers = Peers::new(&cluster, &wal.peers()?);
         let Recovered {
             wal,
             machine,
-            restored,
-        } = recover(wal, shared.data())?;
-        let readers = (0..readers)
+            recovery,
+        } = recovered;
+        let cluster = cluster_of(&wal)?;
+        let registered = machine.reader()?.nodes()?.value;
+        let directory = Arc::new(Directory::new(&cluster, &registered, &wal.peers()?));
+        let me = introduce(shared, &cluster);
+        let stop = shared.stopping.child_token();
+        let peers = Peers::new(Arc::clone(&me), Arc::clone(&directory), stop.clone());
+        let readers = (0..settings.readers)
             .map(|_| machine.reader())
             .collect::<Result<Vec<_>, _>>()?;
         let applied = machine.applied().slot;
-        let signals = Signals::new(applied);
+        let signals = first_signals(applied, &recovery);
+        let core = core(&cluster, &wal, recovery.restored);
+        let state = recover::state_file(shared.data());
+        let snapshots = Snapshots::new(shared.data(), state, Arc::clone(&signals));
         let hub = Arc::new(Hub::new(applied));
         let waiters = Arc::new(Waiters::default());
         let writer = wal.spawn(report_to(Arc::clone(&signals)))?;
@@ -99,79 +116,94 @@ impl Member {
             signals: Arc::clone(&signals),
             hub: Arc::clone(&hub),
             waiters: Arc::clone(&waiters),
+            directory: Arc::clone(&directory),
         };
         let (queue, apply) = apply::start(machine, listeners).map_err(no_thread)?;
+        peers.set_voters(&core.configuration().voters);
+        say_member(&cluster, &core, applied);
+        let started = Instant::now();
         let (driver, handle) = Driver::new(Parts {
-            core: core(&cluster, restored),
+            core,
             wal: writer.handle(),
             peers: peers.clone(),
+            directory: Arc::clone(&directory),
+            keep_log_bytes: settings.keep_log_bytes(),
             apply: queue,
             waiters: Arc::clone(&waiters),
             signals: Arc::clone(&signals),
-            started: Instant::now(),
+            started,
         });
-        let driver = start_driver(driver, shared.stopping.clone())?;
-        peers.connect(&cluster, &shared.stopping);
-        tracing::info!(
-            node = %cluster.node, cluster = cluster.cluster_name, voters = cluster.voters.len(),
-            %applied, "member"
-        );
-        let member = Self {
-            reads: Reads::new(readers, signals.watch_applied()),
-            wal: writer.handle(),
-            cluster,
-            driver: handle,
-            peers,
-            hub,
-            waiters,
-            signals,
-        };
+        let driver = start_driver(driver, stop.clone())?;
+        let reads = Reads::new(readers, signals.watch_applied());
+        let log = writer.handle();
         let running = Running {
             driver: Some(driver),
             apply: Some(apply),
+            reads: reads.clone(),
             writer: Some(writer),
+        };
+        let member = Self {
+            cluster,
+            me,
+            directory,
+            driver: handle,
+            peers,
+            callers: Callers::default(),
+            reads,
+            hub,
+            waiters,
+            signals,
+            wal: log,
+            snapshots,
+            started,
+            stop,
         };
         Ok((Arc::new(member), running))
     }
+
+    /// The core's time.
+    pub(crate) fn now(&self) -> Millis {
+        let elapsed = self.started.elapsed().as_millis();
+        Millis(u64::try_from(elapsed).unwrap_or(u64::MAX))
+    }
+
+    /// Keeps where the others are for a start without anybody to ask.
+    pub(crate) fn remember_addresses(&self) {
+        // Stopped: the process ends.
+        let _ = self.wal.remember_peers(self.directory.addresses());
+    }
 }
 
-/// Brings the state up to the log's commit index, so that the two agree (rule D4).
-fn recover(wal: Wal, data: &Path) -> Result<Recovered, Error> {
-    let mut machine = Machine::open(data.join(STATE_FILE))?;
-    let before = machine.applied().slot;
-    let restored = wal.restore(before)?;
-    for page in wal.replay(before, restored.decided)? {
-        machine.apply(&page?)?;
-    }
-    let applied = machine.applied();
-    assert!(
-        applied.slot == restored.decided,
-        "the replay ends at the commit index"
+fn say_member(cluster: &Cluster, core: &Core, applied: Slot) {
+    let configuration = core.configuration();
+    tracing::info!(
+        node = %cluster.node, cluster = cluster.cluster_name, %applied,
+        epoch = %configuration.epoch, voters = ?configuration.voters, "member"
     );
-    if applied.slot > before {
-        tracing::info!(from = %before, to = %applied.slot, "state brought forward from the log");
-    }
-    // Both files say what the prefix is. If they differ, one of them is of another history.
-    if applied.chain != restored.chain && applied.slot > Slot::GENESIS {
-        return Err(machine::Error::Diverged {
-            slot: applied.slot,
-            found: restored.chain,
-            applied: applied.chain,
-        }
-        .into());
-    }
-    debug_assert!(applied.slot == Slot::GENESIS || restored.timestamp != Timestamp(0));
-    Ok(Recovered {
-        wal,
-        machine,
-        restored,
+}
+
+fn introduce(shared: &Shared, cluster: &Arc<Cluster>) -> Arc<Me> {
+    Arc::new(Me {
+        cluster: Arc::clone(cluster),
+        address: shared.address.clone(),
+        process: shared.process,
     })
 }
 
-fn core(cluster: &Cluster, restored: Restored) -> Core {
+fn first_signals(applied: Slot, recovery: &Recovery) -> Arc<Signals> {
+    let signals = Signals::new(applied);
+    signals.note_log_begins_after(recovery.restored.compacted_to);
+    if let Some(slot) = recovery.unreadable {
+        signals.note_unreadable(slot);
+    }
+    signals
+}
+
+fn core(cluster: &Cluster, wal: &wal::Wal, restored: Restored) -> Core {
+    let stored = wal.configuration().cloned();
     let options = Options {
         node: cluster.node,
-        configuration: cluster.configuration(),
+        configuration: stored.unwrap_or_else(|| cluster.configuration()),
         seed: rand::random(),
     };
     Core::new(options, restored, Millis(0))
@@ -182,6 +214,7 @@ fn report_to(signals: Arc<Signals>) -> Box<dyn Fn(Completion) + Send> {
     Box::new(move |completion| match completion {
         Completion::Persisted {
             seq,
+            disk_seq,
             rows,
             commit_us,
             ..
@@ -189,7 +222,7 @@ fn report_to(signals: Arc<Signals>) -> Box<dyn Fn(Completion) + Send> {
             if rows > 0 {
                 failpoints::pass(failpoints::AFTER_PERSIST);
             }
-            signals.note_persisted(seq, commit_us);
+            signals.note_persisted(seq, disk_seq, commit_us);
         }
         Completion::Fatal(error) => fatal::log_failed(&error),
     })
@@ -221,31 +254,27 @@ fn no_thread(source: std::io::Error) -> Error {
 
 impl Running {
     /// Ends the threads, in the order in which work flows through them. The driver was told
-    /// by the token already.
-    pub(crate) async fn stop(mut self) {
-        if let Some(driver) = self.driver.take() {
-            join("driver", driver).await;
-        }
-        if let Some(apply) = self.apply.take() {
-            join("apply", apply).await;
-        }
-        let writer = self.writer.take();
-        // Closes the log: a checkpoint, at most.
-        let closed = tokio::task::spawn_blocking(move || drop(writer));
-        if tokio::time::timeout(STOP_THREAD, closed).await.is_err() {
-            tracing::warn!("the log is not closed in time; nothing is lost");
+    /// by the token already. The process ends next: what hangs is left behind.
+    pub(crate) async fn stop(self) {
+        let ended = tokio::time::timeout(STOP_THREAD, self.end()).await;
+        if ended.is_err() {
+            // A slow disk, say. Everything that was acknowledged is durable already.
+            tracing::warn!("some threads did not end in time; nothing is lost");
         }
     }
-}
 
-/// Waits a while. A thread that hangs (a slow disk) is left behind: everything that was
-/// acknowledged is durable already.
-async fn join(name: &'static str, thread: JoinHandle<()>) {
-    let joined = tokio::task::spawn_blocking(move || thread.join());
-    if tokio::time::timeout(STOP_THREAD, joined).await.is_err() {
-        tracing::warn!(
-            thread = name,
-            "a thread did not end in time; nothing is lost"
-        );
+    /// As [`Running::stop`], until all of them have ended: afterwards nobody has a file open.
+    pub(crate) async fn end(mut self) {
+        for thread in [self.driver.take(), self.apply.take()]
+            .into_iter()
+            .flatten()
+        {
+            // One that panicked has aborted the process.
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+        self.reads.close().await;
+        let writer = self.writer.take();
+        // Closes the log: a checkpoint, at most.
+        let _ = tokio::task::spawn_blocking(move || drop(writer)).await;
     }
 }

@@ -1,7 +1,8 @@
 //! A replica without a cluster: takes a genesis, waits for its confirmation, votes on nothing.
 //!
 //! A disk accepts one genesis for ever, and nobody votes before all named disks hold it
-//! (section 2.10): membership confirms when it knows that they do.
+//! (section 2.10): membership confirms when it knows that they do. A disk that comes later is
+//! given a node id by the log, and takes the genesis with it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,7 +11,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 use wal::Wal;
 
-use super::Shared;
+use super::{Shared, Stage};
 use crate::errors::{Refused, genesis_refused};
 use crate::genesis::Cluster;
 
@@ -22,7 +23,8 @@ pub(crate) struct Unformed {
 }
 
 impl Unformed {
-    pub(super) fn new(wal: Wal) -> Self {
+    /// An open log.
+    pub(crate) fn new(wal: Wal) -> Self {
         let confirmed = Notify::new();
         if wal.identity().confirmed {
             confirmed.notify_one();
@@ -48,23 +50,53 @@ impl Unformed {
 impl Shared {
     /// Makes a genesis durable on this disk. Blocks.
     pub(crate) fn install_genesis(&self, genesis: pb::Genesis) -> Result<(), Refused> {
-        let disk_id = self.identity().disk_id;
-        let cluster = Cluster::of(genesis, disk_id)
-            .map_err(|why| genesis_refused(disk_id, why))?
-            .to_disk();
-        let mut wal = self.unformed.lock();
-        if let Some(found) = self.identity().genesis {
+        let disk_id = self.identity().ok_or(Refused::Starting)?.disk_id;
+        let cluster = Cluster::of(genesis, disk_id).map_err(|why| genesis_refused(disk_id, why))?;
+        self.install(&cluster.to_disk())
+    }
+
+    /// Makes durable that this disk joined a cluster as a node that the log named. Blocks.
+    pub(crate) fn install_joined(
+        &self,
+        genesis: pb::Genesis,
+        node: paxos::NodeId,
+    ) -> Result<(), Refused> {
+        let disk_id = self.identity().ok_or(Refused::Starting)?.disk_id;
+        let cluster =
+            Cluster::joined(genesis, disk_id, node).map_err(|why| genesis_refused(disk_id, why))?;
+        self.install(&cluster.to_disk())?;
+        // The cluster exists, so every founder holds the genesis.
+        self.confirm_genesis(&cluster.cluster_id.to_string())
+    }
+
+    /// The log, while there is no cluster.
+    fn unformed(&self) -> Result<Option<Arc<Unformed>>, Refused> {
+        match self.stage() {
+            Stage::Unformed(unformed) => Ok(Some(unformed)),
+            Stage::Member(_) | Stage::Restoring(_) => Ok(None),
+            Stage::Starting => Err(Refused::Starting),
+            Stage::Quarantined(found) => Err(Refused::Quarantined(found.why.clone())),
+        }
+    }
+
+    fn install(&self, cluster: &wal::Genesis) -> Result<(), Refused> {
+        let unformed = self.unformed()?;
+        let mut wal = unformed.as_ref().map(|unformed| unformed.lock());
+        let wal = wal.as_mut().and_then(|wal| wal.as_mut());
+        let identity = self.identity().ok_or(Refused::Starting)?;
+        let disk_id = identity.disk_id;
+        if let Some(found) = identity.genesis {
             // The log itself says why it does not take another one, while it is here.
-            return match (found == cluster, wal.as_mut()) {
+            return match (found == *cluster, wal) {
                 (true, _) => Ok(()),
                 (false, Some(wal)) => wal
-                    .install_genesis(&cluster)
+                    .install_genesis(cluster)
                     .map_err(|why| genesis_refused(disk_id, why)),
                 (false, None) => Err(other_cluster(disk_id, found.cluster_id)),
             };
         }
-        let wal = wal.as_mut().ok_or(Refused::Stopping)?;
-        if let Err(error) = wal.install_genesis(&cluster) {
+        let wal = wal.ok_or(Refused::Stopping)?;
+        if let Err(error) = wal.install_genesis(cluster) {
             crate::fatal::log_failed(&error);
         }
         self.set_identity(wal.identity().clone());
@@ -77,8 +109,8 @@ impl Shared {
 
     /// Every named disk holds the genesis. Blocks.
     pub(crate) fn confirm_genesis(&self, cluster_id: &str) -> Result<(), Refused> {
-        let mut wal = self.unformed.lock();
-        let identity = self.identity();
+        let unformed = self.unformed()?;
+        let identity = self.identity().ok_or(Refused::Starting)?;
         let disk_id = identity.disk_id;
         let Some(genesis) = identity.genesis else {
             return Err(genesis_refused(disk_id, "it holds none to confirm"));
@@ -89,19 +121,24 @@ impl Shared {
         if identity.confirmed {
             return Ok(());
         }
+        let unformed = unformed.ok_or(Refused::Stopping)?;
+        let mut wal = unformed.lock();
         let wal = wal.as_mut().ok_or(Refused::Stopping)?;
         if let Err(error) = wal.confirm_genesis() {
             crate::fatal::log_failed(&error);
         }
         self.set_identity(wal.identity().clone());
-        tracing::info!(cluster_id = %genesis.cluster_id, "genesis confirmed: this node votes");
-        self.unformed.confirmed.notify_one();
+        tracing::info!(
+            cluster_id = %genesis.cluster_id, node = %genesis.node_id,
+            "genesis confirmed: this node may vote in the epochs that name it"
+        );
+        unformed.confirmed.notify_one();
         Ok(())
     }
 
     /// What the disk holds, for the wire.
     pub(crate) fn genesis(&self) -> Option<pb::Genesis> {
-        let identity = self.identity();
+        let identity = self.identity()?;
         let genesis = identity.genesis.as_ref()?;
         Cluster::from_disk(genesis, identity.disk_id)
             .ok()

@@ -1,11 +1,13 @@
 //! What operators and the membership service ask.
 
+pub(super) mod changes;
+
 use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::Stream;
 use paxos::entry::Entry;
-use paxos::ids::Slot;
+use paxos::ids::{NodeId, Slot};
 use proto::v1 as pb;
 use proto::v1::admin_server;
 use tokio::sync::{mpsc, oneshot};
@@ -33,8 +35,8 @@ impl admin_server::Admin for Admin {
         _: Request<pb::GetStatusRequest>,
     ) -> Result<Response<pb::GetStatusResponse>, Status> {
         let status = match self.0.member() {
-            Some(member) => status::member(&self.0, member).await,
-            None => status::unformed(&self.0),
+            Ok(member) => status::member(&self.0, &member).await,
+            Err(_) => status::outside(&self.0),
         };
         Ok(Response::new(status))
     }
@@ -46,9 +48,14 @@ impl admin_server::Admin for Admin {
         request: Request<pb::ReadLogRequest>,
     ) -> Result<Response<Entries>, Status> {
         let pb::ReadLogRequest { from, upto } = request.into_inner();
-        let member = Arc::clone(self.0.member().ok_or(Refused::Unformed)?);
-        let decided = member.driver.status_now().await.decided;
-        let from = Slot(from).max(Slot::FIRST);
+        let member = self.0.member()?;
+        let status = member.driver.status_now().await;
+        let decided = status.decided;
+        // From the beginning: from what is left of it.
+        let from = match from {
+            0 => status.compacted_to.next(),
+            from => Slot(from).max(Slot::FIRST),
+        };
         let upto = if upto == 0 {
             decided
         } else {
@@ -63,11 +70,13 @@ impl admin_server::Admin for Admin {
         &self,
         _: Request<pb::GetIdentityRequest>,
     ) -> Result<Response<pb::GetIdentityResponse>, Status> {
-        let identity = self.0.identity();
+        let identity = self.0.identity().ok_or_else(|| self.0.member().err());
+        let identity = identity.map_err(|why| why.unwrap_or(Refused::Starting))?;
         Ok(Response::new(pb::GetIdentityResponse {
             disk_id: identity.disk_id.to_string(),
             genesis: self.0.genesis(),
             confirmed: identity.confirmed,
+            node: identity.genesis.map_or(0, |genesis| genesis.node_id.0),
         }))
     }
 
@@ -88,6 +97,41 @@ impl admin_server::Admin for Admin {
         let cluster_id = request.into_inner().cluster_id;
         blocking(&self.0, move |shared| shared.confirm_genesis(&cluster_id)).await?;
         Ok(Response::new(pb::ConfirmGenesisResponse {}))
+    }
+
+    async fn join(
+        &self,
+        request: Request<pb::JoinRequest>,
+    ) -> Result<Response<pb::JoinResponse>, Status> {
+        let member = self.0.member()?;
+        let joined = changes::join(&member, request.into_inner()).await?;
+        Ok(Response::new(joined))
+    }
+
+    async fn reconfigure(
+        &self,
+        request: Request<pb::ReconfigureRequest>,
+    ) -> Result<Response<pb::ReconfigureResponse>, Status> {
+        let member = self.0.member()?;
+        let changed = changes::reconfigure(&member, request.into_inner()).await?;
+        Ok(Response::new(changed))
+    }
+
+    async fn transfer_lead(
+        &self,
+        request: Request<pb::TransferLeadRequest>,
+    ) -> Result<Response<pb::TransferLeadResponse>, Status> {
+        let member = self.0.member()?;
+        changes::transfer(&member, NodeId(request.into_inner().to)).await?;
+        Ok(Response::new(pb::TransferLeadResponse {}))
+    }
+
+    async fn list_nodes(
+        &self,
+        _: Request<pb::ListNodesRequest>,
+    ) -> Result<Response<pb::ListNodesResponse>, Status> {
+        let member = self.0.member()?;
+        Ok(Response::new(changes::nodes(&member).await))
     }
 }
 

@@ -8,15 +8,18 @@ use std::sync::Arc;
 
 use futures_util::Stream;
 use machine::{Asker, HistoryRange, RoomId, Seq, UserId};
+use paxos::output::RejectReason;
 use proto::v1 as pb;
 use proto::v1::chat_server;
 use proto::v1::get_history_request::Range;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::admin::changes::not_leader;
+use crate::driver::{Ask, Refusal};
 use crate::errors::Refused;
 use crate::limits::STREAM_OUTSTANDING_MAX;
-use crate::role::Shared;
+use crate::role::{Member, Shared};
 
 /// Events in one page for a person; a gateway may ask for [`machine::limits::HISTORY_EVENTS_MAX`].
 const HISTORY_EVENTS_PERSON_MAX: usize = 200;
@@ -38,7 +41,7 @@ impl chat_server::Chat for Chat {
         if self.0.stopping.is_cancelled() {
             return Err(Refused::Stopping.into());
         }
-        let member = Arc::clone(self.0.member().ok_or(Refused::Unformed)?);
+        let member = self.0.member()?;
         let answers = submit::start(request.into_inner(), Arc::clone(&self.0), member);
         Ok(Response::new(Box::pin(answers)))
     }
@@ -50,8 +53,7 @@ impl chat_server::Chat for Chat {
         request: Request<pb::TailRequest>,
     ) -> Result<Response<Self::TailStream>, Status> {
         let pb::TailRequest { shard, after_slot } = request.into_inner();
-        let member = Arc::clone(self.0.serving(shard)?);
-        let answers = tail::start(member, after_slot, self.0.stopping.clone())?;
+        let answers = tail::start(self.0.serving(shard)?, after_slot)?;
         Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
     }
 
@@ -63,8 +65,11 @@ impl chat_server::Chat for Chat {
             shard,
             token_hash,
             min_slot,
+            linearizable,
         } = request.into_inner();
-        let reads = &self.0.serving(shard)?.reads;
+        let member = self.0.serving(shard)?;
+        let min_slot = read_from(&member, min_slot, linearizable).await?;
+        let reads = &member.reads;
         let view = reads
             .read(min_slot, move |reader| reader.session(&token_hash))
             .await?;
@@ -85,7 +90,8 @@ impl chat_server::Chat for Chat {
             user,
             min_slot,
         } = request.into_inner();
-        let reads = &self.0.serving(shard)?.reads;
+        let member = self.0.serving(shard)?;
+        let reads = &member.reads;
         let view = reads
             .read(min_slot, move |reader| reader.user_state(UserId(user)))
             .await?;
@@ -108,7 +114,8 @@ impl chat_server::Chat for Chat {
             user,
             min_slot,
         } = request.into_inner();
-        let reads = &self.0.serving(shard)?.reads;
+        let member = self.0.serving(shard)?;
+        let reads = &member.reads;
         let view = reads
             .read(min_slot, move |reader| reader.rooms(UserId(user)))
             .await?;
@@ -125,7 +132,8 @@ impl chat_server::Chat for Chat {
             room,
             min_slot,
         } = request.into_inner();
-        let reads = &self.0.serving(shard)?.reads;
+        let member = self.0.serving(shard)?;
+        let reads = &member.reads;
         let asker = Asker::from_wire(user);
         let view = reads
             .read(min_slot, move |reader| reader.members(asker, RoomId(room)))
@@ -139,8 +147,9 @@ impl chat_server::Chat for Chat {
         request: Request<pb::GetHistoryRequest>,
     ) -> Result<Response<pb::GetHistoryResponse>, Status> {
         let request = request.into_inner();
-        let reads = &self.0.serving(request.shard)?.reads;
+        let member = self.0.serving(request.shard)?;
         let limit = history_limit(&request)?;
+        let min_slot = read_from(&member, request.min_slot, request.linearizable).await?;
         let asker = Asker::from_wire(request.user);
         let room = RoomId(request.room);
         let range = match request.range {
@@ -148,8 +157,9 @@ impl chat_server::Chat for Chat {
             Some(Range::After(seq)) => HistoryRange::After(Seq(seq)),
             None => HistoryRange::Newest,
         };
-        let view = reads
-            .read(request.min_slot, move |reader| {
+        let view = member
+            .reads
+            .read(min_slot, move |reader| {
                 reader.history(asker, room, range, limit)
             })
             .await?;
@@ -158,6 +168,24 @@ impl chat_server::Chat for Chat {
             events: history.events,
             head: history.head.0,
         }))
+    }
+}
+
+/// From which slot on a read is good enough. A linearizable one asks the core, which asks a
+/// majority whether this replica still leads (read index; Ongaro's dissertation, section 6.4).
+async fn read_from(member: &Member, min_slot: u64, linearizable: bool) -> Result<u64, Refused> {
+    if !linearizable {
+        return Ok(min_slot);
+    }
+    match member.driver.ask(Ask::Read).await {
+        Ok(slot) => Ok(min_slot.max(slot.0)),
+        Err(Refusal::Core(RejectReason::NotLeader { leader })) => Err(not_leader(member, leader)),
+        Err(Refusal::Core(RejectReason::NoQuorum)) => Err(Refused::NotNow(
+            "no majority confirms that this replica leads",
+        )),
+        Err(Refusal::Core(RejectReason::WindowFull)) => Err(Refused::Busy("linearizable reads")),
+        Err(Refusal::Core(_)) => Err(Refused::NotNow("an epoch or the lead changes hands")),
+        Err(Refusal::NoAnswer) => Err(Refused::NotNow("no majority answered in time")),
     }
 }
 

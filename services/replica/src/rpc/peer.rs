@@ -1,24 +1,28 @@
-//! Streams from other replicas: authenticated once, then every message checked.
+//! Streams from other nodes: authenticated once, then every message checked. And snapshots for
+//! those that are behind what the log still holds.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::Stream;
-use paxos::ids::NodeId;
+use paxos::ids::{NodeId, Slot};
 use proto::v1::peer_server;
-use proto::v1::{PeerFrame, PeerHello, PeerMessages, PeerReply, peer_frame::Kind};
+use proto::v1::{
+    PeerFrame, PeerHello, PeerMessages, PeerReply, SnapshotPiece, SnapshotRequest, peer_frame::Kind,
+};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
+use crate::directory::Directory;
 use crate::driver::Inbound;
 use crate::errors::Refused;
 use crate::genesis::Cluster;
 use crate::limits::PEER_CONNECT_TIMEOUT;
 use crate::logs::Seldom;
-use crate::peers::VERSION;
+use crate::peers::{Called, VERSION};
 use crate::role::{Member, Shared};
 use crate::wire;
 
@@ -26,18 +30,18 @@ use crate::wire;
 #[derive(Debug, Clone)]
 pub(crate) struct Peer(pub(crate) Arc<Shared>);
 
-type Replies = Pin<Box<dyn Stream<Item = Result<PeerReply, Status>> + Send>>;
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl peer_server::Peer for Peer {
-    type ExchangeStream = Replies;
+    type ExchangeStream = Answers<PeerReply>;
 
     async fn exchange(
         &self,
         request: Request<Streaming<PeerFrame>>,
-    ) -> Result<Response<Replies>, Status> {
+    ) -> Result<Response<Self::ExchangeStream>, Status> {
         let mut frames = request.into_inner();
-        let member = self.0.member().ok_or(Refused::Unformed)?;
+        let member = self.0.member()?;
         let first = tokio::time::timeout(PEER_CONNECT_TIMEOUT, frames.message());
         let first = first
             .await
@@ -45,32 +49,68 @@ impl peer_server::Peer for Peer {
         let Some(Kind::Hello(hello)) = first.and_then(|frame| frame.kind) else {
             return Err(Refused::Bad("the first frame must be a hello".to_owned()).into());
         };
-        let from = authenticate(&member.cluster, &hello).map_err(|why| {
-            tracing::warn!(
-                from = hello.from,
-                disk = hello.disk_id,
-                why,
-                "a peer was refused"
-            );
-            Refused::Stranger(why)
-        })?;
+        let from = greet(&member, &hello)?;
         let (replies, outgoing) = mpsc::channel(1);
+        let called = member
+            .callers
+            .admit(from, hello.process, &hello.address, &replies)
+            .await
+            .map_err(|why| stranger(&hello, why))?;
+        if member.directory.note_address(from, &hello.address) {
+            tracing::info!(node = %from, address = hello.address, "a node has a new address");
+            member.remember_addresses();
+        }
         let node = member.cluster.node.0;
         // The channel is empty: there is room for one.
-        let _ = replies.try_send(Ok(PeerReply { node }));
-        tokio::spawn(receive(
-            from,
-            frames,
-            Arc::clone(member),
-            Arc::clone(&self.0),
-            replies,
-        ));
+        let _ = replies.try_send(Ok(PeerReply {
+            node,
+            rival: String::new(),
+        }));
+        tokio::spawn(receive(from, frames, member, called, replies));
         Ok(Response::new(Box::pin(ReceiverStream::new(outgoing))))
+    }
+
+    type SnapshotStream = Answers<SnapshotPiece>;
+
+    async fn snapshot(
+        &self,
+        request: Request<SnapshotRequest>,
+    ) -> Result<Response<Self::SnapshotStream>, Status> {
+        let request = request.into_inner();
+        let member = self.0.member()?;
+        let hello = request.hello.unwrap_or_default();
+        let to = greet(&member, &hello)?;
+        let known = request.sha256.as_slice().try_into().ok();
+        let pieces = member
+            .snapshots
+            .serve(to, Slot(request.at_least), known, request.offset)
+            .await?;
+        Ok(Response::new(Box::pin(ReceiverStream::new(pieces))))
     }
 }
 
+/// Checks who calls.
+fn greet(member: &Member, hello: &PeerHello) -> Result<NodeId, Refused> {
+    authenticate(&member.cluster, &member.directory, hello).map_err(|why| stranger(hello, why))
+}
+
+fn stranger(hello: &PeerHello, why: String) -> Refused {
+    tracing::warn!(
+        from = hello.from,
+        disk = hello.disk_id,
+        address = hello.address,
+        why,
+        "a peer was refused"
+    );
+    Refused::Stranger(why)
+}
+
 /// Whether the dialler is who it says, and means this replica. The words go to its operator.
-fn authenticate(cluster: &Cluster, hello: &PeerHello) -> Result<NodeId, String> {
+fn authenticate(
+    cluster: &Cluster,
+    directory: &Directory,
+    hello: &PeerHello,
+) -> Result<NodeId, String> {
     if hello.version != VERSION {
         return Err(format!(
             "version {} of the stream is not known here",
@@ -90,12 +130,15 @@ fn authenticate(cluster: &Cluster, hello: &PeerHello) -> Result<NodeId, String> 
         return Err(format!("this is node {}, not {}", cluster.node.0, hello.to));
     }
     let from = NodeId(hello.from);
-    let voter = cluster.voters.get(&from).filter(|_| from != cluster.node);
-    let voter = voter.ok_or_else(|| format!("node {} is none of the others", hello.from))?;
-    if Uuid::try_parse(&hello.disk_id) != Ok(voter.disk_id) {
+    let disk_id = directory.disk_of(from).filter(|_| from != cluster.node);
+    let disk_id = disk_id.ok_or_else(|| {
+        let from = hello.from;
+        format!("node {from} is none of the others, or its registration has not arrived here yet")
+    })?;
+    if Uuid::try_parse(&hello.disk_id) != Ok(disk_id) {
         return Err(format!(
-            "node {} is disk {}, not {}: a replica that lost its disk is a new replica",
-            hello.from, voter.disk_id, hello.disk_id
+            "node {} is disk {disk_id}, not {}: a replica that lost its disk is a new replica",
+            hello.from, hello.disk_id
         ));
     }
     Ok(from)
@@ -110,14 +153,14 @@ async fn receive(
     from: NodeId,
     mut frames: Streaming<PeerFrame>,
     member: Arc<Member>,
-    shared: Arc<Shared>,
+    called: Called,
     _replies: mpsc::Sender<Result<PeerReply, Status>>,
 ) {
     let mut seldom = Seldom::default();
     loop {
         let frame = tokio::select! {
             frame = frames.message() => frame,
-            () = shared.stopping.cancelled() => return,
+            () = member.stop.cancelled() => return,
         };
         let messages = match frame {
             Ok(Some(PeerFrame {
@@ -130,6 +173,7 @@ async fn receive(
                 return;
             }
         };
+        called.note_heard();
         let messages = decode(from, messages, &mut seldom);
         tracing::trace!(%from, count = messages.len(), "messages from a peer");
         if member
@@ -164,7 +208,7 @@ fn decode(from: NodeId, messages: PeerMessages, seldom: &mut Seldom) -> Vec<paxo
 
 #[cfg(test)]
 mod tests {
-    use super::authenticate;
+    use crate::directory::Directory;
     use crate::genesis::Cluster;
     use crate::peers::VERSION;
     use paxos::ids::NodeId;
@@ -186,6 +230,13 @@ mod tests {
         Cluster::of(genesis, Uuid::from_u128(1)).expect("valid")
     }
 
+    fn authenticate(hello: &PeerHello) -> Result<NodeId, String> {
+        let cluster = cluster();
+        let directory = Directory::new(&cluster, &[], &wal::Peers::new());
+        directory.note_registered(NodeId(1030), Uuid::from_u128(30), "h:30");
+        super::authenticate(&cluster, &directory, hello)
+    }
+
     fn hello() -> PeerHello {
         PeerHello {
             version: VERSION,
@@ -194,12 +245,20 @@ mod tests {
             from: 2,
             to: 1,
             disk_id: Uuid::from_u128(2).to_string(),
+            process: 7,
+            address: "h:2".to_owned(),
         }
     }
 
     #[test]
     fn the_right_disk_speaks_for_its_node() {
-        assert_eq!(authenticate(&cluster(), &hello()), Ok(NodeId(2)));
+        let joined = PeerHello {
+            from: 1030,
+            disk_id: Uuid::from_u128(30).to_string(),
+            ..hello()
+        };
+        assert_eq!(authenticate(&joined), Ok(NodeId(1030)));
+        assert_eq!(authenticate(&hello()), Ok(NodeId(2)));
     }
 
     #[test]
@@ -208,7 +267,7 @@ mod tests {
         let cases = [
             (
                 PeerHello {
-                    version: 2,
+                    version: 1,
                     ..hello()
                 },
                 "version",
@@ -239,7 +298,7 @@ mod tests {
             ),
         ];
         for (hello, words) in cases {
-            let refused = authenticate(&cluster(), &hello).expect_err(words);
+            let refused = authenticate(&hello).expect_err(words);
             assert!(refused.contains(words), "{words:?} is not in {refused:?}");
         }
     }

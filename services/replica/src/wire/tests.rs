@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use paxos::entry::{Chain, Entry, EntryKind};
-use paxos::ids::{Ballot, Epoch, NodeId, Round, Slot, Timestamp};
+use paxos::ids::{Ballot, DiskSeq, Epoch, NodeId, Round, Slot, Timestamp};
 use paxos::message::{
-    Accept, Accepted, CatchUp, Gap, Message, Nack, Ping, Pong, Prepare, Promise, Rows,
+    Accept, Accepted, CampaignNow, CatchUp, Confirm, Confirmed, EpochEnded, Gap, Hello, HelloReply,
+    Message, Nack, Ping, Pong, Prepare, Promise, Rows,
 };
 use proptest::prelude::*;
 use prost::Message as _;
@@ -65,36 +66,48 @@ fn pongs() -> impl Strategy<Value = Message> {
         prop::option::of(ballots()),
     );
     let numbers = (any::<u64>(), any::<u64>(), slots(), chains(), any::<u64>());
-    (ballot, names, any::<(bool, bool)>(), numbers).prop_map(|(ballot, names, flags, numbers)| {
-        let (following, leading, candidate) = names;
-        let (epoch, round, decided, chain, commit_latency_ms) = numbers;
-        let (happy, quorum_connected) = flags;
-        let epoch = Epoch(epoch);
-        Message::Pong(Pong {
-            epoch,
-            round,
-            ballot,
-            following,
-            leading,
-            candidate,
-            happy,
-            quorum_connected,
-            decided,
-            chain,
-            commit_latency_ms,
-        })
-    })
+    (ballot, names, any::<(bool, bool, bool)>(), numbers).prop_map(
+        |(ballot, names, flags, numbers)| {
+            let (following, leading, candidate) = names;
+            let (epoch, round, decided, chain, commit_latency_ms) = numbers;
+            let (happy, quorum_connected, no_space) = flags;
+            let epoch = Epoch(epoch);
+            Message::Pong(Pong {
+                epoch,
+                round,
+                ballot,
+                following,
+                leading,
+                candidate,
+                happy,
+                quorum_connected,
+                decided,
+                chain,
+                commit_latency_ms,
+                no_space,
+            })
+        },
+    )
 }
 
 fn small() -> impl Strategy<Value = Message> {
     prop_oneof![
-        (any::<u64>(), any::<u64>()).prop_map(|(epoch, round)| Message::Ping(Ping {
-            epoch: Epoch(epoch),
-            round
-        })),
+        (any::<u64>(), any::<u64>(), slots(), any::<u64>()).prop_map(
+            |(epoch, round, decided, disk_seq)| Message::Ping(Ping {
+                epoch: Epoch(epoch),
+                round,
+                decided,
+                disk_seq: DiskSeq(disk_seq),
+            })
+        ),
         (ballots(), slots()).prop_map(|(ballot, from)| Message::Prepare(Prepare { ballot, from })),
-        (ballots(), slots())
-            .prop_map(|(ballot, upto)| Message::Accepted(Accepted { ballot, upto })),
+        (ballots(), slots(), disk_seqs()).prop_map(|(ballot, upto, disk_seq)| Message::Accepted(
+            Accepted {
+                ballot,
+                upto,
+                disk_seq,
+            }
+        )),
         (ballots(), ballots())
             .prop_map(|(ballot, promised)| Message::Nack(Nack { ballot, promised })),
         (ballots(), slots()).prop_map(|(ballot, expect)| Message::Gap(Gap { ballot, expect })),
@@ -102,6 +115,40 @@ fn small() -> impl Strategy<Value = Message> {
             epoch: Epoch(epoch),
             from
         })),
+    ]
+}
+
+fn disk_seqs() -> impl Strategy<Value = DiskSeq> {
+    any::<u64>().prop_map(DiskSeq)
+}
+
+/// What concerns epochs, reads, hand-over and disks.
+fn later() -> impl Strategy<Value = Message> {
+    let voters = prop::collection::btree_set((1_u64..).prop_map(NodeId), 1..=7);
+    prop_oneof![
+        (any::<u64>(), voters, slots()).prop_map(|(epoch, voters, decided)| Message::EpochEnded(
+            EpochEnded {
+                epoch: Epoch(epoch),
+                voters,
+                decided,
+            }
+        )),
+        (ballots(), any::<u64>())
+            .prop_map(|(ballot, sequence)| Message::Confirm(Confirm { ballot, sequence })),
+        (ballots(), any::<u64>())
+            .prop_map(|(ballot, sequence)| Message::Confirmed(Confirmed { ballot, sequence })),
+        ballots().prop_map(|ballot| Message::CampaignNow(CampaignNow { ballot })),
+        (any::<u64>(), disk_seqs()).prop_map(|(epoch, disk_seq)| Message::Hello(Hello {
+            epoch: Epoch(epoch),
+            disk_seq,
+        })),
+        (any::<u64>(), disk_seqs(), disk_seqs()).prop_map(|(epoch, disk_seq, seen)| {
+            Message::HelloReply(HelloReply {
+                epoch: Epoch(epoch),
+                disk_seq,
+                seen,
+            })
+        }),
     ]
 }
 
@@ -117,11 +164,13 @@ fn large() -> impl Strategy<Value = Message> {
                 page,
                 pages: page + 1,
                 entries,
+                disk_seq: DiskSeq(u64::from(page)),
             }),
             1 => Message::Rows(Rows {
                 epoch: ballot.epoch,
                 entries,
                 decided: first,
+                compacted_to: first.prev(),
             }),
             _ => Message::Accept(Accept {
                 ballot,
@@ -135,7 +184,7 @@ fn large() -> impl Strategy<Value = Message> {
 }
 
 fn messages() -> impl Strategy<Value = Message> {
-    prop_oneof![small(), pongs(), large()]
+    prop_oneof![small(), later(), pongs(), large()]
 }
 
 proptest! {
@@ -158,6 +207,7 @@ proptest! {
             epoch: Epoch::FIRST,
             entries: entries(first, ballot, chain, values),
             decided: first,
+            compacted_to: Slot::GENESIS,
         };
         let mut wire = encode(&Message::Rows(rows));
         let Some(pb::peer_message::Kind::Rows(rows)) = &mut wire.kind else {
@@ -286,11 +336,29 @@ fn a_promise_has_its_page_among_its_pages() {
             page,
             pages,
             entries: Vec::new(),
+            disk_seq: 1,
         };
         let kind = Some(pb::peer_message::Kind::Promise(promise));
         assert_eq!(
             decode(pb::PeerMessage { kind }),
             Err(Malformed::Range("page"))
+        );
+    }
+}
+
+/// No epoch is without voters, and none has more than can be.
+#[test]
+fn an_ended_epoch_names_its_successors_voters() {
+    for voters in [vec![], vec![0], (1..=8).collect()] {
+        let ended = pb::EpochEnded {
+            epoch: 2,
+            voters,
+            decided: 2000,
+        };
+        let kind = Some(pb::peer_message::Kind::EpochEnded(ended));
+        assert_eq!(
+            decode(pb::PeerMessage { kind }),
+            Err(Malformed::Range("voters"))
         );
     }
 }

@@ -133,13 +133,18 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Replicas without a cluster.
     pub(crate) fn unformed(count: usize) -> Self {
+        let directories = (0..count).map(|_| TempDir::new().expect("a directory"));
+        Self::on(directories.collect())
+    }
+
+    /// Replicas on directories as they are.
+    pub(crate) fn on(directories: Vec<TempDir>) -> Self {
         let mut cluster = Self {
             processes: Vec::new(),
             addresses: Vec::new(),
             data: Vec::new(),
         };
-        for _ in 0..count {
-            let data = TempDir::new().expect("a directory");
+        for data in directories {
             let free = SocketAddr::from(([127, 0, 0, 1], 0));
             let (process, address) =
                 tokio::task::block_in_place(|| Process::try_start(data.path(), free))
@@ -393,6 +398,7 @@ fn command(author: u64, body: Body) -> pb::Command {
         cid: cid.into(),
         author,
         body: Some(body),
+        ..pb::Command::default()
     }
 }
 

@@ -2,7 +2,11 @@
 
 mod bad_input;
 mod basic;
+mod disk_full;
 mod failover;
+mod identity;
 mod idle;
+mod replace;
 mod restart;
+mod snapshots;
 mod startup_faults;

@@ -3,8 +3,9 @@
 //! Lamport, *Paxos Made Simple* (2001), section 2.1: only a single value is chosen. Nodes that
 //! were removed, and disks that were lost since, count as well.
 
-use paxos::{Chain, Slot};
+use paxos::{Chain, NodeId, Slot};
 
+use super::Who;
 use crate::slots::Slots;
 use crate::violation::{Verdict, hold};
 
@@ -47,6 +48,17 @@ impl Agreement {
         Ok(())
     }
 
+    /// A node finds that another's history differs from its own. No fault of a run does that.
+    pub fn on_differs(&self, who: Who, slot: Slot, peer: NodeId) -> Verdict {
+        hold!(
+            NAME,
+            false,
+            "{} finds that {peer} differs at {slot}",
+            who.id
+        );
+        Ok(())
+    }
+
     /// The chosen value of a slot, if there is one.
     #[must_use]
     pub fn chosen(&self, slot: Slot) -> Option<Chain> {
@@ -59,6 +71,13 @@ impl Agreement {
         self.decided.get(slot).copied().flatten()
     }
 
+    /// The one value that a slot can have, as far as it is known: decided by some node, or on
+    /// the disks of a quorum. A node that decides many slots at once is seen at the last only.
+    #[must_use]
+    pub fn settled(&self, slot: Slot) -> Option<Chain> {
+        self.decided(slot).or_else(|| self.chosen(slot))
+    }
+
     /// The highest slot that some node has decided.
     #[must_use]
     pub fn highest(&self) -> Slot {
@@ -69,7 +88,7 @@ impl Agreement {
 #[cfg(test)]
 mod tests {
     use super::Agreement;
-    use crate::invariants::testing::{at, ballot, broken, entries};
+    use crate::invariants::testing::{at, ballot, broken, entries, who};
 
     #[test]
     fn two_values_for_one_slot_break_it() {
@@ -94,5 +113,7 @@ mod tests {
             Some("I1")
         );
         assert_eq!(agreement.highest(), at(1));
+        let differs = agreement.on_differs(who(1), at(1), who(2).id);
+        assert_eq!(broken(differs), Some("I1"));
     }
 }

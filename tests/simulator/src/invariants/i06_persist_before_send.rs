@@ -159,7 +159,7 @@ fn check_row(who: Who, ballot: Ballot, slot: Slot, image: &Image, facts: &Facts<
     } else {
         hold!(
             NAME,
-            facts.decided(slot) == Some(row.chain),
+            facts.settled(slot) == Some(row.chain),
             "{} accepts {slot} at {ballot}; durable is {}, not decided",
             who.id,
             row.ballot

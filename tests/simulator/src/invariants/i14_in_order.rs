@@ -56,7 +56,7 @@ impl InOrder {
             return Ok(());
         };
         let first = below < base || below <= Slot::GENESIS;
-        let decided = || agreement.decided(below).is_some() || agreement.decided(slot).is_some();
+        let decided = || agreement.settled(below).is_some() || agreement.settled(slot).is_some();
         let same = || {
             image
                 .rows

@@ -105,7 +105,7 @@ impl Marks {
             }
             PersistOp::Accept(rows) => {
                 for row in rows.iter().filter(|row| row.slot <= image.decided) {
-                    let decided = agreement.decided(row.slot);
+                    let decided = agreement.settled(row.slot);
                     let same = decided == Some(row.chain);
                     hold!(
                         NAME,

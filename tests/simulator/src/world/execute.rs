@@ -329,6 +329,10 @@ impl World {
             }
             Trace::Admitted => self.counters.hit(Mark::Admitted),
             Trace::Repaired => self.counters.hit(Mark::Repaired),
+            Trace::Differs { slot, peer } => {
+                let verdict = self.invariants.on_differs(who, slot, peer);
+                self.invariants.judge(verdict);
+            }
             Trace::Decided(_) | Trace::CatchingUp { .. } | Trace::QuorumConnected(_) => return,
             Trace::Following(_) | Trace::Leaderless => {}
         }

@@ -22,7 +22,7 @@ impl World {
         if self.replicas[known].is_up(self.now) {
             self.tell_contacts(known);
         }
-        if self.operates && self.random.per_mille(self.knobs.changes) {
+        if !self.healed && self.random.per_mille(self.knobs.changes) {
             self.change_voters();
         }
     }

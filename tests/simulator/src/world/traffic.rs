@@ -66,10 +66,9 @@ impl World {
 
     /// The next moment at which a client has something to do.
     fn set_alarm(&mut self, client: usize) {
+        let rests = self.clients.wants_at(client);
         let state = &mut self.clients.writers[client];
         let again = state.pending.iter().map(|pending| pending.again_at).min();
-        let makes = self.clients.active && state.has_room();
-        let rests = makes.then_some(state.rests_until);
         let idle = self.now + TIMEOUT_US;
         let at = again
             .unwrap_or(idle)

@@ -74,6 +74,31 @@ impl Admin for Double {
     ) -> Result<Response<ConfirmGenesisResponse>, Status> {
         Err(Status::unimplemented("not asked for by gateways"))
     }
+
+    async fn join(&self, _: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {
+        Err(Status::unimplemented("not asked for by gateways"))
+    }
+
+    async fn reconfigure(
+        &self,
+        _: Request<ReconfigureRequest>,
+    ) -> Result<Response<ReconfigureResponse>, Status> {
+        Err(Status::unimplemented("not asked for by gateways"))
+    }
+
+    async fn transfer_lead(
+        &self,
+        _: Request<TransferLeadRequest>,
+    ) -> Result<Response<TransferLeadResponse>, Status> {
+        Err(Status::unimplemented("not asked for by gateways"))
+    }
+
+    async fn list_nodes(
+        &self,
+        _: Request<ListNodesRequest>,
+    ) -> Result<Response<ListNodesResponse>, Status> {
+        Err(Status::unimplemented("not asked for by gateways"))
+    }
 }
 
 pub(super) struct Registry(pub(super) Arc<World>);

@@ -4,8 +4,8 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::ids::{DiskSeq, Epoch, NodeId, Slot};
-use crate::limits::WITNESS_STEP;
-use crate::message::{Accepted, Hello, HelloReply, Message, Prepare};
+use crate::limits::{ADMISSION_WAIT_MS, WITNESS_IDLE_STEP, WITNESS_STEP};
+use crate::message::{Accepted, Hello, HelloReply, Message, Ping, Prepare};
 use crate::output::{Event, HaltReason, Output, PersistOp};
 use crate::testing::{
     Bench, accept, accepted, ballot, ballot_of, entries, rows, seal, sent, slot, traced, written,
@@ -90,6 +90,21 @@ fn a_disk_that_was_turned_back_halts() {
     assert_eq!(out, [Output::Halt { reason }]);
 }
 
+/// Only who led, or wanted to, has seen votes. Goal: it is heard although a follower, which knows
+/// nothing, answers first and would make a majority.
+#[test]
+fn the_fastest_answer_is_not_enough() {
+    let mut bench = Bench::starting(&[1, 2, 3], used(40));
+    bench.receive(2, reply(40, 0));
+    assert!(!bench.core.status().admitted);
+    let halts = |outputs: &[Output]| matches!(outputs, [Output::Halt { .. }]);
+    assert!(halts(&bench.receive(3, reply(40, 41))));
+    let mut bench = Bench::starting(&[1, 2, 3], used(40));
+    bench.receive(2, reply(40, 0));
+    bench.receive(3, reply(40, 7));
+    assert!(bench.core.status().admitted, "all have answered");
+}
+
 /// An answer to an earlier process says nothing of what happened since; a late answer to this
 /// one may have seen votes that this process itself made meanwhile.
 #[test]
@@ -100,6 +115,8 @@ fn late_answers_neither_admit_nor_halt() {
     assert!(!bench.core.status().admitted, "they answer another Hello");
     bench.receive(2, reply(40, 40));
     bench.receive(3, reply(40, 40));
+    assert!(!bench.core.status().admitted, "the others have their time");
+    bench.wait(ADMISSION_WAIT_MS);
     assert!(bench.core.status().admitted);
     let b = ballot(1, 2);
     bench.receive(2, accept(b, &entries(b, 1, 0), 0));
@@ -155,12 +172,28 @@ fn the_highest_count_of_a_vote_is_remembered() {
     assert!(!noted(&out, 9), "not each of them: {out:?}");
     bench.receive(2, vote(WITNESS_STEP));
     assert!(noted(&bench.propose(3, 1), WITNESS_STEP));
-    bench.receive(2, vote(WITNESS_STEP + 1));
+    let next = WITNESS_STEP + WITNESS_IDLE_STEP;
+    bench.receive(2, vote(next));
     bench.persisted();
     let out = bench.round(&[2, 3]);
-    assert!(noted(&out, WITNESS_STEP + 1), "when idle: {out:?}");
+    assert!(noted(&out, next), "when idle: {out:?}");
     bench.persisted();
-    assert!(!wrote(&bench.round(&[2, 3])), "once");
+    bench.receive(2, vote(next + 1));
+    assert!(!wrote(&bench.round(&[2, 3])), "an idle cluster rests");
+}
+
+/// A leader votes for itself, and nobody receives that vote: its pings tell of its disk.
+#[test]
+fn the_disk_of_a_leader_is_seen_in_its_pings() {
+    let mut bench = Bench::new(3);
+    let ping = Message::Ping(Ping {
+        epoch: Epoch::FIRST,
+        round: 1,
+        decided: Slot::GENESIS,
+        disk_seq: DiskSeq(41),
+    });
+    bench.receive(2, ping);
+    assert_eq!(sent(&bench.receive(2, hello(40))), [(2, reply(40, 41))]);
 }
 
 /// What was seen of disks that vote no more is forgotten with their epoch.
@@ -216,7 +249,8 @@ fn a_new_voter_asks_before_it_votes() {
         disk_seq: DiskSeq(12),
         seen: DiskSeq(0),
     });
-    assert!(traced(&bench.receive(3, reply), Event::Admitted));
+    bench.receive(3, reply);
+    assert!(traced(&bench.wait(ADMISSION_WAIT_MS), Event::Admitted));
     bench.receive(3, ask);
     let out = sent(&bench.persisted());
     assert!(matches!(&out[..], [(3, Message::Promise(_))]), "{out:?}");
@@ -320,4 +354,24 @@ fn a_disk_that_wrote_before_it_heard_is_found() {
         [Output::Halt { reason }],
         "the votes that were seen are older than this process"
     );
+}
+
+/// What a process writes before it is admitted is no vote. Goal: nobody holds it against the
+/// disk. Method: an activation is written, and a ping goes out.
+#[test]
+fn what_is_written_before_the_admission_is_not_told() {
+    let mut bench = Bench::starting(&[2, 3, 4], used(12));
+    let stop = seal(&[], ballot(1, 2), 2, 2, &[1, 2, 3]);
+    bench.receive(2, rows(2, &[stop]));
+    bench.disk_seq = DiskSeq(13);
+    let told = |outputs: &[Output]| {
+        outputs.iter().find_map(|output| match output {
+            Output::Send {
+                message: Message::Ping(ping),
+                ..
+            } => Some(ping.disk_seq),
+            _ => None,
+        })
+    };
+    assert_eq!(told(&bench.persisted()), Some(DiskSeq(12)));
 }

@@ -23,6 +23,7 @@ fn ping(epoch: u64) -> Message {
         epoch: Epoch(epoch),
         round: 1,
         decided: Slot::GENESIS,
+        disk_seq: crate::ids::DiskSeq(0),
     })
 }
 

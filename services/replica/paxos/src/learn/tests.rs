@@ -332,6 +332,7 @@ fn voters_know_their_learners() {
             epoch: Epoch::FIRST,
             round: 5,
             decided: slot(decided),
+            disk_seq: crate::ids::DiskSeq(0),
         })
     };
     for node in 0..LEARNERS_MAX as u64 + 4 {

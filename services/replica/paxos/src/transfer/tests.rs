@@ -142,6 +142,7 @@ fn a_full_disk_accepts_nothing_new() {
         epoch: crate::Epoch::FIRST,
         round: 1,
         decided: slot(1),
+        disk_seq: crate::ids::DiskSeq(0),
     });
     let full = |o: &Output| {
         matches!(

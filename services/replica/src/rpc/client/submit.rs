@@ -93,7 +93,7 @@ async fn read(
         let group = tokio::select! {
             group = groups.next() => group,
             // Who waits was told; nothing more is taken.
-            () = shared.stopping.cancelled() => return,
+            () = member.stop.cancelled() => return,
         };
         let Some(group) = group else { return };
         permits.forget();

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use ops::shutdown::Token;
 use paxos::ids::Slot;
 use proto::v1::TailResponse;
 use tokio::sync::mpsc;
@@ -36,7 +35,6 @@ impl From<Refused> for End {
 pub(super) fn start(
     member: Arc<Member>,
     after_slot: u64,
-    stopping: Token,
 ) -> Result<mpsc::Receiver<Result<TailResponse, Status>>, Refused> {
     let (sender, receiver) = mpsc::channel(ANSWERS_READY_MAX);
     // A reader from now on has to be in before this call returns.
@@ -47,7 +45,7 @@ pub(super) fn start(
     tokio::spawn(async move {
         let ended = tokio::select! {
             ended = follow(&member, after_slot, live, &sender) => ended,
-            () = stopping.cancelled() => End::Because(Refused::Stopping),
+            () = member.stop.cancelled() => End::Because(Refused::Stopping),
         };
         if let End::Because(refused) = ended {
             // Closed: nobody reads.
