@@ -293,7 +293,7 @@ impl Core {
 mod tests {
     use super::Durable;
     use crate::ids::{DiskSeq, Millis, PersistSeq, Slot};
-    use crate::limits::LATENCY_SAMPLES;
+    use crate::limits::{LATENCY_SAMPLES, PERSISTS_IN_FLIGHT_MAX};
 
     #[test]
     fn latency_is_the_median_or_the_age_of_what_is_stuck() {
@@ -325,5 +325,19 @@ mod tests {
         assert!(durable.is_idle());
         assert_eq!(durable.done(), PersistSeq(3));
         assert_eq!(durable.barrier(), None);
+    }
+
+    /// Trap 30: a stalled disk makes a replica deaf, not large.
+    #[test]
+    fn a_stalled_disk_is_asked_for_a_bounded_number_of_writes() {
+        let mut durable = Durable::new(Slot::GENESIS, DiskSeq(0));
+        for seq in 1..=PERSISTS_IN_FLIGHT_MAX as u64 {
+            assert!(durable.has_room());
+            durable.last = PersistSeq(seq);
+            durable.in_flight.push_back((PersistSeq(seq), Millis(0)));
+        }
+        assert!(!durable.has_room());
+        durable.note_done(PersistSeq(1), Millis(1));
+        assert!(durable.has_room());
     }
 }
