@@ -50,6 +50,7 @@ pub fn encode(message: &Message) -> pb::PeerMessage {
             epoch: m.epoch.0,
             round: m.round,
             decided: m.decided.0,
+            disk_seq: m.disk_seq.0,
         }),
         Message::Pong(m) => Kind::Pong(encode_pong(m)),
         Message::Prepare(m) => Kind::Prepare(pb::Prepare {
@@ -140,6 +141,7 @@ pub fn decode(message: pb::PeerMessage) -> Result<Message, Malformed> {
                 epoch: Epoch(m.epoch),
                 round: m.round,
                 decided: slot(m.decided)?,
+                disk_seq: DiskSeq(m.disk_seq),
             }),
             Kind::Pong(m) => Message::Pong(decode_pong(m)?),
             Kind::Prepare(m) => Message::Prepare(Prepare {

@@ -92,13 +92,14 @@ fn pongs() -> impl Strategy<Value = Message> {
 
 fn small() -> impl Strategy<Value = Message> {
     prop_oneof![
-        (any::<u64>(), any::<u64>(), slots()).prop_map(|(epoch, round, decided)| Message::Ping(
-            Ping {
+        (any::<u64>(), any::<u64>(), slots(), disk_seqs()).prop_map(
+            |(epoch, round, decided, disk_seq)| Message::Ping(Ping {
                 epoch: Epoch(epoch),
                 round,
                 decided,
-            }
-        )),
+                disk_seq,
+            })
+        ),
         (ballots(), slots()).prop_map(|(ballot, from)| Message::Prepare(Prepare { ballot, from })),
         (ballots(), slots(), disk_seqs()).prop_map(|(ballot, upto, disk_seq)| Message::Accepted(
             Accepted {
