@@ -124,12 +124,7 @@ impl Core {
     pub(crate) fn on_hello_reply(&mut self, from: NodeId, reply: HelloReply) {
         // Before it was admitted this process has not voted, however much it has written: what
         // others have seen is from before its start. A later answer may count its own votes.
-        let own = if self.admission.is_admitted() {
-            self.durable.disk_seq()
-        } else {
-            self.admission.started_at
-        };
-        let seen = reply.seen;
+        let (own, seen) = (self.disk_seq_told(), reply.seen);
         if seen > own {
             let peer = from;
             self.halt(HaltReason::DiskTurnedBack { own, seen, peer });
@@ -154,6 +149,16 @@ impl Core {
         if self.quorum.elects(count) && (waited || count == voters.len()) {
             self.admission.admitted = true;
             self.trace(Event::Admitted);
+        }
+    }
+
+    /// The count of this disk that others may hold against a later start. Before it is admitted
+    /// this process raises the count by what it learns, and votes with none of it.
+    pub(crate) fn disk_seq_told(&self) -> DiskSeq {
+        if self.admission.is_admitted() {
+            self.durable.disk_seq()
+        } else {
+            self.admission.started_at
         }
     }
 

@@ -213,7 +213,7 @@ impl Core {
             epoch: self.configuration.epoch,
             round: election.round,
             decided: self.log.decided(),
-            disk_seq: self.durable.disk_seq(),
+            disk_seq: self.disk_seq_told(),
         };
         for peer in self.peers() {
             self.send(peer, Message::Ping(ping));

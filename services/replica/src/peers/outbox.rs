@@ -106,7 +106,7 @@ impl Outbox {
 mod tests {
     use super::Outbox;
     use crate::limits::{PEER_FRAME_MESSAGES_MAX, PEER_QUEUE_MESSAGES_MAX};
-    use paxos::ids::{DiskSeq, Epoch, Slot};
+    use paxos::ids::{Epoch, Slot};
     use paxos::message::{Message, Ping};
 
     fn ping(round: u64) -> Message {
@@ -114,7 +114,7 @@ mod tests {
             epoch: Epoch::FIRST,
             round,
             decided: Slot::GENESIS,
-            disk_seq: DiskSeq(0),
+            disk_seq: paxos::DiskSeq(0),
         })
     }
 

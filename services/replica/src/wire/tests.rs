@@ -92,12 +92,12 @@ fn pongs() -> impl Strategy<Value = Message> {
 
 fn small() -> impl Strategy<Value = Message> {
     prop_oneof![
-        (any::<u64>(), any::<u64>(), slots(), disk_seqs()).prop_map(
+        (any::<u64>(), any::<u64>(), slots(), any::<u64>()).prop_map(
             |(epoch, round, decided, disk_seq)| Message::Ping(Ping {
                 epoch: Epoch(epoch),
                 round,
                 decided,
-                disk_seq,
+                disk_seq: DiskSeq(disk_seq),
             })
         ),
         (ballots(), slots()).prop_map(|(ballot, from)| Message::Prepare(Prepare { ballot, from })),

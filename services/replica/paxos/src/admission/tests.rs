@@ -355,3 +355,23 @@ fn a_disk_that_wrote_before_it_heard_is_found() {
         "the votes that were seen are older than this process"
     );
 }
+
+/// What a process writes before it is admitted is no vote. Goal: nobody holds it against the
+/// disk. Method: an activation is written, and a ping goes out.
+#[test]
+fn what_is_written_before_the_admission_is_not_told() {
+    let mut bench = Bench::starting(&[2, 3, 4], used(12));
+    let stop = seal(&[], ballot(1, 2), 2, 2, &[1, 2, 3]);
+    bench.receive(2, rows(2, &[stop]));
+    bench.disk_seq = DiskSeq(13);
+    let told = |outputs: &[Output]| {
+        outputs.iter().find_map(|output| match output {
+            Output::Send {
+                message: Message::Ping(ping),
+                ..
+            } => Some(ping.disk_seq),
+            _ => None,
+        })
+    };
+    assert_eq!(told(&bench.persisted()), Some(DiskSeq(12)));
+}
