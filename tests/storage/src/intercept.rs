@@ -6,7 +6,8 @@
 //! Out: safe values to `layer.rs`, which decides; then the system call, or an error.
 //! Must hold: for a file that is not recorded each function does what the C library's does,
 //! but for `fsync` and `fdatasync`, which answer at once: what survives is drawn, never waited
-//! for. The system calls are made with `syscall(2)`, so nothing here calls itself.
+//! for. Not caught, because the log does not use them: `copy_file_range`, `sendfile`, `fallocate`,
+//! writable mappings; `Disk::verify` would show it. The system calls are made with `syscall(2)`, so nothing here calls itself.
 //! Tested in: `tests/faults/layer.rs`.
 //!
 //! Why not an SQLite VFS: that would replace the layer which is to be tested (when does SQLite

@@ -423,21 +423,22 @@ impl File {
     }
 
     /// The length is metadata: it may be on disk before the data, or not although the data is.
+    /// (A file that was cut off is cut off with its data, or not at all.)
     fn draw_length(&self, content: &mut Vec<u8>, random: &mut Rng, traits: &mut Traits) {
-        let (mut seen, mut least) = (self.durable.len() as u64, self.durable.len() as u64);
+        let (mut seen, mut least) = (self.durable.len(), self.durable.len());
         for (change, fate) in &self.pending {
-            let after = |length: u64| match change {
-                Change::Write { offset, bytes } => length.max(offset + bytes.len() as u64),
-                Change::Resize(length) => *length,
+            let Change::Write { offset, bytes } = change else {
+                return;
             };
-            seen = after(seen);
+            let end = size(*offset) + bytes.len();
+            seen = seen.max(end);
             if *fate == Fate::Certain {
-                least = after(least);
+                least = least.max(end);
             }
         }
         let length = match random.u8(0..8) {
-            0 => size(seen).max(size(least)),
-            1 => size(least).min(content.len()),
+            0 => seen,
+            1 => least.min(content.len()),
             _ => return,
         };
         traits.length_apart |= length != content.len();

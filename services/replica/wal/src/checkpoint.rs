@@ -76,6 +76,13 @@ impl Wal {
         Ok(())
     }
 
+    /// Copies the whole WAL of earlier processes into log.db and empties it, so that a WAL with
+    /// transactions of this process holds no others: see `preflight.rs`.
+    pub(crate) fn empty_wal(&self) -> Result<(), Error> {
+        let connection = self.connection()?;
+        checkpoint(connection, self.path(), "PRAGMA wal_checkpoint(TRUNCATE)").map(drop)
+    }
+
     /// Commits a transaction without content, so that the last one with content is not the last
     /// in the WAL.
     ///

@@ -75,10 +75,16 @@ pub(crate) fn open(dir: &Path) -> Result<Connection, Error> {
         create(dir, &path)?;
     }
     check_header(&path)?;
-    preflight::check(&wal)?;
+    let committed_bytes = preflight::check(&wal, &path)?;
+    preflight::settle(&wal, committed_bytes)?;
     let connection = connect(&path)?;
     configure(&connection, &path)?;
     migrate::migrate(&connection, &path)?;
+    // SQLite has made the WAL by now. It syncs the directory with the first commit, but ignores
+    // an error of that; and a process that was killed may have left names that are not durable.
+    File::open(dir)
+        .and_then(|file| file.sync_all())
+        .map_err(io("sync", dir))?;
     Ok(connection)
 }
 
@@ -200,9 +206,7 @@ fn configure(connection: &Connection, path: &Path) -> Result<(), Error> {
         // Checkpoints are made by the writer, off the commit path: see checkpoint.rs.
         ("wal_autocheckpoint", "0"),
     ] {
-        connection
-            .execute_batch(&format!("PRAGMA {pragma} = {value}"))
-            .map_err(failed)?;
+        finish(connection, &format!("PRAGMA {pragma} = {value}")).map_err(failed)?;
         let found: String = connection
             .pragma_query_value(None, pragma, |row| {
                 Ok(match row.get_ref(0)? {
@@ -233,6 +237,15 @@ fn configure(connection: &Connection, path: &Path) -> Result<(), Error> {
     )
 }
 
+/// Executes a statement to its end, whatever rows it gives. Some commit only there: an error of
+/// the disk while the log is switched to its WAL comes after the row that says "wal".
+fn finish(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(())
+}
+
 /// Looks at the structure of the whole file. Rows of it are written over or deleted after damage
 /// was found in some of them, and in a tree whose pointers are wrong that destroys others.
 pub(crate) fn check_structure(connection: &Connection, path: &Path) -> Result<(), Error> {
@@ -242,9 +255,14 @@ pub(crate) fn check_structure(connection: &Connection, path: &Path) -> Result<()
     if found == "ok" {
         return Ok(());
     }
+    Err(malformed(path, found))
+}
+
+/// A structure that SQLite would go on with.
+pub(crate) fn malformed(path: &Path, why: String) -> Error {
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
-    Err(Error::Corrupt {
+    Error::Corrupt {
         path: path.to_path_buf(),
-        source: rusqlite::Error::SqliteFailure(code, Some(found)),
-    })
+        source: rusqlite::Error::SqliteFailure(code, Some(why)),
+    }
 }

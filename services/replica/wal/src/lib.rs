@@ -37,6 +37,7 @@ mod log;
 mod migrate;
 mod preflight;
 mod progress;
+mod progress_page;
 mod replay;
 mod restore;
 mod rows;

@@ -91,6 +91,7 @@ impl Wal {
             },
             _lock: lock,
         };
+        wal.empty_wal()?;
         if repair_meta || repair_progress {
             wal.update_meta(|_| {})?;
         }

@@ -35,7 +35,8 @@ impl Progress {
         rows: 0,
     };
 
-    fn crc(&self) -> u32 {
+    /// The checksum over the row.
+    pub(crate) fn crc(&self) -> u32 {
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(&self.disk_seq.0.to_le_bytes());
         hasher.update(&self.decided.0.to_le_bytes());

@@ -11,6 +11,7 @@ use paxos::entry::{Chain, Entry, EntryKind};
 use paxos::ids::{Ballot, Epoch, NodeId, Round, Slot, Timestamp};
 use rusqlite::{CachedStatement, Connection, Row, params};
 
+use crate::database;
 use crate::error::Error;
 
 const WRITE: &str = "INSERT OR REPLACE INTO log (slot, epoch, round, node, kind, timestamp, \
@@ -50,16 +51,24 @@ pub(crate) fn last(connection: &Connection, path: &Path) -> Result<Slot, Error> 
         .map_err(|source| Error::sqlite("read rows of", path, source))
 }
 
-/// How many rows there are above a slot.
+/// How many rows there are above a slot. SQLite's own count would take the cells of a page that
+/// lies in the place of another, whatever they are.
 pub(crate) fn count_above(connection: &Connection, path: &Path, slot: Slot) -> Result<u64, Error> {
-    connection
-        .query_row(
-            "SELECT count(*) FROM log WHERE slot > ?1",
-            [slot.0.cast_signed()],
-            |row| row.get::<_, i64>(0),
-        )
-        .map(i64::cast_unsigned)
-        .map_err(|source| Error::sqlite("count rows of", path, source))
+    let failed = |source| Error::sqlite("count rows of", path, source);
+    let mut statement = connection
+        .prepare_cached("SELECT slot FROM log WHERE slot > ?1 ORDER BY slot")
+        .map_err(failed)?;
+    let mut rows = statement.query([slot.0.cast_signed()]).map_err(failed)?;
+    let (mut last, mut count) = (slot, 0);
+    while let Some(row) = rows.next().map_err(failed)? {
+        let slot = Slot(row.get::<_, i64>(0).map_err(failed)?.cast_unsigned());
+        if slot <= last {
+            let why = format!("a row at {slot} behind one at {last}");
+            return Err(database::malformed(path, why));
+        }
+        (last, count) = (slot, count + 1);
+    }
+    Ok(count)
 }
 
 /// The lowest slot that holds a row, counted or not.
@@ -129,9 +138,16 @@ impl Reader<'_> {
                 upto.0.min(i64::MAX.cast_unsigned()).cast_signed(),
             ])
             .map_err(failed)?;
+        let mut expected = from;
         while let Some(row) = rows.next().map_err(failed)? {
             let slot = row.get::<_, i64>(0).map_err(failed)?;
             let slot = Slot(slot.cast_unsigned());
+            // A page in the place of another has keys that the tree above it knows nothing of.
+            if slot < expected || slot > upto {
+                let why = format!("a row at {slot} where {expected} or a later one belongs");
+                return Err(database::malformed(self.path, why));
+            }
+            expected = slot.next();
             if visit(slot, decode(slot, row))?.is_break() {
                 break;
             }

@@ -23,15 +23,6 @@ impl Counters {
         self.0.get(what).copied().unwrap_or(0)
     }
 
-    /// How often anything happened that begins like this.
-    pub(crate) fn sum(&self, beginning: &str) -> u64 {
-        let like = self
-            .0
-            .iter()
-            .filter(|(what, _)| what.starts_with(beginning));
-        like.map(|(_, times)| times).sum()
-    }
-
     /// What an image went through.
     pub(crate) fn count_traits(&mut self, traits: &Traits) {
         for (what, there) in [

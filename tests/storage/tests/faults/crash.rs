@@ -8,15 +8,16 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use fastrand::Rng;
-use storage::{Disk, Event, Image, Loss, Medium, Traits};
+use storage::{Disk, Event, Image, Loss, Medium};
 use wal::{Base, Error};
 
 use crate::counters::Counters;
-use crate::known;
 use crate::model::History;
 use crate::verdict::{self, Found};
 
-/// The WAL of the log.
+/// The log.
+pub(crate) const LOG: &str = "log.db";
+/// Its WAL.
 pub(crate) const WAL: &str = "log.db-wal";
 
 /// An image that was opened, to go on from.
@@ -37,6 +38,8 @@ pub(crate) struct CrashPoints<'a> {
     pub(crate) events: &'a [Event],
     pub(crate) history: &'a History,
     pub(crate) seed: u64,
+    /// What the state machine holds, if it was seen: else anything that it may hold.
+    pub(crate) base: Option<&'a Base>,
     /// Draws per crash point and loss.
     pub(crate) draws: u64,
     /// The first event that is one.
@@ -72,6 +75,7 @@ impl<'a> CrashPoints<'a> {
             events,
             history,
             seed,
+            base: None,
             draws: 2,
             first: 0,
             every: 1,
@@ -140,9 +144,10 @@ impl<'a> CrashPoints<'a> {
         counters: &mut Counters,
     ) -> Result<Option<Survivor>, String> {
         let (image, traits) = point.medium.after(point.loss, random);
-        let bases = match point.acked {
-            Some(acked) => self.history.bases_after(acked, point.asked),
-            None => vec![&Base::EMPTY],
+        let bases = match (self.base, point.acked) {
+            (Some(base), _) => vec![base],
+            (None, Some(acked)) => self.history.bases_after(acked, point.asked),
+            (None, None) => vec![&Base::EMPTY],
         };
         let base = bases[random.usize(0..bases.len())];
         let mut hasher = DefaultHasher::new();
@@ -152,17 +157,29 @@ impl<'a> CrashPoints<'a> {
         if fresh {
             counters.count("images opened");
             counters.count_traits(&traits);
-            let syncing = point.syncing && point.medium.is_pending(WAL);
+            let torn = point.medium.is_pending(WAL);
+            let syncing = point.syncing && torn;
             if syncing {
                 counters.count(&format!("in a sync of the WAL, {:?} lost", point.loss));
             }
             let found = match verdict::open_image(&image, base) {
-                Err(error) if is_known_alarm(&error, point.medium, &traits) => {
-                    let when = if syncing { " in a sync" } else { "" };
-                    counters.count(&format!("false alarms{when}, {:?} lost", point.loss));
+                // A checkpoint was writing the first sector, which the WAL would repair.
+                Err(Error::NotOurs { .. }) if traits.garbage && point.medium.is_pending(LOG) => {
+                    counters.count("first sector of log.db not legible");
                     return Ok(None);
                 }
-                found => found.map_err(|error| error.to_string()),
+                // The first transaction of a round is torn, and pages of the round before show in
+                // its place: they may be what a checkpoint of this round had copied.
+                Err(Error::WalDamaged { offset: 32, .. }) if torn => {
+                    counters.count("first frame of a WAL refused without need");
+                    return Ok(None);
+                }
+                // Likewise the header of a WAL that starts over.
+                Err(Error::WalDamaged { offset: 0, .. }) if traits.garbage && torn => {
+                    counters.count("header of the WAL not legible");
+                    return Ok(None);
+                }
+                found => found.map_err(|error| format!("{error} ({traits:?})")),
             };
             opened.insert(hash, found);
         }
@@ -193,16 +210,4 @@ fn nobody_knows(found: &Found) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("a log with a past before it was made: {state:?}"))
-}
-
-/// Refusals after a power loss that docs/known-limits.md admits: nothing is lost, but a replica
-/// stays down that could go on.
-fn is_known_alarm(error: &Error, medium: &Medium, traits: &Traits) -> bool {
-    match error {
-        // The end of the WAL is torn in a way that looks like damage of synced frames.
-        Error::WalDamaged { .. } => known::TORN_WAL_ALARMS && medium.is_pending(WAL),
-        // A checkpoint was writing the first sector, which the WAL would repair.
-        Error::NotOurs { .. } => medium.is_pending("log.db") && traits.garbage,
-        _ => false,
-    }
 }

@@ -9,7 +9,6 @@
 
 mod counters;
 mod crash;
-mod known;
 mod model;
 mod recording;
 mod verdict;
