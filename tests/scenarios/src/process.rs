@@ -33,12 +33,14 @@ pub struct Process {
 /// # Errors
 /// When it has not been built.
 pub fn binary(name: &str) -> Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    let target = test
-        .ancestors()
-        .nth(2)
-        .context("the test lies in target/PROFILE/deps")?;
-    let path = target.join(name);
+    let own = std::env::current_exe()?;
+    // A test lies in target/PROFILE/deps, a program of this crate beside the others.
+    let places = own.ancestors().skip(1).take(2);
+    let beside = own.with_file_name(name);
+    let path = places
+        .map(|place| place.join(name))
+        .find(|path| path.exists())
+        .unwrap_or(beside);
     if !path.exists() {
         bail!(
             "{} is missing: run `cargo build --workspace --features replica/failpoints` first",
