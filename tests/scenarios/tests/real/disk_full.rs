@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use scenarios::client::GENERAL;
@@ -82,8 +82,16 @@ async fn a_leader_whose_disk_fills_up_hands_over() -> Result<()> {
     move_to(&mut cluster, victim, &small)?;
     let status = cluster.until(victim, SOON, |status| status.voter && status.admitted);
     let name = format!("r{}", status.await?.node);
-    let (said, ok) = cluster.ctl(&["node", "transfer-leader", &name]).await?;
-    ensure!(ok, "{said}");
+    // Refused until the leader has heard the restarted replica for a whole round.
+    let deadline = Instant::now() + SOON;
+    loop {
+        let (said, ok) = cluster.ctl(&["node", "transfer-leader", &name]).await?;
+        if ok {
+            break;
+        }
+        ensure!(Instant::now() < deadline, "{said}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 
     fill(&small, 20 * MIB)?;
     cluster
