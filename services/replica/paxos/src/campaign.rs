@@ -186,19 +186,4 @@ impl Core {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::doubled;
-    use crate::limits::BACKOFF_MAX_MS;
-
-    #[test]
-    fn backoff_doubles_up_to_its_bound() {
-        assert_eq!(doubled(400, 0), 400);
-        assert_eq!(doubled(400, 3), 3_200);
-        assert_eq!(doubled(400, 40), BACKOFF_MAX_MS);
-        assert_eq!(
-            doubled(30_000, 1),
-            30_000,
-            "a slow disk's own time is never cut"
-        );
-    }
-}
+mod tests;

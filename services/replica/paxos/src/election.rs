@@ -440,3 +440,6 @@ impl Core {
         heard.unwrap_or(Slot::GENESIS)
     }
 }
+
+#[cfg(test)]
+mod tests;

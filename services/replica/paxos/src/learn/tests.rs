@@ -354,3 +354,27 @@ fn voters_know_their_learners() {
     let known: Vec<NodeId> = bench.core.status().learners.into_keys().collect();
     assert_eq!(known, [NodeId(3001)], "who fell silent is forgotten");
 }
+
+/// Constrained elections (2.13.2): a node that is behind is promised, and told what it lacks.
+/// Raft's log rule would leave a cluster without a leader whose only connected node is behind.
+#[test]
+fn a_candidate_that_is_behind_is_promised() {
+    let (mut bench, log) = with_applied(4);
+    let (ballot, from) = (ballot(2, 3), slot(1));
+    let above = crate::testing::after(
+        &log,
+        log[0].ballot,
+        crate::EntryKind::Batch,
+        bytes::Bytes::new(),
+    );
+    bench.receive(2, accept(log[0].ballot, core::slice::from_ref(&above), 4));
+    bench.persisted();
+    bench.receive(3, Message::Prepare(Prepare { ballot, from }));
+    match &sent(&bench.persisted())[..] {
+        [(3, Message::Promise(promise))] => {
+            assert_eq!(promise.decided, slot(4));
+            assert_eq!(promise.entries, [above]);
+        }
+        other => panic!("one promise, not {other:?}"),
+    }
+}
