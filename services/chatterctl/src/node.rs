@@ -79,11 +79,21 @@ async fn replace(args: ReplaceArgs, output: &mut Output) -> anyhow::Result<()> {
 
 async fn transfer(args: TransferArgs, output: &mut Output) -> anyhow::Result<()> {
     let to = number(&args.to)?;
-    let mut admin = leader(&args.place).await?;
-    let answer = admin.transfer_lead(v1::TransferLeadRequest { to }).await;
-    answer.map_err(remote::words)?;
-    output.line(&format!("r{to} leads"))?;
-    Ok(())
+    let mut attempt = 0;
+    loop {
+        let mut admin = leader(&args.place).await?;
+        match admin.transfer_lead(v1::TransferLeadRequest { to }).await {
+            Ok(_) => {
+                output.line(&format!("r{to} leads"))?;
+                return Ok(());
+            }
+            Err(refused) if refused.code() == Code::Unavailable && attempt < ATTEMPTS => {
+                attempt += 1;
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(refused) => return Err(remote::words(refused)),
+        }
+    }
 }
 
 /// Who leads, with a majority.

@@ -100,9 +100,8 @@ pub(super) async fn transfer(member: &Arc<Member>, to: NodeId) -> Result<(), Ref
         )));
     };
     if !peer.heard {
-        return Err(Refused::NotPossible(format!(
-            "{to} does not answer this leader"
-        )));
+        // It may have started a moment ago.
+        return Err(Refused::NotNow("that node does not answer this leader"));
     }
     member.driver.transfer(to).map_err(refused_by_driver)?;
     wait_until(member, |status| status.leader == Some(to)).await?;
