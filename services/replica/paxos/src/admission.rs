@@ -69,9 +69,11 @@ impl Admission {
 }
 
 impl Core {
-    /// Whether this node may promise, accept and lead in the active epoch.
+    /// Whether this node may promise, accept and lead in the active epoch. Not once it knows of a
+    /// later one: nothing more is decided in this one, and a majority whose disks were all turned
+    /// back to it must not begin it again.
     pub(crate) fn may_vote(&self) -> bool {
-        self.is_voter() && self.admission.is_admitted()
+        self.is_voter() && self.admission.is_admitted() && !self.is_overtaken()
     }
 
     /// Whether this node may promise, and so lead: no row is unreadable that its vote may have

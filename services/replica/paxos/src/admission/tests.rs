@@ -375,3 +375,23 @@ fn what_is_written_before_the_admission_is_not_told() {
     };
     assert_eq!(told(&bench.persisted()), Some(DiskSeq(12)));
 }
+
+/// An epoch that is over is not begun again, not even by a majority whose disks were all turned
+/// back to it and know nothing of each other's votes.
+#[test]
+fn nobody_votes_in_an_epoch_that_is_over() {
+    let mut bench = Bench::starting(&[1, 2, 3], used(0));
+    bench.wait(0);
+    let later = Message::Ping(Ping {
+        epoch: Epoch(2),
+        round: 1,
+        decided: slot(5),
+        disk_seq: DiskSeq(9),
+    });
+    bench.receive(2, later);
+    bench.receive(2, reply(0, 0));
+    bench.receive(3, reply(0, 0));
+    assert!(bench.core.status().admitted);
+    assert!(bench.receive(3, prepare(1, 3)).is_empty());
+    assert!(!wrote(&bench.persisted()), "nothing was promised");
+}
