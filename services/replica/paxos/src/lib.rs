@@ -63,6 +63,8 @@ mod learn;
 
 mod check;
 
+#[cfg(feature = "model")]
+mod model;
 #[cfg(test)]
 mod testing;
 
