@@ -10,6 +10,11 @@ PORT ?= 1050
 MODE ?= auto
 # Where the local cluster keeps its data.
 DATA ?= data
+# Simulated clusters: one seed with its trace, or many.
+SEED ?=
+SEEDS ?= 1000
+SEED_START ?= 0
+SIM = $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --start $(SEED_START))
 CLUSTER = MODE='$(MODE)' PORT='$(PORT)' DATA='$(DATA)' docker/cluster.sh
 
 SHELL := /bin/sh
@@ -51,6 +56,10 @@ logs: ## Follow the logs of all services
 .PHONY: test
 test: ## All tests: page, Rust, real processes, browser
 	@tests/run.sh
+
+.PHONY: sim
+sim: ## Simulated clusters: SEED=42 shows one, SEEDS=100000 SEED_START=0 runs many
+	@cargo run --quiet --locked --profile sim -p simulator --bin sim -- $(SIM)
 
 .PHONY: verify
 verify: ## Every check that only reads: format, lints, docs, dependencies, types

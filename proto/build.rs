@@ -4,8 +4,9 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "chatterbox/v1/command.proto",
+    "chatterbox/v1/snapshot.proto",
     "chatterbox/v1/client.proto",
     "chatterbox/v1/peer.proto",
     "chatterbox/v1/membership.proto",

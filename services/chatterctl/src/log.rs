@@ -164,6 +164,10 @@ fn body(command: &Command) -> (&'static str, Value) {
         None => ("unknown", Value::Null),
         Some(Body::CreateAccount(c)) => ("create_account", json!({"name": c.name})),
         Some(Body::RevokeSession(_)) => ("revoke_session", json!({})),
+        Some(Body::OpenSenderSession(_)) => ("open_sender_session", json!({})),
+        Some(Body::CloseSenderSession(c)) => {
+            ("close_sender_session", json!({"session": c.session}))
+        }
         Some(Body::CreateRoom(c)) => ("create_room", json!({"name": c.name})),
         Some(Body::JoinRoom(c)) => ("join_room", json!({"room": c.room})),
         Some(Body::LeaveRoom(c)) => ("leave_room", json!({"room": c.room})),
@@ -195,6 +199,7 @@ mod tests {
             cid: vec![0xab; 16].into(),
             author: 7,
             body: Some(Body::PostMessage(body)),
+            ..Command::default()
         };
         let batch = Batch {
             version: 1,

@@ -143,6 +143,13 @@ impl Error {
             RefusalCode::NameTaken => ErrorCode::NameTaken,
             RefusalCode::Forbidden => ErrorCode::Forbidden,
             RefusalCode::Unauthenticated => ErrorCode::Unauthenticated,
+            // This gateway opens no sender session.
+            RefusalCode::SequenceGap
+            | RefusalCode::SequenceUsed
+            | RefusalCode::SenderSessionClosed => {
+                tracing::error!(?refusal, "a refusal about an order that was not asked for");
+                ErrorCode::Internal
+            }
             RefusalCode::Unspecified => {
                 tracing::error!(?refusal, "a refusal without a code");
                 ErrorCode::Internal

@@ -104,5 +104,7 @@ pub(crate) fn command(author: UserId, cid: Cid, body: command::Body) -> Command 
         cid: bytes::Bytes::copy_from_slice(cid.0.as_bytes()),
         author: author.0,
         body: Some(body),
+        // A browser's commands are idempotent by their ids; their order is the outbox' own.
+        ..Command::default()
     }
 }

@@ -84,6 +84,7 @@ fn request(author: u64, body: Body) -> pb::SubmitRequest {
         cid: cid.into(),
         author,
         body: Some(body),
+        ..pb::Command::default()
     };
     pb::SubmitRequest {
         shard: 0,

@@ -131,6 +131,7 @@ mod tests {
             cid: cid.to_vec().into(),
             author: 1,
             body: Some(command::Body::PostMessage(post)),
+            ..Command::default()
         };
         let weight = weight_bytes(&command);
         (Key { author: 1, cid }, command, weight)

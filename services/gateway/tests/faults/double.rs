@@ -168,6 +168,7 @@ impl World {
             cid,
             author,
             body: Some(body),
+            ..Command::default()
         });
         self.bump();
         outcome

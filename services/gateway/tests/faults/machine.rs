@@ -99,6 +99,9 @@ impl Machine {
                 self.user_event(author, user_event::Kind::SessionRevoked(wish.token_hash));
                 Ok(Did::Done(Done {}))
             }
+            command::Body::OpenSenderSession(_) | command::Body::CloseSenderSession(_) => {
+                panic!("the gateway opens no sender session")
+            }
             command::Body::CreateRoom(wish) => {
                 let room = self.create_room(author, &wish.name)?;
                 self.join(author, room);
@@ -251,5 +254,6 @@ fn refusal(code: RefusalCode, message: &str) -> Refusal {
     Refusal {
         code: code.into(),
         message: message.to_owned(),
+        next_sender_seq: 0,
     }
 }

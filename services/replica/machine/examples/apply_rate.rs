@@ -11,108 +11,28 @@
     reason = "a measurement for people"
 )]
 
+#[path = "load/mod.rs"]
+mod load;
+
 use std::time::Instant;
 
-use bytes::Bytes;
+use load::{Log, prepare};
 use machine::Machine;
-use paxos::entry::{Chain, Entry, EntryKind};
-use paxos::ids::{Ballot, Slot, Timestamp};
-use proto::v1::{Command, CreateAccount, CreateRoom, JoinRoom, PostMessage, command::Body};
+use paxos::entry::Entry;
 
-const PEOPLE: u64 = 100;
-const ROOMS: u64 = 20;
 const MESSAGES: u64 = 200_000;
 const ROUNDS: usize = 5;
-
-struct Log {
-    slot: Slot,
-    chain: Chain,
-    cids: u64,
-}
-
-impl Log {
-    fn entry(&mut self, commands: Vec<Command>) -> Entry {
-        self.slot = self.slot.next();
-        let payload = machine::encode_batch(commands);
-        let timestamp = Timestamp(self.slot.0);
-        let (chain, slot) = (self.chain, self.slot);
-        let entry = Entry::new(
-            chain,
-            slot,
-            Ballot::ZERO,
-            EntryKind::Batch,
-            timestamp,
-            payload,
-        );
-        self.chain = entry.chain;
-        entry
-    }
-
-    /// Like a UUIDv7: the time first, then what looks random.
-    fn command(&mut self, author: u64, body: Body) -> Command {
-        self.cids += 1;
-        let scattered = self.cids.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let cid = (u128::from(self.cids / 60) << 80) | u128::from(scattered);
-        Command {
-            cid: Bytes::copy_from_slice(&cid.to_be_bytes()),
-            author,
-            body: Some(body),
-        }
-    }
-}
-
-fn prepare(machine: &mut Machine) -> Log {
-    let mut log = Log {
-        slot: Slot::GENESIS,
-        chain: Chain::GENESIS,
-        cids: 0,
-    };
-    let mut commands = Vec::new();
-    for user in 1..=PEOPLE {
-        let mut token_hash = vec![0; 32];
-        token_hash[..8].copy_from_slice(&user.to_le_bytes());
-        let name = format!("person {user}");
-        let body = Body::CreateAccount(CreateAccount { name, token_hash });
-        commands.push(log.command(0, body));
-    }
-    for room in 2..=ROOMS {
-        let name = format!("room-{room}");
-        commands.push(log.command(1, Body::CreateRoom(CreateRoom { name })));
-        for user in 2..=PEOPLE {
-            commands.push(log.command(user, Body::JoinRoom(JoinRoom { room })));
-        }
-    }
-    let entry = log.entry(commands);
-    machine.apply(&[entry]).unwrap();
-    log
-}
 
 fn measure(batch: u64, batches_per_call: usize) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.db");
     let mut machine = Machine::open(&path).unwrap();
-    let mut log = prepare(&mut machine);
+    let mut log: Log = prepare(&mut machine);
     let mut rates = Vec::new();
     // A transaction per message is slow: fewer of them say as much.
     let batches = (MESSAGES / batch).min(5_000);
     for _ in 0..ROUNDS {
-        let entries: Vec<Entry> = (0..batches)
-            .map(|_| {
-                let commands = (0..batch)
-                    .map(|_| {
-                        let (author, room) = (log.cids * 7 % PEOPLE + 1, log.cids % ROOMS + 1);
-                        let body = "x".repeat(128);
-                        let post = PostMessage {
-                            room,
-                            body,
-                            reply_to: 0,
-                        };
-                        log.command(author, Body::PostMessage(post))
-                    })
-                    .collect();
-                log.entry(commands)
-            })
-            .collect();
+        let entries: Vec<Entry> = (0..batches).map(|_| log.messages(batch)).collect();
         let messages = entries.len() as f64 * batch as f64;
         let start = Instant::now();
         let mut slowest = 0.0_f64;

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, params};
 use crate::apply::{Answer, Context};
 use crate::cache::Cache;
 use crate::error::{Fault, Stop};
-use crate::ids::{RoomId, UserId, from_sql, to_sql};
+use crate::ids::{RoomId, UserId, from_sql, next, to_sql};
 use crate::refusal::Reason;
 use crate::{limits, names};
 
@@ -55,11 +55,10 @@ impl Context<'_> {
         if is_first {
             let general = names::room("general").map_err(Stop::Refused)?;
             let room = self.insert_room(user, general)?;
-            assert_eq!(
-                room,
-                RoomId::GENERAL,
-                "the first account makes the first room"
-            );
+            if room != RoomId::GENERAL {
+                let found = format!("{room} is made by the first account, but is not the first");
+                return Err(Fault::Damaged(found).into());
+            }
         }
         self.enter(user, RoomId::GENERAL)?;
         let created = AccountCreated {
@@ -101,12 +100,12 @@ impl Context<'_> {
     }
 
     /// The highest id plus one: rows are never deleted, so no id is given twice.
-    pub(crate) fn next_id(&self, query: &'static str) -> rusqlite::Result<u64> {
+    pub(crate) fn next_id(&self, query: &'static str) -> Result<u64, Fault> {
         let highest: Option<i64> = self
             .connection
             .prepare_cached(query)?
             .query_row([], |row| row.get(0))?;
-        Ok(highest.map_or(0, from_sql) + 1)
+        next(highest.map_or(0, from_sql))
     }
 
     /// The author's name for an effect. Whoever emits has checked that the account exists.
@@ -117,7 +116,7 @@ impl Context<'_> {
     /// Takes the next number of the person's own stream.
     pub(crate) fn next_useq(&mut self, user: UserId) -> Result<u64, Fault> {
         let account = account(self.cache, self.connection, user)?;
-        account.useq += 1;
+        account.useq = next(account.useq)?;
         self.connection
             .prepare_cached("UPDATE accounts SET useq = ?2 WHERE id = ?1")?
             .execute(params![to_sql(user.0), to_sql(account.useq)])?;
@@ -154,7 +153,7 @@ fn account<'a>(
 ) -> Result<&'a mut crate::cache::Account, Fault> {
     cache
         .account(connection, user)?
-        .ok_or_else(|| Fault::Corrupt(format!("{user} has no row but is referred to")))
+        .ok_or_else(|| Fault::Damaged(format!("{user} has no row but is referred to")))
 }
 
 fn require_token_hash(token_hash: &[u8]) -> Result<(), Stop> {

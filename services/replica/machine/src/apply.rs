@@ -16,7 +16,8 @@ use crate::cache::Cache;
 use crate::error::{Fault, Stop};
 use crate::ids::{EventId, UserId};
 use crate::refusal::Reason;
-use crate::{AppliedEntry, Error, dedupe, limits};
+use crate::senders::Turn;
+use crate::{AppliedEntry, Error, dedupe, limits, nodes};
 
 /// What a command did.
 #[derive(Debug)]
@@ -57,11 +58,23 @@ pub fn understands(command: &Command) -> bool {
 /// The payload of an entry of kind `Batch`.
 #[must_use]
 pub fn encode_batch(commands: Vec<Command>) -> Bytes {
-    let batch = Batch {
-        version: limits::BATCH_VERSION,
-        commands,
+    // The lowest that has everything in it, for the sake of a program that knows no higher one.
+    let version = if commands.iter().any(needs_sender_sessions) {
+        limits::BATCH_VERSION
+    } else {
+        limits::BATCH_VERSION_PLAIN
     };
-    Bytes::from(batch.encode_to_vec())
+    Bytes::from(Batch { version, commands }.encode_to_vec())
+}
+
+const fn needs_sender_sessions(command: &Command) -> bool {
+    use command::Body;
+    command.sender_session != 0
+        || command.sender_seq != 0
+        || matches!(
+            command.body,
+            Some(Body::OpenSenderSession(_) | Body::CloseSenderSession(_))
+        )
 }
 
 pub(crate) fn apply_entry(
@@ -69,15 +82,16 @@ pub(crate) fn apply_entry(
     cache: &mut Cache,
     entry: &Entry,
 ) -> Result<AppliedEntry, Fault> {
-    let commands = match entry.kind {
-        EntryKind::Batch => decode_batch(entry)?,
-        EntryKind::Noop
-        | EntryKind::Seal
-        | EntryKind::Ready
-        | EntryKind::RegisterNode
-        | EntryKind::RegisterSession => Vec::new(),
-    };
     let (slot, timestamp) = (entry.slot, entry.timestamp);
+    let (mut commands, mut registration) = (Vec::new(), None);
+    match entry.kind {
+        EntryKind::Batch => commands = decode_batch(entry)?,
+        EntryKind::RegisterNode => registration = Some(nodes::register(connection, entry)?),
+        // What a seal means is in epochs.rs; the others have no meaning for the state.
+        EntryKind::Noop | EntryKind::Seal | EntryKind::Ready => {}
+        // Sender sessions are opened by commands, which share a slot and have a cid.
+        EntryKind::RegisterSession => return Err(Error::UnknownKind { slot }.into()),
+    }
     let mut context = Context {
         connection,
         cache,
@@ -95,6 +109,7 @@ pub(crate) fn apply_entry(
         timestamp,
         outcomes,
         effects,
+        registration,
     })
 }
 
@@ -111,13 +126,30 @@ fn decode_batch(entry: &Entry) -> Result<Vec<Command>, Error> {
             known,
         });
     }
-    Ok(batch.commands)
+    let mut commands = batch.commands;
+    if batch.version == limits::BATCH_VERSION_PLAIN {
+        // As a program without sender sessions reads it: the fields do not exist, and such a
+        // command is unknown.
+        for command in &mut commands {
+            (command.sender_session, command.sender_seq) = (0, 0);
+            if needs_sender_sessions(command) {
+                command.body = None;
+            }
+        }
+    }
+    Ok(commands)
 }
 
 impl Context<'_> {
     fn command(&mut self, index: usize, command: Command) -> Result<Outcome, Fault> {
         let slot = self.slot;
-        let Command { cid, author, body } = command;
+        let Command {
+            cid,
+            author,
+            sender_session,
+            sender_seq,
+            body,
+        } = command;
         let Some(body) = body else {
             return Err(Error::UnknownCommand { slot, index }.into());
         };
@@ -127,13 +159,38 @@ impl Context<'_> {
             let refusal = outcome::Result::Refusal(Reason::CidLength.to_refusal());
             return Ok(outcome(&cid, author, slot, false, refusal));
         }
-        if let Some(first) = dedupe::find(self.connection, &cid, author)? {
-            return Ok(outcome(&cid, author, first.slot, true, first.result));
+        let first = dedupe::find(self.connection, &cid, author)?;
+        let turn = Turn::of(sender_session, sender_seq);
+        if let Some(refusal) = self.out_of_turn(author, turn, first.is_some())? {
+            let refusal = outcome::Result::Refusal(refusal);
+            return Ok(outcome(&cid, author, slot, false, refusal));
         }
+        let outcome = match first {
+            Some(first) => outcome(&cid, author, first.slot, true, first.result),
+            None => {
+                let result = self.first_time(index, author, &cid, body)?;
+                outcome(&cid, author, slot, false, result)
+            }
+        };
+        if let Some(turn) = turn {
+            self.take_turn(author, turn)?;
+        }
+        Ok(outcome)
+    }
+
+    /// Carries the command out and remembers its answer.
+    fn first_time(
+        &mut self,
+        index: usize,
+        author: UserId,
+        cid: &[u8],
+        body: command::Body,
+    ) -> Result<outcome::Result, Fault> {
+        let slot = self.slot;
         let effects_before = self.effects.len();
-        let result = match self.execute(author, &cid, body) {
+        let result = match self.execute(index, author, cid, body) {
             Ok(answer) => {
-                dedupe::remember(self.connection, &cid, author, slot, &answer)?;
+                dedupe::remember(self.connection, cid, author, slot, &answer)?;
                 answer.result
             }
             Err(Stop::Refused(reason)) => {
@@ -142,7 +199,7 @@ impl Context<'_> {
                     effects_before,
                     "a refused command has no effect"
                 );
-                dedupe::remember_refusal(self.connection, &cid, author, slot, reason)?;
+                dedupe::remember_refusal(self.connection, cid, author, slot, reason)?;
                 outcome::Result::Refusal(reason.to_refusal())
             }
             Err(Stop::Fault(fault)) => return Err(fault),
@@ -152,10 +209,16 @@ impl Context<'_> {
             effects <= limits::COMMAND_EFFECTS_MAX,
             "a command had {effects} effects"
         );
-        Ok(outcome(&cid, author, slot, false, result))
+        Ok(result)
     }
 
-    fn execute(&mut self, author: UserId, cid: &[u8], body: command::Body) -> Result<Answer, Stop> {
+    fn execute(
+        &mut self,
+        index: usize,
+        author: UserId,
+        cid: &[u8],
+        body: command::Body,
+    ) -> Result<Answer, Stop> {
         let is_sign_up = matches!(body, command::Body::CreateAccount(_));
         if !is_sign_up && self.cache.account(self.connection, author)?.is_none() {
             return Err(Stop::Refused(Reason::NotSignedIn));
@@ -163,6 +226,10 @@ impl Context<'_> {
         match body {
             command::Body::CreateAccount(command) => self.create_account(author, &command),
             command::Body::RevokeSession(command) => self.revoke_session(author, &command),
+            command::Body::OpenSenderSession(_) => self.open_sender_session(author, index),
+            command::Body::CloseSenderSession(command) => {
+                self.close_sender_session(author, command)
+            }
             command::Body::CreateRoom(command) => self.create_room(author, &command),
             command::Body::JoinRoom(command) => self.join_room(author, &command),
             command::Body::LeaveRoom(command) => self.leave_room(author, &command),

@@ -9,7 +9,7 @@ use std::collections::btree_map::{BTreeMap, Entry};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::Fault;
-use crate::ids::{RoomId, UserId, from_sql, to_sql};
+use crate::ids::{RoomId, SenderSessionId, UserId, from_sql, to_sql};
 use crate::limits;
 
 /// What is known of an account.
@@ -31,6 +31,14 @@ pub(crate) struct Room {
     pub(crate) members: u64,
 }
 
+/// What is known of a sender session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SenderSession {
+    pub(crate) author: UserId,
+    /// The highest number that was answered. Newer than the row until `flush`.
+    pub(crate) last_seq: u64,
+}
+
 /// The cache. Dropped as a whole when a transaction is rolled back.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
@@ -40,6 +48,9 @@ pub(crate) struct Cache {
     changed: BTreeSet<RoomId>,
     /// Whether a person is in a room.
     members: BTreeMap<(RoomId, UserId), bool>,
+    sender_sessions: BTreeMap<SenderSessionId, SenderSession>,
+    /// Those whose numbers are newer than their rows.
+    advanced: BTreeSet<SenderSessionId>,
 }
 
 impl Cache {
@@ -105,7 +116,7 @@ impl Cache {
     ) -> Result<&mut Room, Fault> {
         self.changed.insert(room);
         self.room(connection, room)?
-            .ok_or_else(|| Fault::Corrupt(format!("{room} has no row but is referred to")))
+            .ok_or_else(|| Fault::Damaged(format!("{room} has no row but is referred to")))
     }
 
     /// Whether the person is in the room.
@@ -130,14 +141,68 @@ impl Cache {
         self.members.insert((room, user), is_member);
     }
 
-    /// Writes the counters of the rooms that changed: once per transaction, not per message.
+    /// The sender session, if it is open.
+    pub(crate) fn sender_session(
+        &mut self,
+        connection: &Connection,
+        session: SenderSessionId,
+    ) -> rusqlite::Result<Option<SenderSession>> {
+        if let Some(known) = self.sender_sessions.get(&session) {
+            return Ok(Some(*known));
+        }
+        let found = connection
+            .prepare_cached("SELECT author, last_seq FROM sender_sessions WHERE id = ?1")?
+            .query_row([to_sql(session.0)], |row| {
+                Ok(SenderSession {
+                    author: UserId(from_sql(row.get(0)?)),
+                    last_seq: from_sql(row.get(1)?),
+                })
+            })
+            .optional()?;
+        if let Some(found) = found {
+            self.sender_sessions.insert(session, found);
+        }
+        Ok(found)
+    }
+
+    /// Notes that a number of the session was answered.
+    pub(crate) fn advance(&mut self, session: SenderSessionId, advanced: SenderSession) {
+        self.sender_sessions.insert(session, advanced);
+        self.advanced.insert(session);
+    }
+
+    /// Notes that the session's row is gone.
+    pub(crate) fn forget_sender_session(&mut self, session: SenderSessionId) {
+        self.sender_sessions.remove(&session);
+        self.advanced.remove(&session);
+    }
+
+    /// Writes what changed: once per transaction, not per message.
     pub(crate) fn flush(&mut self, connection: &Connection) -> Result<(), Fault> {
+        self.flush_rooms(connection)?;
+        self.flush_sender_sessions(connection)
+    }
+
+    fn flush_sender_sessions(&mut self, connection: &Connection) -> Result<(), Fault> {
+        let mut statement =
+            connection.prepare_cached("UPDATE sender_sessions SET last_seq = ?2 WHERE id = ?1")?;
+        for id in std::mem::take(&mut self.advanced) {
+            let known = self.sender_sessions.get(&id);
+            let last_seq = known.map_or(0, |session| session.last_seq);
+            if statement.execute(params![to_sql(id.0), to_sql(last_seq)])? != 1 {
+                return Err(Fault::Damaged(format!("{id} has no row but advanced")));
+            }
+        }
+        Ok(())
+    }
+
+    fn flush_rooms(&mut self, connection: &Connection) -> Result<(), Fault> {
         let mut statement = connection.prepare_cached(
             "UPDATE rooms SET head = ?2, messages = ?3, members = ?4 WHERE id = ?1",
         )?;
         for id in std::mem::take(&mut self.changed) {
             let Some(room) = self.rooms.get(&id) else {
-                return Err(Fault::Corrupt(format!(
+                return Err(Fault::Damaged(format!(
                     "{id} was changed but is not cached"
                 )));
             };
@@ -148,16 +213,22 @@ impl Cache {
                 to_sql(room.members)
             ])?;
             if changed != 1 {
-                return Err(Fault::Corrupt(format!("{id} has no row but was changed")));
+                return Err(Fault::Damaged(format!("{id} has no row but was changed")));
             }
         }
         Ok(())
     }
 
-    /// Keeps the cache within its bound. Between transactions only: rooms whose counters are not
-    /// written yet must stay.
+    /// Keeps the cache within its bound. Between transactions only: what is not written yet must
+    /// stay.
     pub(crate) fn trim(&mut self) {
-        assert!(self.changed.is_empty(), "flushed by the transaction before");
+        assert!(
+            self.changed.is_empty() && self.advanced.is_empty(),
+            "flushed by the transaction before"
+        );
+        if self.sender_sessions.len() > limits::CACHED_ROWS_MAX {
+            self.sender_sessions.clear();
+        }
         if self.accounts.len() > limits::CACHED_ROWS_MAX {
             self.accounts.clear();
         }

@@ -8,19 +8,25 @@
 //! for ever, which makes it safe to say the same thing again under a new cid, and that is what
 //! a client does after a refusal; the same cid is for the case that no answer came.
 //!
+//! Not so a refusal for the order in which a command came (senders.rs): its copies are refused for
+//! the same reason as long as the order is wrong, and may take effect when it is right.
+//!
 //! The cid alone counts, not what the command says: a cid that is used for something else
 //! answers what it did first.
 //!
 //! The rows are kept for ever. One of a message has about 32 bytes.
 
 use paxos::ids::Slot;
-use proto::v1::{AccountCreated, Done, MessagePosted, RoomChanged, outcome};
+use proto::v1::{
+    AccountCreated, Done, MessagePosted, RoomChanged, SenderSessionOpened, outcome, room_event,
+};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::apply::Answer;
 use crate::error::Fault;
 use crate::ids::{EventId, UserId, from_sql, to_sql};
 use crate::refusal::Reason;
+use crate::rows;
 
 /// Values of `dedupe.kind`.
 mod kind {
@@ -29,6 +35,7 @@ mod kind {
     pub(super) const DONE: i64 = 3;
     pub(super) const ROOM_CHANGED: i64 = 4;
     pub(super) const REFUSAL: i64 = 5;
+    pub(super) const SENDER_SESSION_OPENED: i64 = 6;
 }
 
 /// What a command did when it was first applied.
@@ -69,13 +76,17 @@ pub(crate) fn find(
         }
         (kind::DONE, None) => outcome::Result::Done(Done {}),
         (kind::ROOM_CHANGED, Some(room)) => outcome::Result::RoomChanged(RoomChanged { room }),
+        (kind::SENDER_SESSION_OPENED, Some(session)) => {
+            outcome::Result::SenderSessionOpened(SenderSessionOpened { session })
+        }
         (kind::REFUSAL, Some(number)) => {
             let reason = Reason::from_number(number)
-                .ok_or_else(|| Fault::Corrupt(format!("unknown reason {number} of a refusal")))?;
+                .filter(|reason| !reason.is_of_order())
+                .ok_or_else(|| Fault::Damaged(format!("unknown reason {number} of a refusal")))?;
             outcome::Result::Refusal(reason.to_refusal())
         }
         other => {
-            return Err(Fault::Corrupt(format!(
+            return Err(Fault::Damaged(format!(
                 "unknown answer {other:?} in dedupe"
             )));
         }
@@ -111,6 +122,9 @@ pub(crate) fn remember(
         (outcome::Result::RoomChanged(changed), None) => {
             (kind::ROOM_CHANGED, at_slot, Some(changed.room))
         }
+        (outcome::Result::SenderSessionOpened(opened), None) => {
+            (kind::SENDER_SESSION_OPENED, at_slot, Some(opened.session))
+        }
         other => unreachable!("no command answers {other:?}"),
     };
     insert(connection, cid, author, (kind, place, number))
@@ -124,6 +138,10 @@ pub(crate) fn remember_refusal(
     slot: Slot,
     reason: Reason,
 ) -> Result<(), Fault> {
+    assert!(
+        !reason.is_of_order(),
+        "what came out of order can come again"
+    );
     insert(
         connection,
         cid,
@@ -152,17 +170,25 @@ fn insert(
     Ok(())
 }
 
-fn message_posted(connection: &Connection, event: EventId) -> rusqlite::Result<MessagePosted> {
-    connection
-        .prepare_cached("SELECT room, seq, msg_no, ts FROM events WHERE eid = ?1")?
-        .query_row([event.to_sql()], |row| {
-            Ok(MessagePosted {
-                room: from_sql(row.get(0)?),
-                seq: from_sql(row.get(1)?),
-                msg_no: from_sql(row.get(2)?),
-                timestamp_ms: from_sql(row.get(3)?),
-            })
-        })
+fn message_posted(connection: &Connection, event: EventId) -> Result<MessagePosted, Fault> {
+    let query = format!("{} WHERE e.eid = ?1", rows::ROOM_EVENT_COLUMNS);
+    let mut statement = connection.prepare_cached(&query)?;
+    let mut found = statement.query([event.to_sql()])?;
+    let row = found.next()?.map(rows::room_event).transpose()?;
+    let Some((_, posted)) = row else {
+        return Err(Fault::Damaged(format!(
+            "{event:?} was answered but is gone"
+        )));
+    };
+    let Some(room_event::Kind::Message(message)) = posted.kind else {
+        return Err(Fault::Damaged(format!("{event:?} is no message")));
+    };
+    Ok(MessagePosted {
+        room: posted.room,
+        seq: posted.seq,
+        msg_no: message.msg_no,
+        timestamp_ms: posted.timestamp_ms,
+    })
 }
 
 fn account_name(connection: &Connection, user: UserId) -> rusqlite::Result<String> {

@@ -3,15 +3,18 @@
 //! state.db can always be rebuilt, so unlike log.db it may be moved away: the replica makes a
 //! new one from the log or from another replica.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use paxos::entry::Chain;
-use paxos::ids::Slot;
+use paxos::ids::{Epoch, Slot};
 
 use crate::refusal::Reason;
+use crate::schema;
 
-/// Why the state machine cannot be used, or cannot go on. Each variant makes the replica stop;
-/// a command that is merely wrong is answered with a `Refusal` instead.
+/// Why the state machine cannot be used, or cannot go on. From [`crate::Machine`] each one makes
+/// the replica stop; a command that is merely wrong is answered with a `Refusal` instead. From
+/// [`crate::snapshot`] it ends what was being done, and the state is as before.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -48,12 +51,27 @@ pub enum Error {
         /// The highest known here.
         known: i32,
     },
+    /// The file was written by an earlier program. It is not migrated, because it can be made
+    /// anew: from the log, or from another replica's snapshot.
+    #[error(
+        "{path} has format {found}, this program needs format {needed}: move state.db, \
+         state.db-wal and state.db-shm aside (not log.db) and start the replica again: it \
+         rebuilds its state from its log or from another replica"
+    )]
+    OlderFormat {
+        /// state.db.
+        path: PathBuf,
+        /// Its format.
+        found: i32,
+        /// The only one that can be used here.
+        needed: i32,
+    },
     /// SQLite finds the file malformed, or a row contradicts another.
     #[error(
         "{path} is damaged ({found}): move state.db, state.db-wal and state.db-shm aside for \
          analysis (not log.db) and start the replica again: it rebuilds its state"
     )]
-    Corrupt {
+    Damaged {
         /// state.db.
         path: PathBuf,
         /// What was found.
@@ -94,17 +112,41 @@ pub enum Error {
         /// The chain of the prefix that is applied here.
         applied: Chain,
     },
-    /// The payload of a batch cannot be decoded.
-    #[error("the batch at slot {slot} cannot be decoded ({source}); it cannot be skipped")]
+    /// The payload of a seal cannot be read.
+    #[error(
+        "the seal at slot {slot} cannot be read: start a version that knows it; it cannot be \
+         skipped"
+    )]
+    UnreadableSeal {
+        /// The entry.
+        slot: Slot,
+    },
+    /// A seal begins another epoch than the one after the active one: the entry is of another
+    /// history than the state.
+    #[error(
+        "the seal at slot {slot} begins epoch {found}, but the applied prefix ends in epoch \
+         {active}: two histories; keep all files of this replica and compare with the others; \
+         if a backup of log.db or state.db was restored, that is the cause"
+    )]
+    EpochOutOfOrder {
+        /// The entry.
+        slot: Slot,
+        /// The epoch in which the applied prefix ends.
+        active: Epoch,
+        /// The epoch that the seal begins.
+        found: Epoch,
+    },
+    /// The payload of an entry cannot be decoded.
+    #[error("the entry at slot {slot} cannot be decoded ({source}); it cannot be skipped")]
     Unreadable {
         /// The entry.
         slot: Slot,
         /// What the decoder says.
         source: prost::DecodeError,
     },
-    /// The batch has a format that this program does not know.
+    /// The payload has a format that this program does not know.
     #[error(
-        "the batch at slot {slot} has version {found}, this program knows versions 1 to {known}: \
+        "the entry at slot {slot} has version {found}, this program knows versions 1 to {known}: \
          start a version that knows it; it cannot be skipped"
     )]
     UnknownVersion {
@@ -114,6 +156,15 @@ pub enum Error {
         found: u32,
         /// The highest known here.
         known: u32,
+    },
+    /// An entry of a kind that no program proposes.
+    #[error(
+        "the entry at slot {slot} is of a kind that this program does not know: start a version \
+         that knows it; it cannot be skipped"
+    )]
+    UnknownKind {
+        /// The entry.
+        slot: Slot,
     },
     /// The batch has a command that this program does not know.
     #[error(
@@ -138,8 +189,40 @@ pub enum Error {
          volume, and start the replica again"
     )]
     NoSpace {
-        /// state.db.
+        /// The file that was being written.
         path: PathBuf,
+    },
+    /// A manifest that no correct replica of this version made.
+    #[error("the manifest of a snapshot cannot be used ({found}): ask another replica")]
+    BadManifest {
+        /// What is wrong with it.
+        found: String,
+    },
+    /// A chunk of a snapshot that cannot be appended.
+    #[error("the chunk at offset {offset} cannot be taken ({found}): ask for it again")]
+    BadChunk {
+        /// Where it begins.
+        offset: u64,
+        /// What is wrong with it.
+        found: &'static str,
+    },
+    /// A snapshot that is not what its manifest says.
+    #[error("{path} is not the snapshot that was announced ({found}): ask another replica")]
+    BadSnapshot {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        found: String,
+    },
+    /// The system failed to read or write a file beside SQLite.
+    #[error("cannot {doing} {path}: {source}")]
+    Io {
+        /// Verb, to be followed by the file.
+        doing: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
     },
     /// SQLite failed in a way that has no variant of its own.
     #[error("cannot {doing} {path}: {source}")]
@@ -154,13 +237,40 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the file may be moved aside and made anew, from the log or from another replica's
+    /// snapshot: it is ours, and nothing in it is missing elsewhere. Not so when the directory
+    /// may be the wrong one, when the file is of a later program, or when the log itself is in
+    /// doubt.
+    #[must_use]
+    pub const fn is_replaceable(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::OlderFormat { .. })
+    }
+
+    /// Sorts a failure of the file system.
+    pub(crate) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
+        let path = path.to_path_buf();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace { path },
+            _ => Self::Io {
+                doing,
+                path,
+                source,
+            },
+        }
+    }
+
     /// Sorts a failure of SQLite.
     pub(crate) fn sqlite(doing: &'static str, path: &Path, source: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
         let path = path.to_path_buf();
         match source.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::NoSpace { path },
-            Some(ErrorCode::DatabaseCorrupt) => Self::Corrupt {
+            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged {
+                path,
+                found: source.to_string(),
+            },
+            // The first page is not readable. It may still be known by its mark.
+            Some(ErrorCode::NotADatabase) if schema::has_mark(&path) => Self::Damaged {
                 path,
                 found: source.to_string(),
             },
@@ -169,11 +279,11 @@ impl Error {
                 found: source.to_string(),
             },
             // A type or a row that is not as the schema and this program leave it.
-            None if is_contradiction(&source) => Self::Corrupt {
+            None if is_contradiction(&source) => Self::Damaged {
                 path,
                 found: source.to_string(),
             },
-            Some(ErrorCode::ConstraintViolation) => Self::Corrupt {
+            Some(ErrorCode::ConstraintViolation) => Self::Damaged {
                 path,
                 found: source.to_string(),
             },
@@ -202,7 +312,7 @@ const fn is_contradiction(error: &rusqlite::Error) -> bool {
 pub(crate) enum Fault {
     Sqlite(rusqlite::Error),
     /// A row contradicts another.
-    Corrupt(String),
+    Damaged(String),
     Fatal(Error),
 }
 
@@ -210,7 +320,7 @@ impl Fault {
     pub(crate) fn at(self, doing: &'static str, path: &Path) -> Error {
         match self {
             Self::Sqlite(source) => Error::sqlite(doing, path, source),
-            Self::Corrupt(found) => Error::Corrupt {
+            Self::Damaged(found) => Error::Damaged {
                 path: path.to_path_buf(),
                 found,
             },

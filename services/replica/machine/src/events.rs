@@ -8,13 +8,14 @@ use proto::v1::{
     Effect, MessageEvent, MessagePosted, PostMessage, RoomEvent, UserEvent, effect, outcome,
     room_event, user_event,
 };
-use rusqlite::params;
+use rusqlite::types::ValueRef;
+use rusqlite::{params, params_from_iter};
 
 use crate::apply::{Answer, Context};
 use crate::error::{Fault, Stop};
-use crate::ids::{EventId, RoomId, Seq, UserId, to_sql};
+use crate::ids::{EventId, RoomId, Seq, UserId, next, to_sql};
 use crate::refusal::Reason;
-use crate::{Error, limits};
+use crate::{Error, checksum, limits};
 
 /// Values of `events.kind`.
 pub(crate) mod kind {
@@ -57,7 +58,7 @@ impl Context<'_> {
         }
 
         let state = self.cache.room_mut(self.connection, room)?;
-        state.messages += 1;
+        state.messages = next(state.messages)?;
         let msg_no = state.messages;
         let event = self.next_event_id()?;
         let message = MessageEvent {
@@ -89,37 +90,36 @@ impl Context<'_> {
     ) -> Result<Seq, Fault> {
         let event = self.next_event_id()?;
         let state = self.cache.room_mut(self.connection, room)?;
-        state.head += 1;
+        state.head = next(state.head)?;
         let seq = state.head;
         let (number, message, body) = match &kind {
             room_event::Kind::Message(message) => {
-                (kind::MESSAGE, Some(message), Some(message.body.as_str()))
+                (kind::MESSAGE, Some(message), Some(&message.body))
             }
-            room_event::Kind::Created(created) => {
-                (kind::CREATED, None, Some(created.name.as_str()))
-            }
+            room_event::Kind::Created(created) => (kind::CREATED, None, Some(&created.name)),
             room_event::Kind::Joined(_) => (kind::JOINED, None, None),
             room_event::Kind::Left(_) => (kind::LEFT, None, None),
         };
+        let reply_to = message.map(|message| message.reply_to);
+        let row = [
+            ValueRef::Integer(event.to_sql()),
+            checksum::number(room.0),
+            checksum::number(seq),
+            ValueRef::Integer(number),
+            checksum::number(author.0),
+            checksum::number(self.timestamp.0),
+            checksum::maybe(message.map(|message| message.msg_no)),
+            message.map_or(ValueRef::Null, |message| ValueRef::Blob(&message.cid)),
+            body.map_or(ValueRef::Null, |body| ValueRef::Text(body.as_bytes())),
+            checksum::maybe(reply_to.filter(|seq| *seq != 0)),
+        ];
         self.connection
             .prepare_cached(
-                "INSERT INTO events (eid, room, seq, kind, author, ts, msg_no, cid, body, reply_to)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                "INSERT INTO events (eid, room, seq, kind, author, ts, msg_no, cid, body, reply_to,
+                                     crc)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?
-            .execute(params![
-                event.to_sql(),
-                to_sql(room.0),
-                to_sql(seq),
-                number,
-                to_sql(author.0),
-                to_sql(self.timestamp.0),
-                message.map(|message| to_sql(message.msg_no)),
-                message.map(|message| &message.cid),
-                body,
-                message
-                    .filter(|message| message.reply_to != 0)
-                    .map(|m| to_sql(m.reply_to)),
-            ])?;
+            .execute(params_from_iter(checksum::with_crc(&row)?))?;
         let emitted = RoomEvent {
             room: room.0,
             seq,
@@ -152,23 +152,26 @@ impl Context<'_> {
                 (user_kind::SESSION_REVOKED, None, None, Some(hash))
             }
         };
+        let row = [
+            ValueRef::Integer(event.to_sql()),
+            checksum::number(user.0),
+            checksum::number(useq),
+            ValueRef::Integer(number),
+            checksum::maybe(room),
+            joined.map_or(ValueRef::Null, |joined| {
+                ValueRef::Text(joined.name.as_bytes())
+            }),
+            checksum::maybe(joined.map(|joined| joined.head)),
+            checksum::maybe(joined.map(|joined| joined.members)),
+            token_hash.map_or(ValueRef::Null, |hash| ValueRef::Blob(hash)),
+        ];
         self.connection
             .prepare_cached(
                 "INSERT INTO user_events (eid, user, useq, kind, room, room_name, head, members,
-                                          token_hash)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                                          token_hash, crc)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?
-            .execute(params![
-                event.to_sql(),
-                to_sql(user.0),
-                to_sql(useq),
-                number,
-                room.map(to_sql),
-                joined.map(|joined| &joined.name),
-                joined.map(|joined| to_sql(joined.head)),
-                joined.map(|joined| to_sql(joined.members)),
-                token_hash,
-            ])?;
+            .execute(params_from_iter(checksum::with_crc(&row)?))?;
         let emitted = UserEvent {
             user: user.0,
             useq,

@@ -4,6 +4,8 @@ use std::fmt;
 
 use paxos::ids::Slot;
 
+use crate::error::Fault;
+
 /// An account: 1, 2, 3 … in the order of sign-up. 0 is nobody.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct UserId(pub u64);
@@ -18,6 +20,11 @@ impl RoomId {
     pub const GENERAL: Self = Self(1);
 }
 
+/// A sender session: the slot that opened it and the command's place in the batch, as one number.
+/// Never given twice. 0 is none.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct SenderSessionId(pub u64);
+
 /// The number of an event within its room: 1, 2, 3 … without a hole. 0 is before the first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Seq(pub u64);
@@ -25,6 +32,12 @@ pub struct Seq(pub u64);
 impl fmt::Display for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "user {}", self.0)
+    }
+}
+
+impl fmt::Display for SenderSessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sender session {}", self.0)
     }
 }
 
@@ -63,6 +76,11 @@ impl EventId {
         Self(slot << Self::ORDINAL_BITS | Self::ORDINAL_MAX)
     }
 
+    /// The number itself.
+    pub(crate) const fn number(self) -> u64 {
+        self.0
+    }
+
     pub(crate) const fn slot(self) -> Slot {
         Slot(self.0 >> Self::ORDINAL_BITS)
     }
@@ -80,6 +98,15 @@ impl EventId {
 /// `EventId::new` ensures for slots, and counting by one for everything else.
 pub(crate) const fn to_sql(number: u64) -> i64 {
     number.cast_signed()
+}
+
+/// The number after this one, of a counter that is kept in a row. A damaged row may hold one that
+/// has none.
+pub(crate) fn next(number: u64) -> Result<u64, Fault> {
+    match number.checked_add(1) {
+        Some(next) if next <= i64::MAX.cast_unsigned() => Ok(next),
+        _ => Err(Fault::Damaged(format!("no counter gets to {number}"))),
+    }
 }
 
 /// The reverse of [`to_sql`].

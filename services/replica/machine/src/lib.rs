@@ -9,7 +9,12 @@
 //! 3. An [`Error`] means stop. No entry is ever skipped, and no call applied in part.
 //! 4. Before log rows at or below a slot are deleted, [`Machine::checkpoint_durable`] has
 //!    returned that slot or a higher one.
-//! 5. A leader proposes only commands that it [`understands`], in the form of [`encode_batch`].
+//! 5. A leader proposes only commands that it [`understands`], in the form of [`encode_batch`],
+//!    and nodes in the form of [`encode_register_node`]. It names only voters in a `Seal` that
+//!    [`Reader::unknown_nodes`] does not return: the state does not judge a chosen seal.
+//!
+//! 6. A file for which [`Error::is_replaceable`] holds is moved away ([`snapshot::set_aside`]); the
+//!    log, or another replica's [`snapshot`], makes a new one.
 //!
 //! Any number of [`Reader`]s read beside the machine; each sees whole `apply` calls only.
 
@@ -22,22 +27,32 @@ mod accounts;
 mod apply;
 mod cache;
 mod dedupe;
+mod epochs;
 mod events;
 mod names;
+mod nodes;
 mod refusal;
 mod rooms;
+mod senders;
 // The read path.
 mod hash;
+mod history;
 mod query;
 mod replay;
 mod rows;
-// The file.
+// The file, what may be wrong with it, and copies of it.
+mod checksum;
+mod damage;
 mod schema;
+pub mod snapshot;
+mod tables;
 
 pub use apply::{encode_batch, understands};
 pub use error::Error;
 pub use hash::StateHash;
-pub use ids::{RoomId, Seq, UserId};
+pub use history::{History, HistoryRange};
+pub use ids::{RoomId, SenderSessionId, Seq, UserId};
 pub use machine::{Applied, AppliedEntry, Machine};
-pub use query::{Asker, Denied, History, HistoryRange, Reader, SessionUser, UserState, View};
+pub use nodes::{Node, NodeRefused, Registered, Registration, encode_register_node};
+pub use query::{Asker, Denied, Reader, SessionUser, UserState, View};
 pub use replay::EffectsPage;

@@ -10,10 +10,26 @@ use crate::ids::EventId;
 pub const SQLITE_VERSION_MIN: i32 = 3_051_003;
 /// `PRAGMA application_id` of state.db: "CBXS".
 pub const APPLICATION_ID: i32 = 0x4342_5853;
-/// `PRAGMA user_version`: the format that this program writes and reads.
-pub const FORMAT_VERSION: i32 = 1;
-/// The version of batches that this program makes, and the highest that it understands.
-pub const BATCH_VERSION: u32 = 1;
+/// `PRAGMA user_version`: the format that this program writes and reads. A file of another one is
+/// not migrated: a newer one is refused, an older one is made anew from the log or a snapshot
+/// ([`crate::Error::is_replaceable`]).
+pub const FORMAT_VERSION: i32 = 2;
+/// The highest version of batches that this program understands, and the one that it makes for
+/// commands with sender sessions.
+pub const BATCH_VERSION: u32 = 2;
+/// The version that it makes for other commands, so that a program without sender sessions goes
+/// on in a cluster of both.
+pub const BATCH_VERSION_PLAIN: u32 = 1;
+/// The version of `RegisterNode` payloads that this program makes, and the highest that it
+/// understands.
+pub const REGISTER_NODE_VERSION: u32 = 1;
+
+/// A disk's id: a UUID.
+pub const DISK_ID_BYTES: usize = 16;
+/// A node's address: the longest host name, a colon, a port.
+pub const NODE_ADDRESS_BYTES_MAX: usize = 253 + 1 + 5;
+/// Disks that can register, ever: one a day for 44 years. All of them fit one answer.
+pub const NODES_MAX: usize = 16 * 1024;
 
 /// A message: two hundred lines of text. Longer ones are files.
 pub const MESSAGE_BYTES_MAX: usize = 16 * 1024;
@@ -25,6 +41,10 @@ pub const ROOM_NAME_CHARS_MAX: usize = 64;
 pub const CID_BYTES: usize = 16;
 /// A session token's hash: SHA-256.
 pub const TOKEN_HASH_BYTES: usize = 32;
+
+/// Sender sessions that an author can have open: every tab of every device of a person. With one
+/// more the oldest is closed.
+pub const SENDER_SESSIONS_MAX: usize = 32;
 
 /// Effects of one command: a first sign-up makes `created`, `joined` and the person's `joined`.
 pub const COMMAND_EFFECTS_MAX: usize = 3;
@@ -39,7 +59,7 @@ pub const ROOMS_LISTED_MAX: usize = 10_000;
 /// Members in one list: 50 000 with names of ordinary length stay below gRPC's limit.
 pub const MEMBERS_LISTED_MAX: usize = 50_000;
 
-/// Accounts, rooms and memberships kept in memory, each: a few MiB. Beyond it the cache starts
+/// Accounts, rooms, memberships and sender sessions kept in memory, each: a few MiB. Beyond it the cache starts
 /// anew, which costs one look-up per row.
 pub const CACHED_ROWS_MAX: usize = 32_768;
 /// Prepared statements kept per connection; more than there are.
@@ -52,9 +72,28 @@ pub const SQLITE_CACHE_KIB: i64 = 16 * 1024;
 /// Pages in the WAL after which a commit checkpoints it: 32 MiB, so that the syncs of a
 /// checkpoint are shared by some hundred thousand messages.
 pub const CHECKPOINT_PAGES: u32 = 4096;
+/// Bytes of the WAL that stay on disk after a checkpoint: twice of what a checkpoint usually
+/// finds. It grows beyond that while a snapshot is being made, and should not stay so.
+pub const WAL_BYTES_KEPT: u32 = 2 * CHECKPOINT_PAGES * SQLITE_PAGE_BYTES;
 /// How long a connection waits for another one's short lock (recovery, checkpoint).
 pub const BUSY_TIMEOUT_MS: u64 = 5_000;
 
+/// The version of snapshot manifests that this program makes and reads.
+pub const MANIFEST_VERSION: u32 = 1;
+/// A manifest on the disk, in bytes: its hashes and the largest configuration, several times.
+pub const MANIFEST_BYTES_MAX: u64 = 4096;
+/// A snapshot, in bytes. No disk of a replica is larger; a manifest that says more is wrong.
+pub const SNAPSHOT_BYTES_MAX: u64 = 1 << 40;
+/// Bytes of one chunk of a snapshot: a quarter of gRPC's default limit, and little enough that
+/// a slow line does not hold up what else has to go over it.
+pub const CHUNK_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of a snapshot that may arrive again after a crash. Two syncs of the disk for each.
+pub const RECEIVED_SYNC_BYTES: u64 = 16 * 1024 * 1024;
+
+const _: () = assert!(
+    CHUNK_BYTES_MAX as u64 <= RECEIVED_SYNC_BYTES,
+    "a sync is for several chunks"
+);
 const _: () = assert!(
     paxos::limits::BATCH_COMMANDS_MAX * COMMAND_EFFECTS_MAX <= EventId::ORDINAL_MAX as usize,
     "the effects of the largest batch can be numbered"

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use paxos::config::Configuration;
 use paxos::entry::{Chain, Entry};
 use paxos::ids::{Slot, Timestamp};
 use proto::v1::{Effect, Outcome};
@@ -15,18 +16,31 @@ use crate::cache::Cache;
 use crate::error::Fault;
 use crate::hash::{self, StateHash};
 use crate::ids::EventId;
-use crate::schema;
-use crate::{Error, Reader};
+use crate::{Error, Reader, Registration, epochs, schema, snapshot};
 
-/// How far the log is applied.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// How far the log is applied: all that the prefix leaves behind beside its effects.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Applied {
     /// The last applied slot; [`Slot::GENESIS`] in a new file.
     pub slot: Slot,
     /// The chain of the prefix up to and including it.
     pub chain: Chain,
-    /// The leader's clock in that entry.
+    /// The leader's clock in that entry, milliseconds since 1970; 0 in a new file.
     pub timestamp: Timestamp,
+    /// The configuration that the latest `Seal` of the prefix began, with the slot of that seal.
+    /// `None` before the first one: then the genesis' configuration is the active one, which the
+    /// log does not hold.
+    pub configuration: Option<Configuration>,
+}
+
+impl Applied {
+    /// A state to which nothing was applied.
+    pub const GENESIS: Self = Self {
+        slot: Slot::GENESIS,
+        chain: Chain::GENESIS,
+        timestamp: Timestamp(0),
+        configuration: None,
+    };
 }
 
 /// What the application of one entry did.
@@ -40,6 +54,8 @@ pub struct AppliedEntry {
     pub outcomes: Vec<Outcome>,
     /// What changed, in order. A command that was refused or applied before has none.
     pub effects: Vec<Effect>,
+    /// What a `RegisterNode` entry did; `None` for other kinds of entries.
+    pub registration: Option<Registration>,
 }
 
 /// The state machine of one replica.
@@ -79,8 +95,8 @@ impl Machine {
 
     /// How far the log is applied.
     #[must_use]
-    pub const fn applied(&self) -> Applied {
-        self.applied
+    pub const fn applied(&self) -> &Applied {
+        &self.applied
     }
 
     /// A new connection for reading.
@@ -98,9 +114,10 @@ impl Machine {
     /// # Errors
     ///
     /// Any error means that the replica must stop: the entries do not continue the prefix
-    /// ([`Error::Gap`], [`Error::Diverged`]), contain what this program does not understand, or
+    /// ([`Error::Gap`], [`Error::Diverged`], [`Error::EpochOutOfOrder`]), contain what this program does not understand, or
     /// the disk failed. Nothing of the call is applied; only after a failure of the disk it may
-    /// be the whole call, and the file tells.
+    /// be the whole call, and the file tells. After [`Error::Damaged`] the file is not opened again
+    /// ([`snapshot::condemn`]).
     pub fn apply(&mut self, entries: &[Entry]) -> Result<Vec<AppliedEntry>, Error> {
         if entries.is_empty() {
             return Ok(Vec::new());
@@ -111,9 +128,11 @@ impl Machine {
         }
         // Cleared by success alone, so that an early return of any kind leaves it set.
         self.failed = true;
-        let (applied, results) = self
-            .transact(entries)
-            .map_err(|fault| fault.at("write", &self.path))?;
+        let (applied, results) = self.transact(entries).map_err(|fault| {
+            let error = fault.at("write", &self.path);
+            self.note_damage(&error);
+            error
+        })?;
         self.failed = false;
         self.applied = applied;
         self.cache.trim();
@@ -154,6 +173,17 @@ impl Machine {
         hash::state_hash(&self.connection).map_err(|fault| fault.at("read", &self.path))
     }
 
+    /// What is met here may not show at the next start, and then be met here again. The process
+    /// stops in any case, with the error that it has.
+    fn note_damage(&self, error: &Error) {
+        if !error.is_replaceable() {
+            return;
+        }
+        if let Err(failed) = snapshot::condemn(&self.path, error) {
+            tracing::warn!(%failed, "the damage of the state cannot be noted");
+        }
+    }
+
     fn transact(&mut self, entries: &[Entry]) -> Result<(Applied, Vec<AppliedEntry>), Fault> {
         let transaction = self
             .connection
@@ -169,15 +199,17 @@ impl Machine {
             }
             .into());
         }
-        let mut applied = self.applied;
+        let mut applied = self.applied.clone();
         let mut results = Vec::with_capacity(entries.len());
         for entry in entries {
             require_continues(&applied, entry)?;
+            let configuration = epochs::after(applied.configuration.as_ref(), entry)?;
             results.push(apply_entry(&transaction, &mut self.cache, entry)?);
             applied = Applied {
                 slot: entry.slot,
                 chain: entry.chain,
                 timestamp: entry.timestamp,
+                configuration,
             };
         }
         self.cache.flush(&transaction)?;
@@ -210,5 +242,5 @@ fn require_continues(applied: &Applied, entry: &Entry) -> Result<(), Error> {
 }
 
 fn read_applied(connection: &Connection, path: &Path) -> Result<Applied, Error> {
-    schema::read_applied(connection).map_err(|source| Error::sqlite("read", path, source))
+    schema::read_applied(connection).map_err(|fault| fault.at("read", path))
 }

@@ -27,10 +27,14 @@ pub(crate) enum Reason {
     MessageBlank = 15,
     MessageTooLarge = 16,
     ReplyToNothing = 17,
+    // The last three are about the order of a sender session, and never stored (senders.rs).
+    SequenceGap = 18,
+    SequenceUsed = 19,
+    SenderSessionClosed = 20,
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::CidLength,
         Self::NotSignedIn,
         Self::SignUpSignedIn,
@@ -48,6 +52,9 @@ impl Reason {
         Self::MessageBlank,
         Self::MessageTooLarge,
         Self::ReplyToNothing,
+        Self::SequenceGap,
+        Self::SequenceUsed,
+        Self::SenderSessionClosed,
     ];
 
     pub(crate) const fn number(self) -> u64 {
@@ -65,7 +72,16 @@ impl Reason {
         Refusal {
             code: self.code().into(),
             message: self.message(),
+            next_sender_seq: 0,
         }
+    }
+
+    /// Whether the reason lies in the order in which the command came, not in the command.
+    pub(crate) const fn is_of_order(self) -> bool {
+        matches!(
+            self,
+            Self::SequenceGap | Self::SequenceUsed | Self::SenderSessionClosed
+        )
     }
 
     const fn code(self) -> RefusalCode {
@@ -75,6 +91,9 @@ impl Reason {
             Self::PersonNameTaken | Self::RoomNameTaken => RefusalCode::NameTaken,
             Self::NoSuchRoom => RefusalCode::NotFound,
             Self::NotMember => RefusalCode::NotMember,
+            Self::SequenceGap => RefusalCode::SequenceGap,
+            Self::SequenceUsed => RefusalCode::SequenceUsed,
+            Self::SenderSessionClosed => RefusalCode::SenderSessionClosed,
             Self::CidLength
             | Self::SignUpSignedIn
             | Self::TokenHashLength
@@ -129,6 +148,11 @@ impl Reason {
                 )
             }
             Self::ReplyToNothing => "reply_to: no message of this room has that seq".to_owned(),
+            Self::SequenceGap => "a command of this sender session is missing before it".to_owned(),
+            Self::SequenceUsed => {
+                "another command of this sender session has this number".to_owned()
+            }
+            Self::SenderSessionClosed => "the sender session is closed: open another".to_owned(),
         }
     }
 }
@@ -146,6 +170,6 @@ mod tests {
             assert!(!reason.to_refusal().message.is_empty());
         }
         assert_eq!(Reason::from_number(0), None);
-        assert_eq!(Reason::from_number(18), None);
+        assert_eq!(Reason::from_number(21), None);
     }
 }

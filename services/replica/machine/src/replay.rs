@@ -54,20 +54,37 @@ pub(crate) fn effects_between(
         upto,
     };
     let (mut effects_count, mut bytes_count) = (0, 0);
-    while let Some((slot, effect)) = merge.next()? {
+    while let Some((event, effect)) = merge.next()? {
+        let slot = event.slot();
         let is_full = effects_count >= effects_max || bytes_count >= limits::PAGE_BYTES_MAX;
         effects_count += 1;
         bytes_count += effect.encoded_len();
         match page.slots.last_mut() {
-            Some((last, effects)) if *last == slot => effects.push(effect),
+            Some((last, effects)) if *last == slot => {
+                require_next(event, effects.len())?;
+                effects.push(effect);
+            }
             Some((last, _)) if is_full => {
                 page.upto = *last;
                 break;
             }
-            _ => page.slots.push((slot, vec![effect])),
+            _ => {
+                require_next(event, 0)?;
+                page.slots.push((slot, vec![effect]));
+            }
         }
     }
     Ok(page)
+}
+
+/// The effects of a slot are numbered without a hole.
+fn require_next(event: EventId, expected: usize) -> Result<(), Fault> {
+    if EventId::new(event.slot(), expected as u64) == Some(event) {
+        return Ok(());
+    }
+    Err(Fault::Damaged(format!(
+        "{event:?} is found where effect {expected} of its slot comes next"
+    )))
 }
 
 /// The two event tables as one sequence by key.
@@ -80,10 +97,10 @@ struct Merge<'s> {
 }
 
 impl Merge<'_> {
-    fn next(&mut self) -> Result<Option<(Slot, Effect)>, Fault> {
+    fn next(&mut self) -> Result<Option<(EventId, Effect)>, Fault> {
         let is_room_first = match (&self.next_room, &self.next_user) {
             (Some((room, _)), Some((user, _))) if room == user => {
-                return Err(Fault::Corrupt(format!("{room:?} is in both event tables")));
+                return Err(Fault::Damaged(format!("{room:?} is in both event tables")));
             }
             (Some((room, _)), Some((user, _))) => room < user,
             (Some(_), None) => true,
@@ -97,7 +114,7 @@ impl Merge<'_> {
             let effect = Effect {
                 kind: Some(effect::Kind::Room(emitted)),
             };
-            return Ok(Some((event.slot(), effect)));
+            return Ok(Some((event, effect)));
         }
         let Some((event, emitted)) = self.next_user.take() else {
             return Ok(None);
@@ -106,7 +123,7 @@ impl Merge<'_> {
         let effect = Effect {
             kind: Some(effect::Kind::User(emitted)),
         };
-        Ok(Some((event.slot(), effect)))
+        Ok(Some((event, effect)))
     }
 
     fn step_room(&mut self) -> Result<(), Fault> {

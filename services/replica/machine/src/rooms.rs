@@ -7,8 +7,8 @@ use proto::v1::{
 use rusqlite::params;
 
 use crate::apply::{Answer, Context};
-use crate::error::Stop;
-use crate::ids::{RoomId, UserId, to_sql};
+use crate::error::{Fault, Stop};
+use crate::ids::{RoomId, UserId, next, to_sql};
 use crate::names;
 use crate::refusal::Reason;
 
@@ -52,9 +52,15 @@ impl Context<'_> {
             .connection
             .prepare_cached("DELETE FROM members WHERE room = ?1 AND user = ?2")?
             .execute(params![to_sql(room.0), to_sql(author.0)])?;
-        assert_eq!(deleted, 1, "{author} was in {room}");
+        if deleted != 1 {
+            return Err(Fault::Damaged(format!("{author} is in {room} and is not")).into());
+        }
         self.cache.set_member(room, author, false);
-        self.cache.room_mut(self.connection, room)?.members -= 1;
+        let state = self.cache.room_mut(self.connection, room)?;
+        let Some(members) = state.members.checked_sub(1) else {
+            return Err(Fault::Damaged(format!("{room} has fewer members than it had")).into());
+        };
+        state.members = members;
         self.emit_room_event(room, author, room_event::Kind::Left(LeftEvent {}))?;
         self.emit_user_event(author, user_event::Kind::Left(room.0))?;
         Ok(changed(room))
@@ -89,7 +95,8 @@ impl Context<'_> {
 
     /// Puts a person, who is not in the room, into it.
     pub(crate) fn enter(&mut self, user: UserId, room: RoomId) -> Result<(), Stop> {
-        self.cache.room_mut(self.connection, room)?.members += 1;
+        let state = self.cache.room_mut(self.connection, room)?;
+        state.members = next(state.members)?;
         let joined_seq =
             self.emit_room_event(room, user, room_event::Kind::Joined(JoinedEvent {}))?;
         self.connection

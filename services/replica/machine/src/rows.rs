@@ -6,35 +6,44 @@ use proto::v1::{
 };
 use rusqlite::Row;
 
+use crate::checksum;
 use crate::error::Fault;
 use crate::events::{kind, user_kind};
 use crate::ids::{EventId, from_sql};
 
-/// What [`room_event`] reads. The join is forced to start at the events (CROSS JOIN): their
+/// What [`room_event()`] reads. The join is forced to start at the events (CROSS JOIN): their
 /// order is the answer's.
 pub(crate) const ROOM_EVENT_COLUMNS: &str =
-    "SELECT e.eid, e.room, e.seq, e.kind, e.author, a.name, e.ts, e.msg_no, e.cid, e.body,
-     e.reply_to FROM events e CROSS JOIN accounts a ON a.id = e.author";
+    "SELECT e.eid, e.room, e.seq, e.kind, e.author, e.ts, e.msg_no, e.cid, e.body, e.reply_to,
+     e.crc, a.name FROM events e CROSS JOIN accounts a ON a.id = e.author";
 
-/// What [`user_event`] reads.
+/// Columns of an event before its checksum.
+const ROOM_EVENT_VALUES: usize = 10;
+
+/// What [`user_event()`] reads.
 pub(crate) const USER_EVENT_COLUMNS: &str =
-    "SELECT eid, user, useq, kind, room, room_name, head, members, token_hash FROM user_events";
+    "SELECT eid, user, useq, kind, room, room_name, head, members, token_hash, crc
+     FROM user_events";
+
+/// Columns of such an event before its checksum.
+const USER_EVENT_VALUES: usize = 9;
 
 /// The event in a row of [`ROOM_EVENT_COLUMNS`].
 pub(crate) fn room_event(row: &Row<'_>) -> Result<(EventId, RoomEvent), Fault> {
+    checksum::require_intact(row, ROOM_EVENT_VALUES)?;
     let event = EventId::from_sql(row.get(0)?);
     let kind = match row.get(3)? {
         kind::MESSAGE => room_event::Kind::Message(MessageEvent {
-            msg_no: from_sql(row.get(7)?),
-            cid: row.get(8)?,
-            body: row.get(9)?,
-            reply_to: row.get::<_, Option<i64>>(10)?.map_or(0, from_sql),
+            msg_no: from_sql(row.get(6)?),
+            cid: row.get(7)?,
+            body: row.get(8)?,
+            reply_to: row.get::<_, Option<i64>>(9)?.map_or(0, from_sql),
         }),
-        kind::CREATED => room_event::Kind::Created(CreatedEvent { name: row.get(9)? }),
+        kind::CREATED => room_event::Kind::Created(CreatedEvent { name: row.get(8)? }),
         kind::JOINED => room_event::Kind::Joined(JoinedEvent {}),
         kind::LEFT => room_event::Kind::Left(LeftEvent {}),
         other => {
-            return Err(Fault::Corrupt(format!(
+            return Err(Fault::Damaged(format!(
                 "{event:?} has the unknown kind {other}"
             )));
         }
@@ -43,9 +52,9 @@ pub(crate) fn room_event(row: &Row<'_>) -> Result<(EventId, RoomEvent), Fault> {
         room: from_sql(row.get(1)?),
         seq: from_sql(row.get(2)?),
         slot: event.slot().0,
-        timestamp_ms: from_sql(row.get(6)?),
+        timestamp_ms: from_sql(row.get(5)?),
         author: from_sql(row.get(4)?),
-        author_name: row.get(5)?,
+        author_name: row.get(11)?,
         kind: Some(kind),
     };
     Ok((event, emitted))
@@ -53,6 +62,7 @@ pub(crate) fn room_event(row: &Row<'_>) -> Result<(EventId, RoomEvent), Fault> {
 
 /// The event in a row of [`USER_EVENT_COLUMNS`].
 pub(crate) fn user_event(row: &Row<'_>) -> Result<(EventId, UserEvent), Fault> {
+    checksum::require_intact(row, USER_EVENT_VALUES)?;
     let event = EventId::from_sql(row.get(0)?);
     let kind = match row.get(3)? {
         user_kind::JOINED => user_event::Kind::Joined(JoinedRoom {
@@ -64,7 +74,7 @@ pub(crate) fn user_event(row: &Row<'_>) -> Result<(EventId, UserEvent), Fault> {
         user_kind::LEFT => user_event::Kind::Left(from_sql(row.get(4)?)),
         user_kind::SESSION_REVOKED => user_event::Kind::SessionRevoked(row.get(8)?),
         other => {
-            return Err(Fault::Corrupt(format!(
+            return Err(Fault::Damaged(format!(
                 "{event:?} has the unknown kind {other}"
             )));
         }

@@ -1,21 +1,29 @@
 //! Opens state.db: makes it, recognises it, or says why not.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
+use paxos::config::Configuration;
 use paxos::entry::Chain;
 use paxos::ids::{Slot, Timestamp};
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, params_from_iter};
 
-use crate::ids::{from_sql, to_sql};
-use crate::limits;
-use crate::{Applied, Error};
+use crate::error::Fault;
+use crate::ids::from_sql;
+use crate::{Applied, Error, checksum, damage, limits, snapshot};
 
-const SCHEMA: &str = include_str!("schema.sql");
+/// Makes the tables.
+pub(crate) const SCHEMA: &str = include_str!("schema.sql");
 
 /// Opens the file for the one writer; makes it when it is missing or empty.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, Error> {
     require_sqlite_version()?;
+    snapshot::remove_orphans(path)?;
+    snapshot::require_not_condemned(path)?;
+    let without_wal = damage::slot_without_wal(path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -29,7 +37,7 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, Error> {
         connection
             .pragma_update(None, "journal_mode", "WAL")
             .map_err(failed)?;
-        create(&mut connection).map_err(failed)?;
+        create(&mut connection).map_err(|fault| fault.at("prepare", path))?;
     }
     require_format(&connection, path)?;
     let mode: String = connection
@@ -49,6 +57,9 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, Error> {
     connection
         .pragma_update(None, "wal_autocheckpoint", limits::CHECKPOINT_PAGES)
         .map_err(failed)?;
+    connection
+        .pragma_update(None, "journal_size_limit", limits::WAL_BYTES_KEPT)
+        .map_err(failed)?;
     // Negative: KiB instead of pages.
     connection
         .pragma_update(None, "cache_size", -limits::SQLITE_CACHE_KIB)
@@ -56,6 +67,7 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, Error> {
     connection
         .pragma_update(None, "cell_size_check", true)
         .map_err(failed)?;
+    damage::at_open(&connection, path, without_wal)?;
     Ok(connection)
 }
 
@@ -72,32 +84,73 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, Error> {
 }
 
 /// How far the log is applied, as this connection sees it now.
-pub(crate) fn read_applied(connection: &Connection) -> rusqlite::Result<Applied> {
-    connection
-        .prepare_cached("SELECT slot, chain, timestamp FROM applied WHERE id = 1")?
-        .query_row([], |row| {
-            Ok(Applied {
-                slot: Slot(from_sql(row.get(0)?)),
-                chain: Chain(row.get(1)?),
-                timestamp: Timestamp(from_sql(row.get(2)?)),
-            })
-        })
+pub(crate) fn read_applied(connection: &Connection) -> Result<Applied, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT slot, chain, timestamp, configuration, crc FROM applied WHERE id = 1",
+    )?;
+    let mut found = statement.query([])?;
+    let Some(row) = found.next()? else {
+        return Err(Fault::Damaged("`applied` has no row".to_owned()));
+    };
+    checksum::require_intact(row, 4)?;
+    let configuration = match row.get::<_, Option<Vec<u8>>>(3)? {
+        None => None,
+        Some(bytes) => Some(Configuration::decode(&bytes).ok_or_else(|| {
+            Fault::Damaged("the configuration in `applied` cannot be read".to_owned())
+        })?),
+    };
+    Ok(Applied {
+        slot: Slot(from_sql(row.get(0)?)),
+        chain: Chain(row.get(1)?),
+        timestamp: Timestamp(from_sql(row.get(2)?)),
+        configuration,
+    })
 }
 
 /// Stores how far the log is applied; part of the transaction that has the effects.
-pub(crate) fn write_applied(connection: &Connection, applied: &Applied) -> rusqlite::Result<()> {
+pub(crate) fn write_applied(connection: &Connection, applied: &Applied) -> Result<(), Fault> {
+    let configuration = applied.configuration.as_ref().map(Configuration::encode);
+    let row = [
+        checksum::number(applied.slot.0),
+        ValueRef::Blob(&applied.chain.0),
+        checksum::number(applied.timestamp.0),
+        configuration
+            .as_deref()
+            .map_or(ValueRef::Null, ValueRef::Blob),
+    ];
     let changed = connection
-        .prepare_cached("UPDATE applied SET slot = ?1, chain = ?2, timestamp = ?3 WHERE id = 1")?
-        .execute(params![
-            to_sql(applied.slot.0),
-            applied.chain.0,
-            to_sql(applied.timestamp.0)
-        ])?;
+        .prepare_cached(
+            "UPDATE applied SET slot = ?1, chain = ?2, timestamp = ?3, configuration = ?4,
+                                crc = ?5
+             WHERE id = 1",
+        )?
+        .execute(params_from_iter(checksum::with_crc(&row)?))?;
     if changed == 1 {
         Ok(())
     } else {
-        Err(rusqlite::Error::QueryReturnedNoRows)
+        Err(Fault::Damaged("`applied` has no row".to_owned()))
     }
+}
+
+/// Whether a file that SQLite cannot read carries our `application_id`, where the file format has
+/// it: bytes 68 to 71, big-endian.
+pub(crate) fn has_mark(path: &Path) -> bool {
+    let mut header = [0; 72];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    let mark = &header[68..];
+    read.is_ok() && mark == limits::APPLICATION_ID.to_be_bytes()
+}
+
+/// Runs one of SQLite's checks: a pragma that answers `ok` or what it found.
+pub(crate) fn check(connection: &Connection, path: &Path, pragma: &str) -> Result<(), Error> {
+    let found: String = connection
+        .query_row(pragma, [], |row| row.get(0))
+        .map_err(|source| Error::sqlite("check", path, source))?;
+    if found == "ok" {
+        return Ok(());
+    }
+    let path = path.to_path_buf();
+    Err(Error::Damaged { path, found })
 }
 
 fn open(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
@@ -120,7 +173,7 @@ fn require_sqlite_version() -> Result<(), Error> {
 }
 
 /// Whether the file has nothing in it, not even a mark of another program.
-fn is_blank(connection: &Connection, path: &Path) -> Result<bool, Error> {
+pub(crate) fn is_blank(connection: &Connection, path: &Path) -> Result<bool, Error> {
     let failed = |source| Error::sqlite("read", path, source);
     let tables: i64 = connection
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
@@ -130,19 +183,23 @@ fn is_blank(connection: &Connection, path: &Path) -> Result<bool, Error> {
         && pragma(connection, path, "user_version")? == 0)
 }
 
-fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+fn create(connection: &mut Connection) -> Result<(), Fault> {
     let transaction = connection.transaction()?;
     transaction.execute_batch(SCHEMA)?;
     transaction.execute(
-        "INSERT INTO applied (id, slot, chain, timestamp, flushes) VALUES (1, ?1, ?2, 0, 0)",
-        params![to_sql(Slot::GENESIS.0), Chain::GENESIS.0],
+        "INSERT INTO applied (id, slot, chain, timestamp, crc, flushes)
+         VALUES (1, 0, zeroblob(32), 0, 0, 0)",
+        [],
     )?;
+    write_applied(&transaction, &Applied::GENESIS)?;
     transaction.pragma_update(None, "application_id", limits::APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", limits::FORMAT_VERSION)?;
-    transaction.commit()
+    transaction.commit()?;
+    Ok(())
 }
 
-fn require_format(connection: &Connection, path: &Path) -> Result<(), Error> {
+/// Whether the file is ours and of this format.
+pub(crate) fn require_format(connection: &Connection, path: &Path) -> Result<(), Error> {
     let application_id = pragma(connection, path, "application_id")?;
     if application_id != limits::APPLICATION_ID {
         let found = format!("an SQLite file with application id {application_id:#010x}");
@@ -161,11 +218,10 @@ fn require_format(connection: &Connection, path: &Path) -> Result<(), Error> {
         });
     }
     if found < limits::FORMAT_VERSION {
-        // No older format was ever released.
-        let found = format!("format {found} was never written by us");
-        return Err(Error::Corrupt {
+        return Err(Error::OlderFormat {
             path: path.to_path_buf(),
             found,
+            needed: limits::FORMAT_VERSION,
         });
     }
     Ok(())

@@ -3,7 +3,7 @@
 -- replica's copy) at any time. So `synchronous=NORMAL` is enough: after a power loss the file
 -- is an older consistent state, and the log brings it forward.
 --
--- Format 1. `PRAGMA application_id` says that the file is ours, `PRAGMA user_version` its
+-- Format 2. `PRAGMA application_id` says that the file is ours, `PRAGMA user_version` its
 -- format; both are written by the transaction that makes these tables.
 --
 -- Keys are in log order wherever rows are many: an append to the right edge of a B-tree costs
@@ -18,7 +18,21 @@ CREATE TABLE applied (
     slot      INTEGER NOT NULL,
     chain     BLOB    NOT NULL CHECK (length(chain) = 32), -- SHA-256 of the prefix up to `slot`
     timestamp INTEGER NOT NULL, -- leader's clock in the entry at `slot`, milliseconds since 1970
+    configuration BLOB, -- of the latest `Seal` up to `slot` (paxos::Configuration::encode);
+              -- NULL before the first one: the genesis' configuration
+    crc       INTEGER NOT NULL, -- CRC-32 of the four columns before it (checksum.rs)
     flushes   INTEGER NOT NULL  -- how often this file was made durable; not part of the state
+) STRICT;
+
+-- Replicas that registered through the log: an id for a disk, for ever. Not the first voters,
+-- whose ids (1 to 1023) the genesis gives. Never deleted: an id is never given twice, and a disk
+-- that comes back years later gets its own again.
+CREATE TABLE nodes (
+    node         INTEGER PRIMARY KEY, -- the slot of the first registration of this disk
+    disk_id      BLOB    NOT NULL UNIQUE CHECK (length(disk_id) = 16),
+    address      TEXT    NOT NULL,    -- host:port, as of the latest registration
+    updated_slot INTEGER NOT NULL,    -- of the latest registration
+    created_ms   INTEGER NOT NULL     -- of the first one
 ) STRICT;
 
 -- People. Never deleted: events refer to them for ever, and `max(id) + 1` is the next id.
@@ -44,6 +58,19 @@ CREATE TABLE sessions (
 
 -- A person lists and revokes the own sessions.
 CREATE INDEX sessions_by_user ON sessions (user);
+
+-- Sender sessions: an order in which commands of one author take effect. (Not who is signed in;
+-- that is `sessions`.) Closed ones are deleted: an id is never given twice, so one that is not
+-- here is closed or never was. A few per author, so the table grows with the accounts only.
+CREATE TABLE sender_sessions (
+    id       INTEGER PRIMARY KEY, -- `slot << 16 | n`, n the place in the batch of the command that
+                                  -- opened it
+    author   INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL     -- the highest `sender_seq` that was answered; 0 at first
+) STRICT;
+
+-- An author's oldest ones are closed when there are too many.
+CREATE INDEX sender_sessions_by_author ON sender_sessions (author, id);
 
 -- Rooms. Never deleted, for the same reasons as accounts; an unwanted one is archived.
 -- `head`, `messages` and `members` are kept here because every reader asks for them; they are
@@ -88,7 +115,8 @@ CREATE TABLE events (
     msg_no   INTEGER,          -- messages: 1, 2, 3 … per room
     cid      BLOB,             -- messages: the client's id
     body     TEXT,             -- messages: the text; created: the room's name
-    reply_to INTEGER           -- messages: the `seq` that is answered; NULL for none
+    reply_to INTEGER,          -- messages: the `seq` that is answered; NULL for none
+    crc      INTEGER NOT NULL  -- CRC-32 of all columns before it (checksum.rs)
 ) STRICT;
 
 -- History by room. One append per room and event.
@@ -105,7 +133,8 @@ CREATE TABLE user_events (
     room_name  TEXT,             -- joined
     head       INTEGER,          -- joined: the room's `seq` including this join
     members    INTEGER,          -- joined: including this person
-    token_hash BLOB              -- session revoked
+    token_hash BLOB,             -- session revoked
+    crc        INTEGER NOT NULL  -- CRC-32 of all columns before it (checksum.rs)
 ) STRICT;
 
 CREATE UNIQUE INDEX user_events_by_user ON user_events (user, useq);
@@ -118,9 +147,9 @@ CREATE TABLE dedupe (
     cid    BLOB    NOT NULL CHECK (length(cid) = 16),
     author INTEGER NOT NULL, -- 0 for a sign-up
     kind   INTEGER NOT NULL, -- 1 message posted, 2 account created, 3 done, 4 room changed,
-                             -- 5 refusal
+                             -- 5 refusal, 6 sender session opened
     place  INTEGER NOT NULL, -- message posted: the `eid` of its event; else the slot
-    number INTEGER,          -- account created: its id; room changed: its id; refusal: the
-                             -- reason (refusal.rs); else NULL
+    number INTEGER,          -- account created, room changed, sender session opened: its id;
+                             -- refusal: the reason (refusal.rs); else NULL
     PRIMARY KEY (cid, author)
 ) STRICT, WITHOUT ROWID;

@@ -17,13 +17,20 @@ use paxos::ids::{Ballot, Slot, Timestamp};
 use proptest::prelude::*;
 use prost::Message as _;
 use proto::v1::{Batch, Command};
-use support::{Log, create_room, join, leave, post, revoke, sign_up};
+use support::{
+    Log, applied_crc, close, create_room, in_turn, join, leave, open, post, register, revoke, seal,
+    sign_up,
+};
 
 /// A log in which every table and every counter changes in nearly every slot.
 fn busy_log(slots: u64) -> Log {
-    let mut log = Log::new();
+    let (mut log, mut sessions) = (Log::new(), Vec::new());
     for n in 0..slots {
         let (cid, user) = (n * 10, n / 2 + 1);
+        // The sender session that the eighth command below opens.
+        let session = (Slot::FIRST.0 + log.entries.len() as u64) << 16 | 8;
+        sessions.push(session);
+        let older = sessions[sessions.len().saturating_sub(3)];
         log.batch(vec![
             sign_up(cid, &format!("person {n}"), n),
             create_room(cid + 1, user, &format!("room-{n}")),
@@ -33,7 +40,18 @@ fn busy_log(slots: u64) -> Log {
             post(cid + 5, user, 1, "in general"),
             revoke(cid + 6, user, n / 3),
             post(cid + 3, user, 1, "again"),
+            open(cid + 7, user),
+            in_turn(session, 1, post(cid + 8, user, 1, "in turn")),
+            close(cid + 9, user, older),
         ]);
+        if n % 2 == 1 {
+            let address = format!("host-{n}:1");
+            log.push(EntryKind::RegisterNode, register(n / 4, &address));
+        }
+        if n % 4 == 2 {
+            log.push(EntryKind::Seal, seal(2 + n / 4, &[1, 2, 3 + n]).encode());
+            log.push(EntryKind::Ready, Bytes::new());
+        }
     }
     log
 }
@@ -69,6 +87,7 @@ fn bad_entries(log: &Log) -> Vec<(&'static str, Entry)> {
                 cid: support::cid(900_004),
                 author: 1,
                 body: None,
+                ..Command::default()
             },
         ],
     };
@@ -84,7 +103,7 @@ fn bad_entries(log: &Log) -> Vec<(&'static str, Entry)> {
         ("gap", log.entries[0].clone()),
         ("unreadable", bad(vec![0xff; 9])),
         ("version", bad(version(0))),
-        ("version", bad(version(2))),
+        ("version", bad(version(3))),
         ("unknown", bad(unknown.encode_to_vec())),
     ]
 }
@@ -121,12 +140,15 @@ fn a_failed_call_changes_nothing() {
                 continue;
             }
             for (expected, bad) in bad_entries(&prefix) {
-                let before = (machine.applied(), machine.state_hash().unwrap());
+                let before = (machine.applied().clone(), machine.state_hash().unwrap());
                 let mut call = prefix.entries[first.entries.len()..].to_vec();
                 call.push(bad);
                 let error = machine.apply(&call).unwrap_err();
                 assert_eq!(kind(&error), expected, "{error}");
-                assert_eq!((machine.applied(), machine.state_hash().unwrap()), before);
+                assert_eq!(
+                    (machine.applied().clone(), machine.state_hash().unwrap()),
+                    before
+                );
             }
         }
         machine.apply(std::slice::from_ref(entry)).unwrap();
@@ -156,7 +178,7 @@ fn errors_are_clear() {
         "entry s1026 was handed over for application where s1025 comes next"
     );
     assert!(
-        texts[6].contains("has version 2, this program knows versions 1 to 1"),
+        texts[6].contains("has version 3, this program knows versions 1 to 2"),
         "{}",
         texts[6]
     );
@@ -175,8 +197,12 @@ fn slots_beyond_the_keys_are_refused() {
     drop(Machine::open(&path).unwrap());
     let last = Slot((1 << 47) - 1);
     let file = rusqlite::Connection::open(&path).unwrap();
-    file.execute("UPDATE applied SET slot = ?1", [last.0.cast_signed() - 1])
-        .unwrap();
+    let crc = applied_crc(last.0 - 1, &[0; 32], 0, None);
+    file.execute(
+        "UPDATE applied SET slot = ?1, crc = ?2",
+        [last.0.cast_signed() - 1, crc.into()],
+    )
+    .unwrap();
     drop(file);
     let mut machine = Machine::open(&path).unwrap();
     let entry = |slot, previous| {
@@ -226,7 +252,7 @@ fn durable_checkpoints_are_no_state() {
                 .len()
         };
         let before = wal_bytes();
-        assert_eq!(machine.checkpoint_durable().unwrap(), machine.applied());
+        assert_eq!(machine.checkpoint_durable().unwrap(), *machine.applied());
         assert!(
             wal_bytes() > before,
             "without a written frame SQLite syncs nothing"
@@ -251,7 +277,7 @@ type Boundary = (Applied, StateHash);
 /// which moves the WAL into it: what came before is no longer at stake.
 fn boundaries(directory: &Path, log: &Log, sizes: &[usize], restart: usize) -> Vec<Boundary> {
     let open = || Machine::open(directory.join("state.db")).unwrap();
-    let stand = |machine: &Machine| (machine.applied(), machine.state_hash().unwrap());
+    let stand = |machine: &Machine| (machine.applied().clone(), machine.state_hash().unwrap());
     let mut machine = open();
     let mut found = vec![stand(&machine)];
     let mut rest = log.entries.as_slice();
@@ -274,7 +300,7 @@ fn boundaries(directory: &Path, log: &Log, sizes: &[usize], restart: usize) -> V
 /// Opens an image of a crash: it must stand exactly where some call had left it.
 fn check_image(path: &Path, boundaries: &[Boundary]) -> Machine {
     let machine = Machine::open(path).unwrap();
-    let found = (machine.applied(), machine.state_hash().unwrap());
+    let found = (machine.applied().clone(), machine.state_hash().unwrap());
     assert!(
         boundaries.contains(&found),
         "{found:?} is none of {boundaries:?}"

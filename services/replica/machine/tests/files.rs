@@ -81,7 +81,7 @@ fn foreign_files_are_left_alone() {
 #[test]
 fn newer_files_are_refused() {
     let file = filled();
-    sql(&file.path, "PRAGMA user_version = 2");
+    sql(&file.path, "PRAGMA user_version = 3");
     for error in [
         Machine::open(&file.path).unwrap_err(),
         Reader::open(&file.path).unwrap_err(),
@@ -90,8 +90,8 @@ fn newer_files_are_refused() {
             matches!(
                 error,
                 Error::NewerFormat {
-                    found: 2,
-                    known: 1,
+                    found: 3,
+                    known: 2,
                     ..
                 }
             ),
@@ -100,9 +100,37 @@ fn newer_files_are_refused() {
         assert!(
             error
                 .to_string()
-                .contains("has format 2, this program knows formats up to 1")
+                .contains("has format 3, this program knows formats up to 2")
         );
     }
+}
+
+/// Property: a file of an earlier program is refused with the remedy, and may be replaced; one of
+/// a later program or of another kind may not.
+#[test]
+fn older_files_are_replaceable() {
+    let older = filled();
+    sql(&older.path, "PRAGMA user_version = 1");
+    let error = Machine::open(&older.path).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::OlderFormat {
+                found: 1,
+                needed: 2,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(error.to_string().contains("move state.db"), "{error}");
+    assert!(error.is_replaceable());
+    let newer = filled();
+    sql(&newer.path, "PRAGMA user_version = 3");
+    assert!(!Machine::open(&newer.path).unwrap_err().is_replaceable());
+    let other = file();
+    sql(&other.path, "CREATE TABLE t (x)");
+    assert!(!Machine::open(&other.path).unwrap_err().is_replaceable());
 }
 
 /// Property: a missing or empty file is a new state; a reader makes none.
@@ -141,7 +169,7 @@ fn damaged_pages_are_reported() {
         match Machine::open(&damaged.path).and_then(|machine| machine.state_hash()) {
             Err(error) => {
                 assert!(
-                    matches!(error, Error::Corrupt { .. }),
+                    matches!(error, Error::Damaged { .. }),
                     "page {page}: {error}"
                 );
                 assert!(error.to_string().contains("move state.db"), "{error}");
@@ -164,7 +192,7 @@ fn truncated_files_are_reported() {
     let error = Machine::open(&damaged.path)
         .and_then(|machine| machine.state_hash())
         .expect_err("half the messages are gone");
-    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+    assert!(matches!(error, Error::Damaged { .. }), "{error}");
 }
 
 /// Property: rows that contradict each other stop the replica instead of being answered.
@@ -201,7 +229,7 @@ fn contradicting_rows_are_reported() {
             .and_then(|mut machine| machine.apply(&[entry]))
             .expect_err(damage);
         assert!(
-            matches!(error, Error::Corrupt { .. } | Error::Gap { .. }),
+            matches!(error, Error::Damaged { .. } | Error::Gap { .. }),
             "{damage}: {error}"
         );
     }

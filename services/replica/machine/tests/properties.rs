@@ -13,7 +13,9 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use machine::{AppliedEntry, Asker, HistoryRange, Machine, RoomId, Seq, StateHash, UserId};
+use machine::{
+    AppliedEntry, Asker, HistoryRange, Machine, RoomId, Seq, StateHash, UserId, snapshot,
+};
 use model::Model;
 use paxos::entry::EntryKind;
 use paxos::ids::Slot;
@@ -22,7 +24,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proto::v1::{Command, Effect, RoomEvent, command::Body, effect, outcome, room_event};
 use support::{
-    Log, command, create_room, join, leave, reply, revoke, room_effects, sign_up, user_effects,
+    Log, close, command, create_room, in_turn, join, leave, open, register, reply, revoke,
+    room_effects, seal, sign_up, user_effects,
 };
 
 fn any_body() -> impl Strategy<Value = Body> {
@@ -58,7 +61,7 @@ fn any_command() -> impl Strategy<Value = Command> {
     })
 }
 
-/// A log of batches, with another kind of entry here and there.
+/// A log of batches, with another kind of entry here and there: of each kind that a leader makes.
 fn any_log() -> impl Strategy<Value = Log> {
     vec((vec(any_command(), 0..8), 0..6), 1..24).prop_map(|batches| {
         let mut log = Log::new();
@@ -67,11 +70,83 @@ fn any_log() -> impl Strategy<Value = Log> {
             sign_up(999, "Owner", 999),
             sign_up(998, "Second", 998),
         ]);
+        let mut epoch = 1;
         for (batch, oddity) in batches {
             log.batch(batch);
-            if oddity == 0 {
-                log.push(EntryKind::Noop, bytes::Bytes::new());
+            match oddity {
+                0 => {
+                    log.push(EntryKind::Noop, bytes::Bytes::new());
+                }
+                // Now and then a disk that is known already.
+                1 => {
+                    let address = format!("host-{}:1", log.entries.len());
+                    let number = log.entries.len() as u64 % 4;
+                    log.push(EntryKind::RegisterNode, register(number, &address));
+                }
+                2 => {
+                    epoch += 1;
+                    log.push(EntryKind::Seal, seal(epoch, &[1, 2, 2 + epoch]).encode());
+                    log.push(EntryKind::Ready, bytes::Bytes::new());
+                }
+                _ => {}
             }
+        }
+        log
+    })
+}
+
+/// What a sender session is called that the command at this place opens.
+fn place(slot: Slot, index: usize) -> u64 {
+    slot.0 << 16 | index as u64
+}
+
+/// Such a log with sender sessions: opened, used in and out of turn, closed, foreign, unknown.
+fn any_ordered_log() -> impl Strategy<Value = Log> {
+    let wish = (
+        0..48_u64,
+        1..4_u64,
+        any_body(),
+        0..10_u8,
+        any::<Index>(),
+        1..4_u64,
+    );
+    vec(vec(wish, 0..8), 1..24).prop_map(|batches| {
+        let mut log = Log::new();
+        log.batch(vec![
+            sign_up(999, "Owner", 999),
+            sign_up(998, "Second", 998),
+            open(997, 1),
+            open(996, 2),
+        ]);
+        let first = Slot::FIRST;
+        // Where a session may be, its author's command said, and how many numbers were sent in it.
+        let mut sessions = vec![(place(first, 2), 1, 0), (place(first, 3), 2, 0)];
+        for wishes in batches {
+            let slot = Slot(first.0 + log.entries.len() as u64);
+            let mut batch = Vec::new();
+            for (number, author, body, kind, pick, step) in wishes {
+                let pick = pick.index(sessions.len());
+                let (session, owner, sent) = sessions[pick];
+                let made = command(number, author, body);
+                batch.push(match kind {
+                    0 => {
+                        sessions.push((place(slot, batch.len()), author, 0));
+                        open(number, author)
+                    }
+                    1 => close(number, author, session),
+                    // Not the owner's, or no session at all.
+                    2 => in_turn(session, step, made),
+                    3 => in_turn(step, step, made),
+                    // Mostly the next number, sometimes the same again or one too far.
+                    4..=8 => {
+                        let seq = sent + step - 1;
+                        sessions[pick].2 = seq.min(sent + 1);
+                        in_turn(session, seq, command(number, owner, made.body.unwrap()))
+                    }
+                    _ => made,
+                });
+            }
+            log.batch(batch);
         }
         log
     })
@@ -138,8 +213,12 @@ fn random_logs_reach_every_answer() {
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
     let (mut seen, mut duplicates) = (BTreeMap::new(), 0);
-    for _ in 0..60 {
-        let log = any_log().new_tree(&mut runner).unwrap().current();
+    for round in 0..120 {
+        let log = if round % 2 == 0 {
+            any_log().new_tree(&mut runner).unwrap().current()
+        } else {
+            any_ordered_log().new_tree(&mut runner).unwrap().current()
+        };
         for outcome in run(&log, &[9999])
             .applied
             .iter()
@@ -151,14 +230,19 @@ fn random_logs_reach_every_answer() {
                 outcome::Result::Done(_) => "done",
                 outcome::Result::RoomChanged(_) => "room changed",
                 outcome::Result::MessagePosted(_) => "message posted",
+                outcome::Result::SenderSessionOpened(_) => "sender session opened",
                 outcome::Result::Refusal(refusal) => refusal.code().as_str_name(),
             };
             *seen.entry(kind).or_insert(0) += 1;
         }
     }
-    assert_eq!(seen.len(), 4 + 6, "{seen:?}");
+    assert_eq!(seen.len(), 5 + 9, "{seen:?}");
     assert!(seen.values().all(|count| *count >= 10), "{seen:?}");
     assert!(duplicates >= 100, "{duplicates}");
+}
+
+fn either_log() -> impl Strategy<Value = Log> {
+    prop_oneof![any_log(), any_ordered_log()]
 }
 
 fn config() -> ProptestConfig {
@@ -174,13 +258,34 @@ proptest! {
     /// Property: answers, effects and state are a function of the log: how it is cut into calls
     /// makes no difference.
     #[test]
-    fn calls_do_not_matter(log in any_log(), sizes in vec(1..9_usize, 1..5)) {
+    fn calls_do_not_matter(log in either_log(), sizes in vec(1..9_usize, 1..5)) {
         let (one_by_one, cut, at_once) = (run(&log, &[1]), run(&log, &sizes), run(&log, &[9999]));
         prop_assert_eq!(&one_by_one.applied, &cut.applied);
         prop_assert_eq!(&one_by_one.applied, &at_once.applied);
         prop_assert_eq!(one_by_one.hash, cut.hash);
         prop_assert_eq!(one_by_one.hash, at_once.hash);
         prop_assert_eq!(one_by_one.machine.applied(), at_once.machine.applied());
+    }
+
+    /// Property: a replica that takes over a snapshot anywhere and goes on from there has the same
+    /// answers, effects and state as one that applied everything.
+    #[test]
+    fn snapshots_do_not_matter(log in either_log(), cut in any::<Index>()) {
+        let whole = run(&log, &[5]);
+        let (before, after) = log.entries.split_at(cut.index(log.entries.len()));
+        let directory = tempfile::tempdir().unwrap();
+        let (from, to) = (directory.path().join("from.db"), directory.path().join("to.db"));
+        let mut source = Machine::open(&from).unwrap();
+        source.apply(before).unwrap();
+        let made = snapshot::make(&from, directory.path()).unwrap();
+        let verified = snapshot::verify(made.path(), made.manifest()).unwrap();
+        snapshot::install(verified, &to).unwrap();
+        let mut machine = Machine::open(&to).unwrap();
+        prop_assert_eq!(machine.state_hash().unwrap(), source.state_hash().unwrap());
+        let applied = machine.apply(after).unwrap();
+        prop_assert_eq!(&applied[..], &whole.applied[before.len()..]);
+        prop_assert_eq!(machine.state_hash().unwrap(), whole.hash);
+        prop_assert_eq!(machine.applied(), whole.machine.applied());
     }
 
     /// Property: how commands are put into slots changes no answer and no effect, but for the
@@ -211,15 +316,17 @@ proptest! {
 
     /// Property: every answer is the one of a naive model, repetitions included.
     #[test]
-    fn answers_are_the_models(log in any_log()) {
+    fn answers_are_the_models(log in either_log()) {
         let mut model = Model::default();
         let applied = run(&log, &[4]).applied;
         let batches = applied.iter().filter(|entry| !entry.outcomes.is_empty());
         let inputs = commands(&log).into_iter().filter(|commands| !commands.is_empty());
         for (entry, commands) in batches.zip(inputs) {
             prop_assert_eq!(entry.outcomes.len(), commands.len());
-            for (outcome, command) in entry.outcomes.iter().zip(&commands) {
-                let (expected, duplicate) = model.apply(command, entry.timestamp.0);
+            for (index, command) in commands.iter().enumerate() {
+                let outcome = &entry.outcomes[index];
+                let place = place(entry.slot, index);
+                let (expected, duplicate) = model.apply(command, entry.timestamp.0, place);
                 let found = match outcome.result.clone().unwrap() {
                     outcome::Result::Refusal(refusal) => Err(refusal.code()),
                     answer => Ok(answer),
@@ -264,7 +371,7 @@ proptest! {
 
     /// Property (claim C1): per room `seq` and `msg_no`, and per person `useq`, are 1, 2, 3 …
     #[test]
-    fn numbers_have_no_hole(log in any_log()) {
+    fn numbers_have_no_hole(log in either_log()) {
         let run = run(&log, &[2]);
         let (mut seqs, mut msg_nos) = (BTreeMap::new(), BTreeMap::new());
         let mut useqs = BTreeMap::new();

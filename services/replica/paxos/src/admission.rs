@@ -11,8 +11,8 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 
 use crate::core::Core;
-use crate::ids::{DiskSeq, NodeId, Slot};
-use crate::limits::WITNESS_STEP;
+use crate::ids::{DiskSeq, Millis, NodeId, Slot};
+use crate::limits::{ADMISSION_WAIT_MS, WITNESS_STEP};
 use crate::message::{Hello, HelloReply, Message};
 use crate::output::{Event, HaltReason, PersistOp};
 
@@ -21,8 +21,12 @@ use crate::output::{Event, HaltReason, PersistOp};
 pub(crate) struct Admission {
     /// The transaction count of this disk when the process started.
     started_at: DiskSeq,
-    /// Voters that know of no later one; `None` once they are a majority with this node.
-    answered: Option<BTreeSet<NodeId>>,
+    /// When that was.
+    started: Millis,
+    /// Voters that know of no later one.
+    answered: BTreeSet<NodeId>,
+    /// They are a majority with this node.
+    admitted: bool,
     /// The highest counts seen in votes of other nodes.
     witnessed: BTreeMap<NodeId, Witnessed>,
     /// `Hello` is due at the next tick.
@@ -39,14 +43,20 @@ struct Witnessed {
 
 impl Admission {
     /// Nobody has answered yet.
-    pub(crate) fn new(started_at: DiskSeq, witnessed: BTreeMap<NodeId, DiskSeq>) -> Self {
+    pub(crate) fn new(
+        started_at: DiskSeq,
+        witnessed: BTreeMap<NodeId, DiskSeq>,
+        started: Millis,
+    ) -> Self {
         let known = |(node, seen)| {
             let written = seen;
             (node, Witnessed { seen, written })
         };
         Self {
             started_at,
-            answered: Some(BTreeSet::new()),
+            started,
+            answered: BTreeSet::new(),
+            admitted: false,
             witnessed: witnessed.into_iter().map(known).collect(),
             due: true,
         }
@@ -60,7 +70,7 @@ impl Admission {
 
     /// Whether a majority knows of no later state of this disk.
     pub(crate) const fn is_admitted(&self) -> bool {
-        self.answered.is_none()
+        self.admitted
     }
 }
 
@@ -76,16 +86,22 @@ impl Core {
         self.may_vote() && self.acceptor.damaged.is_empty()
     }
 
-    /// Asks those that have not answered; once a round, and at the start.
+    /// Whether this node may learn, which it writes down. A voter waits until it is admitted: the
+    /// writes would raise the count of a disk that was turned back, and hide after one more
+    /// restart that it was. In an epoch that is over nobody answers its `Hello`.
+    pub(crate) fn may_learn(&self) -> bool {
+        !self.is_voter() || self.admission.is_admitted() || self.is_overtaken()
+    }
+
+    /// Asks those that have not answered; once a round, and at the start. Also after a majority
+    /// has: only who led or wanted to lead has seen votes, and that may be one of the others.
     pub(crate) fn send_hello(&mut self) {
         self.admission.due = false;
         self.admit_if_answered();
-        let Some(answered) = self.admission.answered.clone() else {
-            return;
-        };
         if !self.is_voter() {
             return;
         }
+        let answered = self.admission.answered.clone();
         let hello = Hello {
             epoch: self.configuration.epoch,
             disk_seq: self.admission.started_at,
@@ -112,8 +128,14 @@ impl Core {
 
     /// What a voter has seen of this disk.
     pub(crate) fn on_hello_reply(&mut self, from: NodeId, reply: HelloReply) {
-        // A late answer may count votes of this process, too: compared with what the disk is now.
-        let (own, seen) = (self.durable.disk_seq(), reply.seen);
+        // Before it was admitted this process has not voted, however much it has written: what
+        // others have seen is from before its start. A later answer may count its own votes.
+        let own = if self.admission.is_admitted() {
+            self.durable.disk_seq()
+        } else {
+            self.admission.started_at
+        };
+        let seen = reply.seen;
         if seen > own {
             let peer = from;
             self.halt(HaltReason::DiskTurnedBack { own, seen, peer });
@@ -122,24 +144,21 @@ impl Core {
         if reply.disk_seq != self.admission.started_at {
             return;
         }
-        if let Some(answered) = &mut self.admission.answered {
-            answered.insert(from);
-            self.admit_if_answered();
-        }
+        self.admission.answered.insert(from);
+        self.admit_if_answered();
     }
 
+    /// Admits this node when all have answered, or a majority and the others had their time.
     fn admit_if_answered(&mut self) {
-        let Some(answered) = &self.admission.answered else {
+        if self.admission.admitted || !self.is_voter() {
             return;
-        };
+        }
         let voters = &self.configuration.voters;
-        let count = answered
-            .iter()
-            .filter(|node| voters.contains(node))
-            .count()
-            .saturating_add(usize::from(self.is_voter()));
-        if self.is_voter() && self.quorum.elects(count) {
-            self.admission.answered = None;
+        let answers = self.admission.answered.intersection(voters).count();
+        let count = answers.saturating_add(1);
+        let waited = self.now.since(self.admission.started) >= ADMISSION_WAIT_MS;
+        if self.quorum.elects(count) && (waited || count == voters.len()) {
+            self.admission.admitted = true;
             self.trace(Event::Admitted);
         }
     }
@@ -191,3 +210,6 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

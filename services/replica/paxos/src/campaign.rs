@@ -76,8 +76,8 @@ impl Core {
     /// Starts phase 1 at a ballot of its own that is above everything seen.
     pub(crate) fn campaign(&mut self) {
         assert!(matches!(self.role, Role::Follower), "a follower campaigns");
-        let highest = self.election.highest.max(self.acceptor.promised.round);
-        let round = Round(highest.0.saturating_add(1));
+        // Counts within the epoch, and includes what this node has promised in it.
+        let round = Round(self.election.highest.0.saturating_add(1));
         let ballot = Ballot {
             epoch: self.configuration.epoch,
             round,

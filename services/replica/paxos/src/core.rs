@@ -78,6 +78,8 @@ pub struct Core {
     pub(crate) admission: Admission,
     /// Linearizable reads that wait.
     pub(crate) reads: Reads,
+    /// Replicas whose history differs from the one here: ignored until this process ends.
+    pub(crate) outcasts: BTreeSet<NodeId>,
 }
 
 impl Core {
@@ -119,7 +121,7 @@ impl Core {
             out: Vec::new(),
             halted: false,
             acceptor: Acceptor::new(promised, restored.damaged.clone()),
-            admission: Admission::new(restored.disk_seq, restored.witnessed.clone()),
+            admission: Admission::new(restored.disk_seq, restored.witnessed.clone(), now),
             durable: Durable::new(restored.decided, restored.disk_seq),
             log: Log::new(restored),
             role: Role::Follower,
@@ -128,6 +130,7 @@ impl Core {
             decided_heard: Slot::GENESIS,
             succession: Succession::default(),
             reads: Reads::default(),
+            outcasts: BTreeSet::new(),
         }
     }
 
@@ -186,6 +189,10 @@ impl Core {
         self.replicate();
         if self.log.decided() > decided {
             self.trace(Event::Decided(self.log.decided()));
+            let ready = self.configuration.ready();
+            if decided < ready && ready <= self.log.decided() {
+                self.trace(Event::EpochReady(self.configuration.epoch));
+            }
         }
         self.begin_epoch_if_sealed();
         if self.halted {
@@ -198,7 +205,7 @@ impl Core {
 
     /// One message. Its sender is authenticated; what it says is not trusted.
     pub(crate) fn on_message(&mut self, from: NodeId, mut message: Message) {
-        if from == self.me {
+        if from == self.me || self.is_from_outcast(from, &message) {
             return;
         }
         if let Message::Rows(rows) = &mut message {
@@ -213,6 +220,9 @@ impl Core {
         // What is decided stays so, in every epoch.
         if let Message::CatchUp(request) = message {
             self.on_catch_up(from, request);
+        } else if self.is_activating() {
+            // One epoch after the other: nothing is learned before this one is durable.
+            self.keep_early(from, message);
         } else if let Message::Rows(rows) = message {
             self.on_rows(from, rows);
         } else if !later {
@@ -228,11 +238,7 @@ impl Core {
     /// A message of the active epoch or of an earlier one.
     fn on_message_so_far(&mut self, from: NodeId, message: Message) {
         if message.epoch() == self.configuration.epoch {
-            if self.is_activating() {
-                self.keep_early(from, message);
-            } else {
-                self.on_message_of_epoch(from, message);
-            }
+            self.on_message_of_epoch(from, message);
         } else if message.is_question() {
             self.tell_epoch_ended(from);
         }

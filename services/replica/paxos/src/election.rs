@@ -13,7 +13,7 @@ use crate::limits::{
     DISCONNECTED_ROUNDS, HEARTBEAT_MS, LEARNER_SILENCE_MS, LEARNERS_MAX, UNHAPPY_ROUNDS,
 };
 use crate::message::{Message, Ping, Pong};
-use crate::output::{Event, HaltReason};
+use crate::output::Event;
 
 /// What this node has heard and what it thinks of it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -52,6 +52,9 @@ pub(crate) struct Election {
     pub(crate) steady_since: Millis,
     /// The highest round of any ballot seen.
     pub(crate) highest: Round,
+    /// When the stream of the promised ballot was last heard: its owner leads, although its
+    /// answers to this node's `Ping`s may be lost.
+    pub(crate) stream_heard: Millis,
     /// Nodes that do not vote and were heard of late, at most [`LEARNERS_MAX`].
     pub(crate) learners: BTreeMap<NodeId, Learner>,
     /// The ballot whose owner is known to lead. Equal to this node's promise, if it votes.
@@ -94,6 +97,7 @@ impl Election {
             stuck: 0,
             steady_since: now,
             highest,
+            stream_heard: Millis(0),
             learners: BTreeMap::new(),
             led_by: None,
         }
@@ -157,6 +161,13 @@ impl Election {
     /// Whether a peer answered in the last complete round.
     pub(crate) fn was_heard(&self, peer: NodeId) -> bool {
         self.heard.contains_key(&peer)
+    }
+
+    /// What a peer has said does not count any more.
+    pub(crate) fn forget(&mut self, peer: NodeId) {
+        self.arriving.remove(&peer);
+        self.heard.remove(&peer);
+        self.views.remove(&peer);
     }
 
     /// The commit index that a peer last told.
@@ -280,10 +291,7 @@ impl Core {
             .chain_at(pong.decided)
             .is_some_and(|chain| chain != pong.chain)
         {
-            self.halt(HaltReason::Diverged {
-                slot: pong.decided,
-                peer: Some(from),
-            });
+            self.on_difference(pong.decided, from);
             return;
         }
         let now = self.now;
@@ -337,7 +345,10 @@ impl Core {
             self.election.failures = 0;
         } else {
             self.election.unhappy_rounds = self.election.unhappy_rounds.saturating_add(1);
-            if self.election.unhappy_rounds >= UNHAPPY_ROUNDS && self.leading().is_none() {
+            let silence = self.now.since(self.election.stream_heard);
+            let silent = silence >= HEARTBEAT_MS.saturating_mul(u64::from(UNHAPPY_ROUNDS));
+            let unhappy = self.election.unhappy_rounds >= UNHAPPY_ROUNDS;
+            if unhappy && silent && self.leading().is_none() {
                 self.set_led_by(None);
             }
             self.plan_campaign();
@@ -387,7 +398,10 @@ impl Core {
         self.election.happy = false;
         self.election.unhappy_rounds = 0;
         self.election.campaign_at = None;
-        self.set_led_by(None);
+        // A node that does not vote follows by what it hears, not by what it promised.
+        if self.is_voter() {
+            self.set_led_by(None);
+        }
     }
 
     /// Phase 1 is complete.

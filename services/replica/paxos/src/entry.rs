@@ -44,7 +44,7 @@ impl EntryKind {
     }
 }
 
-/// SHA-256 over the decided prefix up to and including a slot.
+/// SHA-256 over the decided prefix up to and including a slot (docs/adr/0001).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Chain(pub [u8; 32]);
 
@@ -128,6 +128,7 @@ impl Entry {
     }
 
     /// The same value under another ballot and after `previous`: what a new leader re-proposes.
+    /// Slot, kind, timestamp and payload stay; chain and CRC are computed anew.
     #[must_use]
     pub fn reproposed(&self, previous: Chain, ballot: Ballot) -> Self {
         Self::new(
@@ -140,13 +141,13 @@ impl Entry {
         )
     }
 
-    /// Whether the row is as its leader made it.
+    /// Whether the row is as its leader made it: checked by who reads it from a disk or a stream.
     #[must_use]
     pub fn is_intact(&self) -> bool {
         self.crc == self.computed_crc()
     }
 
-    /// Whether this entry follows the prefix `previous`.
+    /// Whether this entry follows the prefix `previous`, which it does under every ballot or none.
     #[must_use]
     pub fn follows(&self, previous: Chain) -> bool {
         self.chain == previous.extend(self.slot, self.kind, self.timestamp, &self.payload)

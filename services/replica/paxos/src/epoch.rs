@@ -29,6 +29,8 @@ pub(crate) struct Succession {
     /// The active epoch is not durable yet: until this request is done the node takes part in
     /// none (D7).
     activating: Option<PersistSeq>,
+    /// Somebody knows a later epoch.
+    overtaken: bool,
     /// Messages of an epoch that is not active here yet, in the order of arrival: at most
     /// [`EARLY_MESSAGES_MAX`]. They are looked at once it is, as if the network had been slower.
     early: Vec<(NodeId, Message)>,
@@ -41,6 +43,11 @@ impl Core {
     /// Whether this node votes in the active epoch.
     pub(crate) fn is_voter(&self) -> bool {
         self.configuration.voters.contains(&self.me)
+    }
+
+    /// Whether somebody knows a later epoch, so that nobody may answer in this one any more.
+    pub(crate) const fn is_overtaken(&self) -> bool {
+        self.succession.overtaken
     }
 
     /// Whether the active epoch is on its way to the disk, so that this node takes part in none.
@@ -149,6 +156,7 @@ impl Core {
         };
         self.step_down();
         self.fetching = None;
+        self.succession.overtaken = false;
         self.log.truncate_undecided();
         self.acceptor.stream = None;
         self.acceptor.starved = false;
@@ -274,6 +282,7 @@ impl Core {
     /// its `Seal` at least, is fetched from who knows.
     pub(crate) fn on_later_epoch(&mut self, from: NodeId, decided: Slot) {
         self.step_down();
+        self.succession.overtaken = true;
         let target = decided.max(self.log.decided().next());
         self.fetch(from, target);
     }
@@ -281,8 +290,12 @@ impl Core {
     /// Nodes to ask, beside the voters.
     pub(crate) fn note_contacts(&mut self, nodes: &BTreeSet<NodeId>) {
         for node in nodes {
-            if *node != self.me && self.succession.contacts.len() < CONTACTS_MAX {
+            if *node != self.me {
                 self.succession.contacts.insert(*node);
+            }
+            // The lowest id is the oldest node.
+            if self.succession.contacts.len() > CONTACTS_MAX {
+                self.succession.contacts.pop_first();
             }
         }
     }
@@ -299,3 +312,8 @@ impl Core {
         &self.configuration
     }
 }
+
+#[cfg(test)]
+mod seal_tests;
+#[cfg(test)]
+mod tests;

@@ -58,7 +58,7 @@ impl Epoch {
     }
 }
 
-/// The attempt number within an epoch.
+/// The attempt number within an epoch, at most [`crate::limits::ROUND_MAX`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Round(pub u64);
 
@@ -87,7 +87,8 @@ const _: () = assert!(
 pub struct Ballot {
     /// The configuration whose voters may answer.
     pub epoch: Epoch,
-    /// Higher than every round that its owner had seen.
+    /// Higher than every round of this epoch that its owner had seen; 0 only for the node that
+    /// the epoch's `Seal` names.
     pub round: Round,
     /// The owner. Two nodes never own the same ballot.
     pub node: NodeId,
@@ -134,11 +135,13 @@ impl Millis {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(pub u64);
 
-/// Names a proposal between driver and core in one process.
+/// Names a proposal between driver and core in one process. The driver's choice; not durable,
+/// never sent.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ProposalToken(pub u64);
 
-/// Names a linearizable read between driver and core in one process.
+/// Names a linearizable read between driver and core in one process. The driver's choice; not
+/// durable, never sent.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ReadToken(pub u64);
 

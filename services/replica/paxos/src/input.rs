@@ -29,7 +29,8 @@ pub enum Input {
         kind: EntryKind,
         /// The batch, at most [`crate::limits::BATCH_BYTES_MAX`].
         payload: Bytes,
-        /// The driver's wall clock; the core makes it strictly increasing.
+        /// The driver's wall clock, in milliseconds since 1970; the core makes it strictly
+        /// increasing along the log, so it may stand still or run backwards.
         wall_clock: Timestamp,
     },
     /// All persist requests up to this one are durable.
@@ -44,7 +45,8 @@ pub enum Input {
         /// The last slot applied.
         slot: Slot,
     },
-    /// A client wants to read what was acknowledged before this moment.
+    /// A client wants to read what was acknowledged before this moment (Ongaro's dissertation,
+    /// section 6.4).
     Read {
         /// Comes back in `ReadReady` or `ReadRejected`.
         token: ReadToken,
@@ -58,7 +60,7 @@ pub enum Input {
         expected_epoch: Epoch,
         /// 1 to [`crate::limits::VOTERS_MAX`] registered nodes.
         voters: BTreeSet<NodeId>,
-        /// The driver's wall clock.
+        /// The driver's wall clock, in milliseconds since 1970.
         wall_clock: Timestamp,
     },
     /// The lead is to be handed to another voter, as soon as it has everything. Ignored when

@@ -17,6 +17,7 @@ use crate::limits::{BATCH_BYTES_MAX, CLOCK_MAX, WINDOW_BYTES_MAX, WINDOW_SLOTS_M
 use crate::message::{Accepted, Gap};
 use crate::output::{Event, Output, RejectReason};
 use crate::progress::Progress;
+use crate::quorum::Quorum;
 use crate::transfer::Transfer;
 
 /// Phase 2 of one ballot at its owner.
@@ -51,6 +52,12 @@ pub(crate) struct Leader {
 }
 
 impl Leader {
+    /// The highest slot that a quorum has accepted at this ballot.
+    fn reached(&self, quorum: Quorum) -> Slot {
+        let peers = self.peers.values().map(|progress| progress.upto);
+        quorum.reached(peers.chain([self.own_upto]))
+    }
+
     fn count(&self, slot: Slot) -> u64 {
         assert!(slot <= self.last, "only what was proposed is counted");
         self.last.distance_above(slot)
@@ -216,10 +223,13 @@ impl Core {
         if accepted.ballot != leader.ballot || accepted.upto > leader.last {
             return;
         }
+        let reached = leader.reached(self.quorum);
         let Some(progress) = leader.peers.get_mut(&from) else {
             return;
         };
-        if progress.acknowledge(accepted.upto, now) {
+        // One that is ahead of what a quorum has reached does not bring a decision nearer.
+        let helps = progress.upto <= reached;
+        if progress.acknowledge(accepted.upto, now) && helps {
             leader.moved = now;
         }
         self.count();
@@ -261,8 +271,7 @@ impl Core {
         let Role::Leader(leader) = &mut self.role else {
             return;
         };
-        let peers = leader.peers.values().map(|progress| progress.upto);
-        let reached = self.quorum.reached(peers.chain([leader.own_upto]));
+        let reached = leader.reached(self.quorum);
         assert!(reached <= leader.last, "only what was proposed is chosen");
         while self.log.decided() < reached && !self.is_sealed() {
             let Role::Leader(leader) = &mut self.role else {

@@ -11,7 +11,7 @@ use crate::entry::Entry;
 use crate::ids::{Millis, NodeId, Slot};
 use crate::limits::CATCH_UP_RETRY_MS;
 use crate::message::{CatchUp, Message, Rows};
-use crate::output::{Event, HaltReason, Output, PersistOp};
+use crate::output::{Event, Output, PersistOp};
 
 /// A request for decided rows that is under way.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -22,6 +22,13 @@ pub(crate) struct Fetch {
     target: Slot,
     /// When. An answer that does not come is asked of another replica.
     asked: Millis,
+}
+
+impl Fetch {
+    /// Whether `peer` was asked.
+    pub(crate) fn is_from(&self, peer: NodeId) -> bool {
+        self.peer == peer
+    }
 }
 
 impl Core {
@@ -45,25 +52,14 @@ impl Core {
             if next < stream.base || !accepted {
                 break;
             }
-            self.decide_verified(stream.ballot.node);
-            if self.halted {
+            // Decided only if it follows the decided prefix.
+            if !self.log.get(next).is_some_and(|row| self.may_follow(row)) {
+                self.on_difference(next, stream.ballot.node);
                 return;
             }
+            self.decide_next();
+            assert!(self.log.decided() == next, "the commit index rises by one");
         }
-    }
-
-    /// Decides the next slot, whose row is here, if it follows the decided prefix.
-    fn decide_verified(&mut self, leader: NodeId) {
-        let slot = self.log.decided().next();
-        if !self.log.get(slot).is_some_and(|row| self.may_follow(row)) {
-            self.halt(HaltReason::Diverged {
-                slot,
-                peer: Some(leader),
-            });
-            return;
-        }
-        self.decide_next();
-        assert!(self.log.decided() == slot, "the commit index rises by one");
     }
 
     /// What lies below the ballot's base was decided before it: its owner has these rows.
@@ -87,7 +83,7 @@ impl Core {
             fetch.target = fetch.target.max(target);
             return;
         }
-        let roomy = self.log.has_room() && !self.acceptor.no_space;
+        let roomy = self.log.has_room() && !self.acceptor.no_space && self.may_learn();
         if !matches!(self.role, Role::Leader(_)) && roomy {
             let from = self.log.decided().next();
             self.fetching = Some(Fetch {
@@ -125,12 +121,18 @@ impl Core {
 
     /// A peer with a higher commit index, the next one after `last`.
     fn peer_ahead(&self, decided: Slot, last: Option<NodeId>) -> Option<NodeId> {
-        let ahead = |node: &NodeId| self.election.decided_of(*node) > decided;
+        let ahead = |node: &NodeId| self.is_ahead(*node, decided);
         let peers: Vec<NodeId> = self.peers().into_iter().filter(ahead).collect();
         let after = peers
             .iter()
             .find(|node| last.is_none_or(|last| **node > last));
         after.or_else(|| peers.first()).copied()
+    }
+
+    /// Whether a peer is there and has a higher commit index. One that is gone may have told one,
+    /// but answers nothing.
+    fn is_ahead(&self, peer: NodeId, decided: Slot) -> bool {
+        self.election.was_heard(peer) && self.election.decided_of(peer) > decided
     }
 
     /// A replica asks for decided rows. What is not in memory is read from the log by the
@@ -174,7 +176,7 @@ impl Core {
     /// ballot stays, because it must hold the same value.
     pub(crate) fn on_rows(&mut self, from: NodeId, rows: Rows) {
         let roomy = self.durable.has_room() && self.log.has_room() && !self.acceptor.no_space;
-        if !roomy || !are_well_formed(&rows) {
+        if !roomy || !self.may_learn() || !are_well_formed(&rows) {
             return;
         }
         let highest = rows.entries.iter().map(|entry| entry.ballot).max();
@@ -212,7 +214,7 @@ impl Core {
         };
         self.forgotten_at.insert(from);
         let decided = self.log.decided();
-        let ahead = |node: &NodeId| self.election.decided_of(*node) > decided;
+        let ahead = |node: &NodeId| self.is_ahead(*node, decided);
         let voters = self.peers().into_iter().filter(ahead);
         let other = voters.into_iter().find(|n| !self.forgotten_at.contains(n));
         if let Some(peer) = other {
@@ -241,17 +243,15 @@ impl Core {
     fn decide_rows(&mut self, from: NodeId, entries: Vec<Entry>) {
         let seq = self.durable.next();
         let mut fresh = Vec::new();
+        let mut differs = None;
         for entry in entries {
             let slot = entry.slot;
             let known = self.log.chain_at(slot);
             let is_next = slot == self.log.decided().next();
             let follows = || self.may_follow(&entry);
             if known.is_some_and(|chain| chain != entry.chain) || (is_next && !follows()) {
-                self.halt(HaltReason::Diverged {
-                    slot,
-                    peer: Some(from),
-                });
-                return;
+                differs = Some(slot);
+                break;
             }
             if !is_next {
                 continue;
@@ -274,6 +274,9 @@ impl Core {
         }
         if !fresh.is_empty() {
             self.durable.write(PersistOp::Accept(fresh));
+        }
+        if let Some(slot) = differs {
+            self.on_difference(slot, from);
         }
     }
 
@@ -339,113 +342,4 @@ fn are_well_formed(rows: &Rows) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use alloc::vec::Vec;
-
-    use crate::entry::Entry;
-    use crate::ids::{Epoch, Slot};
-    use crate::message::{Accept, CatchUp, Message, Rows};
-    use crate::output::Output;
-    use crate::testing::{Bench, accept, ballot, entries, halted, sent, slot, wrote};
-
-    fn rows(entries: &[Entry]) -> Message {
-        let decided = entries.last().map_or(Slot::GENESIS, |entry| entry.slot);
-        Message::Rows(Rows {
-            epoch: Epoch::FIRST,
-            entries: entries.to_vec(),
-            decided,
-            compacted_to: Slot::GENESIS,
-        })
-    }
-
-    fn applied(outputs: &[Output]) -> usize {
-        let count = |output: &Output| match output {
-            Output::Apply { entries } => entries.len(),
-            _ => 0,
-        };
-        outputs.iter().map(count).sum()
-    }
-
-    #[test]
-    fn decided_entries_are_applied_when_they_are_durable_here() {
-        let (mut bench, b) = (Bench::new(3), ballot(1, 2));
-        let out = bench.receive(2, accept(b, &entries(b, 3, 0), 2));
-        assert_eq!(bench.core.status().decided, slot(2));
-        assert_eq!(applied(&out), 0);
-        assert_eq!(applied(&bench.persisted()), 2);
-    }
-
-    /// Goal: the number alone proves nothing (trap 9). Method: the row here is of an older
-    /// ballot, below the base of the ballot whose owner counts it as decided.
-    #[test]
-    fn a_row_of_an_older_ballot_is_not_decided_by_its_number() {
-        let (mut bench, old, new) = (Bench::new(3), ballot(1, 2), ballot(2, 3));
-        bench.receive(2, accept(old, &entries(old, 1, 7), 0));
-        let others = entries(new, 2, 8);
-        let (base, first) = (slot(2), slot(2));
-        let news = Accept {
-            ballot: new,
-            base,
-            first,
-            entries: others[1..].to_vec(),
-            decided: slot(2),
-        };
-        let out = bench.receive(3, Message::Accept(news));
-        assert_eq!(bench.core.status().decided, Slot::GENESIS);
-        let request = CatchUp {
-            epoch: Epoch::FIRST,
-            from: slot(1),
-        };
-        assert!(
-            sent(&out).contains(&(3, Message::CatchUp(request))),
-            "{out:?}"
-        );
-        bench.receive(3, rows(&others[..1]));
-        assert_eq!(
-            bench.core.status().decided,
-            slot(2),
-            "then the stream goes on"
-        );
-    }
-
-    #[test]
-    fn fetched_rows_raise_the_promise_and_keep_their_ballot() {
-        let (mut bench, b) = (Bench::new(3), ballot(4, 3));
-        let out = bench.receive(2, rows(&entries(b, 2, 0)));
-        assert!(wrote(&out));
-        let status = bench.core.status();
-        assert_eq!((status.promised, status.decided), (b, slot(2)));
-        let again = bench.receive(2, rows(&entries(b, 2, 0)));
-        assert!(!wrote(&again), "what is decided is not written again");
-    }
-
-    #[test]
-    fn another_history_halts() {
-        let (mut bench, b) = (Bench::new(3), ballot(1, 3));
-        bench.receive(2, rows(&entries(b, 2, 0)));
-        let other = entries(b, 3, 1);
-        assert!(
-            halted(&bench.receive(2, rows(&other[2..]))),
-            "it does not follow"
-        );
-        let mut bench = Bench::new(3);
-        bench.receive(2, rows(&entries(b, 2, 0)));
-        assert!(halted(&bench.receive(2, rows(&other[..1]))), "it differs");
-    }
-
-    #[test]
-    fn rows_are_served_from_memory_or_by_the_driver() {
-        let (mut bench, b) = (Bench::new(3), ballot(1, 2));
-        let own = entries(b, 3, 0);
-        bench.receive(2, accept(b, &own, 3));
-        let ask = Message::CatchUp(CatchUp {
-            epoch: Epoch::FIRST,
-            from: slot(2),
-        });
-        let nothing = sent(&bench.receive(3, ask.clone()));
-        assert!(matches!(&nothing[..], [(3, Message::Rows(r))] if r.entries.is_empty()));
-        bench.persisted();
-        let served: Vec<_> = sent(&bench.receive(3, ask));
-        assert!(matches!(&served[..], [(3, Message::Rows(r))] if r.entries == own[1..]));
-    }
-}
+mod tests;

@@ -16,6 +16,11 @@
 //! 5. A storage error ends the process. So does `Halt`, whose files are kept.
 //! 6. After a start the driver applies everything up to the commit index, hands over what the
 //!    log holds as [`Restored`], and `PersistSeq` starts again at 1.
+//!
+//! # To see it at work
+//!
+//! The scripts in `tests/scripts` show each step with every message and every write; the rules
+//! that they and the comments here cite (D1, R3, I5, …) stand in `docs/invariants.md`.
 
 #![no_std]
 #![cfg_attr(
@@ -62,6 +67,7 @@ mod epoch;
 mod learn;
 
 mod check;
+mod divergence;
 
 #[cfg(feature = "model")]
 mod model;

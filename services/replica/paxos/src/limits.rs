@@ -84,6 +84,9 @@ pub const WITNESS_STEP: u64 = 256;
 /// Messages of an epoch that is not active here yet. Each is a page at most; the first ones
 /// are what counts, the rest is sent again.
 pub const EARLY_MESSAGES_MAX: usize = 8;
+/// How long a replica that starts waits for all voters to say what they saw of its disk, before
+/// a majority is enough. The fastest ones may have seen nothing.
+pub const ADMISSION_WAIT_MS: u64 = 2 * HEARTBEAT_MS;
 /// Nodes beside the voters to ask for decided rows.
 pub const CONTACTS_MAX: usize = 16;
 /// Nodes that do not vote and of which a voter remembers how far they are.

@@ -85,7 +85,8 @@ pub struct Pong {
     pub no_space: bool,
 }
 
-/// Phase 1a.
+/// Phase 1a: "promise me to accept nothing below my ballot, and tell me what you have accepted"
+/// (Lamport, *Paxos Made Simple*, section 2.2).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Prepare {
     /// The candidate's ballot.
@@ -94,7 +95,8 @@ pub struct Prepare {
     pub from: Slot,
 }
 
-/// Phase 1b: one page of what an acceptor holds, frozen when it promised.
+/// Phase 1b: one page of what an acceptor holds, frozen when it promised (*Paxos Made Simple*,
+/// section 2.2; paged, because a window of rows does not fit one message).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Promise {
     /// The ballot promised.
@@ -115,7 +117,8 @@ pub struct Promise {
     pub disk_seq: DiskSeq,
 }
 
-/// Phase 2a.
+/// Phase 2a: "accept these values at my ballot" (*Paxos Made Simple*, section 2.2; in slot order,
+/// as in Omni-Paxos' *Sequence Paxos*).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Accept {
     /// The leader's ballot.
@@ -131,7 +134,7 @@ pub struct Accept {
     pub decided: Slot,
 }
 
-/// Phase 2b, cumulative.
+/// Phase 2b, cumulative: acceptance in slot order lets one number stand for all below it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Accepted {
     /// The ballot at which the rows were accepted.
@@ -142,7 +145,8 @@ pub struct Accepted {
     pub disk_seq: DiskSeq,
 }
 
-/// Refusal: a higher ballot was promised.
+/// Refusal: a higher ballot was promised. Not needed for safety; it spares the refused one its
+/// time-out (*Paxos Made Simple*, section 2.3).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Nack {
     /// The ballot that was refused.
@@ -160,7 +164,7 @@ pub struct Gap {
     pub expect: Slot,
 }
 
-/// A request for decided rows.
+/// A request for decided rows. Answered in every epoch, by voters and learners alike.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct CatchUp {
     /// The asker's active epoch.
@@ -169,7 +173,8 @@ pub struct CatchUp {
     pub from: Slot,
 }
 
-/// Decided rows. True in every epoch: what is decided stays so.
+/// Decided rows, at most [`crate::limits::PAGE_BYTES`] of them or one. True in every epoch: what
+/// is decided stays so.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Rows {
     /// The sender's active epoch.
@@ -183,7 +188,8 @@ pub struct Rows {
     pub compacted_to: Slot,
 }
 
-/// The sender has activated a later epoch and answers nothing of an earlier one (D7).
+/// The sender has activated a later epoch and answers nothing of an earlier one (D7; section 2.7
+/// of the design).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct EpochEnded {
     /// The sender's active epoch.

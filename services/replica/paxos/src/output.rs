@@ -142,7 +142,7 @@ pub enum PersistOp {
     },
 }
 
-/// Why a proposal was refused.
+/// Why a proposal or a read was refused. Nothing of it was written: it may be tried again.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum RejectReason {
     /// Another node leads, or may.
@@ -150,18 +150,19 @@ pub enum RejectReason {
         /// The node to try.
         leader: Option<NodeId>,
     },
-    /// This node leads but cannot reach a majority.
+    /// This node leads but cannot reach a majority. It resumes by itself, or another one leads.
     NoQuorum,
     /// The window of undecided or unapplied slots is full. Try again shortly.
     WindowFull,
-    /// Larger than [`crate::limits::BATCH_BYTES_MAX`].
+    /// Larger than [`crate::limits::BATCH_BYTES_MAX`]. It never fits: split it.
     TooLarge,
     /// This node leads, but an epoch is ending or has just begun, or the lead is being handed
     /// over. Try again shortly; the node that leads next may be another.
     Unsettled,
     /// A quorum's disks are nearly full. It needs a person.
     NoSpace,
-    /// The epoch is not the one that the asker expects.
+    /// The epoch is not the one that the asker expects: somebody else has changed the voters.
+    /// Look at the present ones before asking again.
     EpochChanged {
         /// The active epoch.
         epoch: Epoch,
@@ -205,6 +206,14 @@ pub enum Event {
     },
     /// A `Seal` was proposed, or selected in phase 1.
     Sealing(Slot),
+    /// A replica's history differs from the one here: it is ignored from now on. It needs a
+    /// person.
+    Differs {
+        /// Where it was noticed.
+        slot: Slot,
+        /// The replica.
+        peer: NodeId,
+    },
     /// The `Ready` of an epoch is decided: voters that left may be switched off.
     EpochReady(Epoch),
     /// The lead is handed over: the target was told to campaign.
@@ -219,7 +228,7 @@ pub enum Event {
     Repaired,
 }
 
-/// Why the replica must stop.
+/// Why the replica must stop. Each one is for a person: starting it again cures none.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum HaltReason {
     /// The decided prefix here differs from another replica's, or an entry does not follow it.

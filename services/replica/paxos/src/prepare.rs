@@ -290,6 +290,7 @@ impl Core {
 
     /// A page of a promise.
     pub(crate) fn on_promise(&mut self, from: NodeId, page: Promise) {
+        self.witness(from, page.disk_seq);
         let deadline = self.now.plus(self.election_timeout_ms());
         let Role::Candidate(candidate) = &mut self.role else {
             return;
@@ -301,10 +302,7 @@ impl Core {
             return;
         }
         candidate.deadline = deadline;
-        let disk_seq = page.disk_seq;
-        let complete = candidate.add(from, page);
-        self.witness(from, disk_seq);
-        if complete {
+        if candidate.add(from, page) {
             self.lead_if_promised();
         }
     }

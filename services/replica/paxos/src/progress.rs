@@ -174,6 +174,12 @@ impl Core {
             let pong = self.election.last_pong(*peer);
             if pong.is_some_and(|pong| pong.ballot == leader.ballot) {
                 progress.greeted = true;
+                // What it learned otherwise, from rows or a snapshot, it need not accept. Only
+                // what is decided here as well: nothing becomes chosen by this.
+                let learned = pong.map_or(Slot::GENESIS, |pong| pong.decided.min(decided));
+                if learned > progress.upto {
+                    progress.acknowledge(learned, now);
+                }
             }
             if pong.is_some_and(|pong| pong.decided < decided) {
                 progress.told = Slot::GENESIS;
@@ -203,7 +209,9 @@ impl Core {
 mod tests {
     use super::Progress;
     use crate::ids::{Millis, Slot};
-    use crate::limits::{HEARTBEAT_MS, RETRANSMIT_MS};
+    use crate::limits::{HEARTBEAT_MS, RETRANSMIT_MS, WINDOW_SLOTS_MAX};
+    use crate::message::{Message, Pong};
+    use crate::testing::{Bench, accepted, ballot, sent, slot};
 
     #[test]
     fn unacknowledged_rows_are_sent_again_after_the_timeout_only() {
@@ -240,5 +248,34 @@ mod tests {
             Slot(2003),
             "rows that are not here are not sent"
         );
+    }
+
+    /// Goal: a peer that skipped more than a window, by a snapshot, gets rows again. Method: it
+    /// acknowledges nothing and then tells a commit index far above what it had.
+    #[test]
+    fn what_a_peer_learned_elsewhere_need_not_be_accepted() {
+        let mut bench = Bench::leader(3);
+        let far = WINDOW_SLOTS_MAX + 10;
+        for number in 1..=far {
+            bench.propose(number, 1);
+            bench.persisted();
+            bench.receive(2, accepted(ballot(1, 1), number));
+        }
+        let status = bench.core.status();
+        assert_eq!(status.decided, slot(far));
+        bench.round_with(&[2, 3], |_, pong| Pong {
+            ballot: ballot(1, 1),
+            decided: slot(far),
+            chain: status.chain,
+            ..pong
+        });
+        bench.round(&[2, 3]);
+        let out = bench.propose(far + 1, 1);
+        let rows = sent(&out).into_iter().find(|(to, _)| *to == 3);
+        let Some((_, Message::Accept(accept))) = rows else {
+            panic!("an Accept to the third: {out:?}")
+        };
+        assert_eq!(accept.first, slot(far + 1));
+        assert_eq!(accept.entries.len(), 1);
     }
 }

@@ -14,7 +14,11 @@ pub struct Quorum {
 }
 
 impl Quorum {
-    /// The quorums of `voters` nodes, of which there must be at least one.
+    /// The quorums of `voters` nodes.
+    ///
+    /// # Panics
+    ///
+    /// If there are none, or more than [`crate::limits::VOTERS_MAX`].
     #[must_use]
     pub const fn new(voters: usize) -> Self {
         assert!(voters > 0, "a configuration has voters");
@@ -38,6 +42,10 @@ impl Quorum {
     }
 
     /// The highest slot that a quorum has reached, out of one report for each voter.
+    ///
+    /// # Panics
+    ///
+    /// If the number of reports is not that of the voters.
     #[must_use]
     pub fn reached(self, reports: impl Iterator<Item = Slot>) -> Slot {
         let mut slots: Vec<Slot> = reports.collect();

@@ -176,3 +176,6 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

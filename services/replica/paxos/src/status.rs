@@ -21,7 +21,7 @@ pub enum RoleName {
     Leader,
 }
 
-/// The state of one core.
+/// The state of one core at the end of its last step.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Status {
     /// This node.
@@ -59,7 +59,7 @@ pub struct Status {
     pub compacted_to: Slot,
     /// Slots that this node has accepted above its commit index, or proposed if it leads.
     pub undecided_slots: u64,
-    /// The weight of their rows.
+    /// The weight of their rows, in bytes ([`crate::Entry::weight_bytes`]).
     pub undecided_bytes: usize,
     /// A majority answered in the last heartbeat round.
     pub quorum_connected: bool,

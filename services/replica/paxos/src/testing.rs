@@ -5,17 +5,20 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::limits::HEARTBEAT_MS;
-use crate::message::{Accept, HelloReply, Pong};
+use crate::message::{Accept, Accepted, HelloReply, Pong, Promise, Rows};
 use crate::{
-    Ballot, Chain, Configuration, Core, DiskSeq, Entry, EntryKind, Epoch, Input, Message, Millis,
-    NodeId, Options, Output, PersistSeq, ProposalToken, Restored, Round, Slot, Timestamp,
+    Ballot, Chain, Configuration, Core, DiskSeq, Entry, EntryKind, Epoch, Event, Input, Message,
+    Millis, NodeId, Options, Output, PersistOp, PersistSeq, ProposalToken, RejectReason, Restored,
+    Round, Seal, Slot, Timestamp,
 };
 
-/// Node 1 of some voters, and the disk that the test answers for.
+/// One node, usually 1, and the disk that the test answers for.
 pub(crate) struct Bench {
     pub(crate) core: Core,
-    now: Millis,
+    pub(crate) now: Millis,
     last: PersistSeq,
+    /// The disk's transaction count, which `persisted` reports.
+    pub(crate) disk_seq: DiskSeq,
 }
 
 pub(crate) fn ballot(round: u64, node: u64) -> Ballot {
@@ -74,6 +77,106 @@ pub(crate) fn pong(round: u64, ballot: Ballot) -> Pong {
     }
 }
 
+/// A ballot of an epoch.
+pub(crate) fn ballot_of(epoch: u64, round: u64, node: u64) -> Ballot {
+    Ballot {
+        epoch: Epoch(epoch),
+        round: Round(round),
+        node: NodeId(node),
+    }
+}
+
+pub(crate) fn nodes(numbers: &[u64]) -> BTreeSet<NodeId> {
+    numbers.iter().copied().map(NodeId).collect()
+}
+
+/// The entry after `before`, which is the last one of the log so far, if there is one.
+pub(crate) fn after(before: &[Entry], ballot: Ballot, kind: EntryKind, payload: Bytes) -> Entry {
+    let last = before.last();
+    let chain = last.map_or(Chain::GENESIS, |entry| entry.chain);
+    let slot = last.map_or(Slot::FIRST, |entry| entry.slot.next());
+    let time = last.map_or(1, |entry| entry.timestamp.0 + 1);
+    Entry::new(chain, slot, ballot, kind, Timestamp(time), payload)
+}
+
+/// The `Seal` after `before` that begins `epoch`.
+pub(crate) fn seal(
+    before: &[Entry],
+    ballot: Ballot,
+    epoch: u64,
+    starter: u64,
+    to: &[u64],
+) -> Entry {
+    let seal = Seal {
+        epoch: Epoch(epoch),
+        starter: NodeId(starter),
+        voters: nodes(to),
+    };
+    after(before, ballot, EntryKind::Seal, seal.encode())
+}
+
+/// A promise of one page, of a node that has decided nothing.
+pub(crate) fn promise(ballot: Ballot, entries: Vec<Entry>) -> Message {
+    Message::Promise(Promise {
+        ballot,
+        decided: Slot::GENESIS,
+        compacted_to: Slot::GENESIS,
+        page: 0,
+        pages: 1,
+        entries,
+        disk_seq: DiskSeq(0),
+    })
+}
+
+pub(crate) fn accepted(ballot: Ballot, upto: u64) -> Message {
+    Message::Accepted(Accepted {
+        ballot,
+        upto: slot(upto),
+        disk_seq: DiskSeq(0),
+    })
+}
+
+/// Decided rows, from a node of `epoch` that has these last.
+pub(crate) fn rows(epoch: u64, entries: &[Entry]) -> Message {
+    let decided = entries.last().map_or(Slot::GENESIS, |entry| entry.slot);
+    Message::Rows(Rows {
+        epoch: Epoch(epoch),
+        entries: entries.to_vec(),
+        decided,
+        compacted_to: Slot::GENESIS,
+    })
+}
+
+/// The answer to a proposal that was refused.
+pub(crate) fn rejected(outputs: &[Output]) -> Option<RejectReason> {
+    outputs.iter().find_map(|output| match output {
+        Output::Rejected { reason, .. } => Some(*reason),
+        _ => None,
+    })
+}
+
+/// The slots that were handed out to be applied.
+pub(crate) fn applied(outputs: &[Output]) -> Vec<Slot> {
+    let slots = |output: &Output| match output {
+        Output::Apply { entries } => entries.iter().map(|entry| entry.slot).collect(),
+        _ => Vec::new(),
+    };
+    outputs.iter().flat_map(slots).collect()
+}
+
+/// What is written, in order.
+pub(crate) fn written(outputs: &[Output]) -> Vec<PersistOp> {
+    let ops = |output: &Output| match output {
+        Output::Persist { ops, .. } => ops.clone(),
+        _ => Vec::new(),
+    };
+    outputs.iter().flat_map(ops).collect()
+}
+
+pub(crate) fn traced(outputs: &[Output], event: Event) -> bool {
+    outputs.contains(&Output::Trace(event))
+}
+
 /// What was sent, without heartbeats.
 pub(crate) fn sent(outputs: &[Output]) -> Vec<(u64, Message)> {
     let message = |output: &Output| match output {
@@ -98,27 +201,50 @@ pub(crate) fn halted(outputs: &[Output]) -> bool {
 }
 
 impl Bench {
+    /// Node 1 of so many voters, which may vote.
     pub(crate) fn new(voters: u64) -> Self {
-        let restored = Restored::empty();
-        let voters: BTreeSet<NodeId> = (1..=voters).map(NodeId).collect();
-        let configuration = Configuration::first(voters);
+        let voters: Vec<u64> = (1..=voters).collect();
+        let mut bench = Self::starting(&voters, Restored::empty());
+        bench.admit();
+        bench
+    }
+
+    /// Node 1 with these voters and this disk. Nobody has answered its `Hello` yet.
+    pub(crate) fn starting(voters: &[u64], restored: Restored) -> Self {
+        Self::in_epoch(Configuration::first(nodes(voters)), restored)
+    }
+
+    /// Node 1 in some epoch.
+    pub(crate) fn in_epoch(configuration: Configuration, restored: Restored) -> Self {
         let options = Options {
             node: NodeId(1),
             configuration,
             seed: 1,
         };
-        let core = Core::new(options, restored, Millis(0));
-        let mut bench = Self {
-            core,
+        let disk_seq = restored.disk_seq;
+        Self {
+            core: Core::new(options, restored, Millis(0)),
             now: Millis(0),
             last: PersistSeq(0),
-        };
-        bench.admit();
+            disk_seq,
+        }
+    }
+
+    /// Node 1 leads three voters (or so many) at ballot 1.1@r1, with an empty log.
+    pub(crate) fn leader(voters: u64) -> Self {
+        let mut bench = Self::new(voters);
+        let peers: Vec<u64> = (2..=voters).collect();
+        bench.campaign(&peers);
+        for peer in 2..=voters / 2 + 1 {
+            bench.receive(peer, promise(ballot(1, 1), Vec::new()));
+        }
+        assert!(bench.core.status().accepts_proposals, "it leads");
         bench
     }
 
     /// The other voters answer its `Hello`: nobody knows of a later state of its disk.
-    fn admit(&mut self) {
+    pub(crate) fn admit(&mut self) -> Vec<Output> {
+        let mut all = Vec::new();
         for output in self.give(Input::Tick) {
             if let Output::Send {
                 to,
@@ -130,9 +256,10 @@ impl Bench {
                     disk_seq: hello.disk_seq,
                     seen: DiskSeq(0),
                 };
-                self.receive(to.0, Message::HelloReply(reply));
+                all.append(&mut self.receive(to.0, Message::HelloReply(reply)));
             }
         }
+        all
     }
 
     pub(crate) fn give(&mut self, input: Input) -> Vec<Output> {
@@ -167,14 +294,32 @@ impl Bench {
     pub(crate) fn persisted(&mut self) -> Vec<Output> {
         self.give(Input::Persisted {
             seq: self.last,
-            disk_seq: DiskSeq(0),
+            disk_seq: self.disk_seq,
         })
     }
 
-    /// A heartbeat round in which these peers answer.
-    pub(crate) fn round(&mut self, peers: &[u64]) -> Vec<Output> {
-        self.now = self.now.plus(HEARTBEAT_MS);
-        let out = self.give(Input::Tick);
+    /// The voters are to change.
+    pub(crate) fn reconfigure(&mut self, expected: u64, voters: &[u64]) -> Vec<Output> {
+        self.give(Input::Reconfigure {
+            token: ProposalToken(99),
+            expected_epoch: Epoch(expected),
+            voters: nodes(voters),
+            wall_clock: Timestamp(5),
+        })
+    }
+
+    pub(crate) fn wait(&mut self, ms: u64) -> Vec<Output> {
+        self.now = self.now.plus(ms);
+        self.give(Input::Tick)
+    }
+
+    /// A heartbeat round, answered by `answer`, which gets the voters' pong of this round.
+    pub(crate) fn round_with(
+        &mut self,
+        peers: &[u64],
+        answer: impl Fn(u64, Pong) -> Pong,
+    ) -> Vec<Output> {
+        let mut out = self.wait(HEARTBEAT_MS);
         let round = out.iter().find_map(|output| match output {
             Output::Send {
                 message: Message::Ping(ping),
@@ -183,10 +328,18 @@ impl Bench {
             _ => None,
         });
         for peer in peers {
-            let pong = pong(round.unwrap_or(0), Ballot::ZERO);
-            self.receive(*peer, Message::Pong(pong));
+            let plain = Pong {
+                epoch: self.core.configuration().epoch,
+                ..pong(round.unwrap_or(0), Ballot::ZERO)
+            };
+            out.append(&mut self.receive(*peer, Message::Pong(answer(*peer, plain))));
         }
         out
+    }
+
+    /// A heartbeat round in which these peers answer.
+    pub(crate) fn round(&mut self, peers: &[u64]) -> Vec<Output> {
+        self.round_with(peers, |_, pong| pong)
     }
 
     /// Time passes, and the peers answer, until this node has promised itself durably.

@@ -132,3 +132,6 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ fn command(number: u8) -> Command {
     Command {
         cid: vec![number; 16].into(),
         author: 7,
-        body: None,
+        ..Command::default()
     }
 }
 
@@ -127,7 +127,7 @@ fn the_number_of_waiters_is_bounded_and_the_gone_are_swept() {
         let command = Command {
             cid: cid.to_vec().into(),
             author: 1,
-            body: None,
+            ..Command::default()
         };
         let key = Key { author: 1, cid };
         Submission {

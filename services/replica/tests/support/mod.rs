@@ -393,6 +393,7 @@ fn command(author: u64, body: Body) -> pb::Command {
         cid: cid.into(),
         author,
         body: Some(body),
+        ..pb::Command::default()
     }
 }
 

@@ -1,7 +1,8 @@
 //! How fast this disk commits: `cargo run --release -p wal --example commit_rate -- [DIR]`.
 //!
 //! Every request is one row of 128 bytes plus the commit index, as a replica sends them. A
-//! number of requests is kept outstanding; the writer groups what is queued.
+//! number of requests is kept outstanding; the writer groups what is queued. Then the same with
+//! compaction: all but the last [`TAIL`] rows go, [`STEP`] at a time.
 
 #![allow(clippy::print_stdout, reason = "its purpose")]
 #![allow(
@@ -20,20 +21,29 @@ use paxos::output::PersistOp;
 use wal::{Completion, Genesis, Wal};
 
 const SECONDS: u64 = 5;
+/// Rows that a replica keeps for slow followers.
+const TAIL: u64 = 5_000;
+/// Rows that are compacted at a time.
+const STEP: u64 = 20_000;
 
 fn main() {
     let parent = std::env::args()
         .nth(1)
         .map_or_else(std::env::temp_dir, PathBuf::from);
-    println!("outstanding  rows/s  commits/s  rows/commit  p50_us  p99_us  p99.9_us  max_us");
+    println!(
+        "compaction  outstanding  rows/s  commits/s  rows/commit  p50_us  p99_us  p99.9_us  \
+         max_us  log_mib"
+    );
     for outstanding in [1_u64, 16, 64, 256, 1000] {
-        let dir = parent.join(format!("commit_rate.{}.{outstanding}", std::process::id()));
-        measure(&dir, outstanding);
-        std::fs::remove_dir_all(&dir).unwrap();
+        for compaction in [false, true] {
+            let dir = parent.join(format!("commit_rate.{}.{outstanding}", std::process::id()));
+            measure(&dir, outstanding, compaction);
+            std::fs::remove_dir_all(&dir).unwrap();
+        }
     }
 }
 
-fn measure(dir: &std::path::Path, outstanding: u64) {
+fn measure(dir: &std::path::Path, outstanding: u64, compaction: bool) {
     let mut wal = Wal::open(dir).unwrap();
     wal.install_genesis(&Genesis {
         cluster_id: wal.identity().disk_id,
@@ -70,9 +80,12 @@ fn measure(dir: &std::path::Path, outstanding: u64) {
             chain = entry.chain;
             sent += 1;
             sent_at.push(Instant::now());
-            handle
-                .persist(PersistSeq(sent), vec![PersistOp::Accept(vec![entry]), hint])
-                .unwrap();
+            let mut ops = vec![PersistOp::Accept(vec![entry]), hint];
+            if compaction && sent % STEP == 0 && sent > TAIL {
+                let upto = Slot(Slot::GENESIS.0 + sent - TAIL);
+                ops.push(PersistOp::Compact { upto });
+            }
+            handle.persist(PersistSeq(sent), ops).unwrap();
         }
         let (at, seq) = match completions.recv().unwrap() {
             (at, Completion::Persisted { seq, .. }) => (at, seq),
@@ -89,8 +102,9 @@ fn measure(dir: &std::path::Path, outstanding: u64) {
     }
     waited_us.sort_unstable();
     let quantile = |q: f64| waited_us[((waited_us.len() - 1) as f64 * q) as usize];
+    let log_bytes = std::fs::metadata(dir.join("log.db")).unwrap().len();
     println!(
-        "{outstanding:11}  {:6}  {:9}  {:11.1}  {:6}  {:6}  {:8}  {:6}",
+        "{compaction:10}  {outstanding:11}  {:6}  {:9}  {:11.1}  {:6}  {:6}  {:8}  {:6}  {:7}",
         done / SECONDS,
         commits / SECONDS,
         done as f64 / commits as f64,
@@ -98,5 +112,6 @@ fn measure(dir: &std::path::Path, outstanding: u64) {
         quantile(0.99),
         quantile(0.999),
         quantile(1.0),
+        log_bytes >> 20,
     );
 }

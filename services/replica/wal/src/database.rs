@@ -7,12 +7,14 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use paxos::ids::DiskSeq;
 use rusqlite::{Connection, OpenFlags};
 use uuid::Uuid;
 
 use crate::error::Error;
 use crate::identity::{self, Meta};
 use crate::limits::{APPLICATION_ID, FORMAT_VERSION, SQLITE_VERSION_MIN};
+use crate::migrate;
 use crate::preflight;
 use crate::progress::{self, Progress};
 
@@ -20,7 +22,7 @@ use crate::progress::{self, Progress};
 pub(crate) const FILE: &str = "log.db";
 
 /// The tables, and why they are as they are.
-const SCHEMA: &str = include_str!("schema.sql");
+pub(crate) const SCHEMA: &str = include_str!("schema.sql");
 
 /// A page. A commit writes every page it touches once: at one row per commit small pages write
 /// less, and in large groups the difference is lost in the fsync.
@@ -76,6 +78,7 @@ pub(crate) fn open(dir: &Path) -> Result<Connection, Error> {
     preflight::check(&wal)?;
     let connection = connect(&path)?;
     configure(&connection, &path)?;
+    migrate::migrate(&connection, &path)?;
     Ok(connection)
 }
 
@@ -104,7 +107,7 @@ fn create(dir: &Path, path: &Path) -> Result<(), Error> {
             progress::store(
                 &transaction,
                 &Progress {
-                    disk_seq: progress::DiskSeq(disk_seq),
+                    disk_seq: DiskSeq(disk_seq),
                     ..Progress::NEW
                 },
             )?;
@@ -228,4 +231,20 @@ fn configure(connection: &Connection, path: &Path) -> Result<(), Error> {
         number("application_id").map_err(failed)?,
         number("user_version").map_err(failed)?,
     )
+}
+
+/// Looks at the structure of the whole file. Rows of it are written over or deleted after damage
+/// was found in some of them, and in a tree whose pointers are wrong that destroys others.
+pub(crate) fn check_structure(connection: &Connection, path: &Path) -> Result<(), Error> {
+    let found: String = connection
+        .pragma_query_value(None, "quick_check", |row| row.get(0))
+        .map_err(|source| Error::sqlite("check", path, source))?;
+    if found == "ok" {
+        return Ok(());
+    }
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    Err(Error::Corrupt {
+        path: path.to_path_buf(),
+        source: rusqlite::Error::SqliteFailure(code, Some(found)),
+    })
 }

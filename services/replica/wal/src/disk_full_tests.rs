@@ -11,7 +11,7 @@ use paxos::ids::{Ballot, Epoch, NodeId, PersistSeq, Round, Slot, Timestamp};
 use paxos::output::PersistOp;
 use uuid::Uuid;
 
-use crate::{Completion, Error, Genesis, Wal, space};
+use crate::{Base, Completion, Error, Genesis, Wal, space};
 
 const BALLOT: Ballot = Ballot {
     epoch: Epoch::FIRST,
@@ -84,7 +84,7 @@ fn a_full_disk_stops_the_writer_and_loses_nothing() {
         std::fs::copy(dir.path().join(name), copy.path().join(name)).unwrap();
     }
     let mut wal = Wal::open(copy.path()).unwrap();
-    let restored = wal.restore(Slot::GENESIS).unwrap();
+    let restored = wal.restore(&Base::EMPTY).unwrap().restored;
     assert_eq!((restored.promised, &restored.undecided), (BALLOT, &rows));
     // With space again, it goes on.
     let last = rows.last().unwrap();

@@ -7,6 +7,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use paxos::entry::Chain;
 use paxos::ids::{NodeId, Slot};
 use uuid::Uuid;
 
@@ -156,6 +157,40 @@ pub enum Error {
         path: PathBuf,
         /// The slot.
         slot: Slot,
+    },
+    /// The log can be used only from a later slot on than the state machine has reached.
+    #[error(
+        "{path}: {why}, and state.db holds slots up to {applied} only: this replica needs a \
+         snapshot at slot {at_least} or later from another one; without any, keep the directory \
+         for analysis and start this replica on an empty one: it joins as a new node"
+    )]
+    SnapshotNeeded {
+        /// log.db.
+        path: PathBuf,
+        /// What state.db holds.
+        applied: Slot,
+        /// With a snapshot at this slot or a later one the log can be used.
+        at_least: Slot,
+        /// Why the log alone does not do.
+        why: String,
+    },
+    /// Two files here, or the log and a snapshot, hold different histories.
+    #[error(
+        "{path} holds {found} at slot {slot}, {other} holds {expected}: they are of different \
+         histories, and one of them must not be used; keep all files for analysis; if a backup \
+         was restored, that is the cause"
+    )]
+    Diverged {
+        /// log.db.
+        path: PathBuf,
+        /// Where they differ.
+        slot: Slot,
+        /// The prefix by the log.
+        found: Chain,
+        /// The other holder of a history.
+        other: &'static str,
+        /// The prefix by that one.
+        expected: Chain,
     },
     /// Undecided rows vanished, and one of them may be the one that counts.
     #[error(

@@ -1,4 +1,4 @@
-//! Who this disk is: disk id, genesis, promise, active epoch. One row, kept twice.
+//! Who this disk is: disk id, genesis, promise, active configuration. One row, kept twice.
 //!
 //! Reads and writes: tables `meta_a` and `meta_b`. Must hold: a promise and an identity are
 //! never guessed; when neither copy can be trusted the identity is dead (section 2.9).
@@ -7,6 +7,8 @@
 use std::path::Path;
 
 use bytes::Bytes;
+use paxos::config::Configuration;
+use paxos::entry::Chain;
 use paxos::ids::{Ballot, Epoch, NodeId, Round, Slot};
 use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
@@ -35,8 +37,6 @@ pub struct Identity {
     pub genesis: Option<Genesis>,
     /// Whether all founders are known to hold the genesis, so that voting is allowed.
     pub confirmed: bool,
-    /// The epoch in which this node takes part; 0 before the first (rule D7).
-    pub active_epoch: Epoch,
 }
 
 /// The doubled row.
@@ -48,8 +48,12 @@ pub(crate) struct Meta {
     pub(crate) identity: Identity,
     /// The promise (rule D1).
     pub(crate) promised: Ballot,
-    /// The rows up to here are gone.
+    /// The configuration of the active epoch (rule D7); `None`: none beyond the genesis' one.
+    pub(crate) configuration: Option<Configuration>,
+    /// The rows up to here are gone, or wait for their deletion.
     pub(crate) compacted_to: Slot,
+    /// The snapshot that state.db is being swapped for.
+    pub(crate) incoming: Option<(Slot, Chain)>,
 }
 
 /// The tables of the two copies.
@@ -64,14 +68,28 @@ impl Meta {
                 disk_id,
                 genesis: None,
                 confirmed: false,
-                active_epoch: Epoch::default(),
             },
             promised: Ballot::ZERO,
+            configuration: None,
             compacted_to: Slot::GENESIS,
+            incoming: None,
         }
     }
 
     fn crc(&self) -> u32 {
+        let configuration = self.configuration.as_ref().map(Configuration::encode);
+        self.crc_with(|field| {
+            field(configuration.as_deref().unwrap_or_default());
+            field(&self.compacted_to.0.to_le_bytes());
+            if let Some((slot, chain)) = &self.incoming {
+                field(&slot.0.to_le_bytes());
+                field(&chain.0);
+            }
+        })
+    }
+
+    /// The checksum over the columns that all formats have, and then `rest`.
+    pub(crate) fn crc_with(&self, rest: impl FnOnce(&mut dyn FnMut(&[u8]))) -> u32 {
         let mut hasher = crc32fast::Hasher::new();
         let mut field = |bytes: &[u8]| {
             // With its length, so that no two rows run together to the same bytes.
@@ -90,8 +108,7 @@ impl Meta {
         field(&self.promised.epoch.0.to_le_bytes());
         field(&self.promised.round.0.to_le_bytes());
         field(&self.promised.node.0.to_le_bytes());
-        field(&self.identity.active_epoch.0.to_le_bytes());
-        field(&self.compacted_to.0.to_le_bytes());
+        rest(&mut field);
         hasher.finalize()
     }
 }
@@ -99,12 +116,13 @@ impl Meta {
 /// Writes both copies, inside the caller's transaction.
 pub(crate) fn store(connection: &Connection, meta: &Meta) -> rusqlite::Result<()> {
     let genesis = meta.identity.genesis.as_ref();
+    let configuration = meta.configuration.as_ref().map(Configuration::encode);
     for table in TABLES {
         let sql = format!(
             "INSERT OR REPLACE INTO {table} (id, revision, disk_id, cluster_id, cluster_name, \
              node_id, genesis, confirmed, promised_epoch, promised_round, promised_node, \
-             active_epoch, compacted_to, crc) \
-             VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+             configuration, compacted_to, incoming_slot, incoming_chain, crc) \
+             VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
         );
         connection.prepare_cached(&sql)?.execute(params![
             meta.revision.cast_signed(),
@@ -117,8 +135,10 @@ pub(crate) fn store(connection: &Connection, meta: &Meta) -> rusqlite::Result<()
             meta.promised.epoch.0.cast_signed(),
             meta.promised.round.0.cast_signed(),
             meta.promised.node.0.cast_signed(),
-            meta.identity.active_epoch.0.cast_signed(),
+            configuration.as_deref(),
             meta.compacted_to.0.cast_signed(),
+            meta.incoming.map(|(slot, _)| slot.0.cast_signed()),
+            meta.incoming.map(|(_, chain)| chain.0),
             meta.crc(),
         ])?;
     }
@@ -127,7 +147,14 @@ pub(crate) fn store(connection: &Connection, meta: &Meta) -> rusqlite::Result<()
 
 /// Reads the copies. The flag says that one of them must be written again.
 pub(crate) fn load(connection: &Connection, path: &Path) -> Result<(Meta, bool), Error> {
-    let [a, b] = TABLES.map(|table| read_copy(connection, table));
+    choose(TABLES.map(|table| read_copy(connection, table)), path)
+}
+
+/// Takes the copy that counts.
+pub(crate) fn choose(
+    [a, b]: [Result<Meta, String>; 2],
+    path: &Path,
+) -> Result<(Meta, bool), Error> {
     let dead = |why: String| Error::IdentityDead {
         path: path.to_path_buf(),
         why,
@@ -163,12 +190,20 @@ pub(crate) fn load(connection: &Connection, path: &Path) -> Result<(Meta, bool),
 fn read_copy(connection: &Connection, table: &str) -> Result<Meta, String> {
     let sql = format!(
         "SELECT revision, disk_id, cluster_id, cluster_name, node_id, genesis, confirmed, \
-         promised_epoch, promised_round, promised_node, active_epoch, compacted_to, crc \
-         FROM {table} WHERE id = 1"
+         promised_epoch, promised_round, promised_node, compacted_to, configuration, \
+         incoming_slot, incoming_chain, crc FROM {table} WHERE id = 1"
     );
-    let read = connection.query_row(&sql, [], |row| Ok((decode(row)?, row.get::<_, u32>(12)?)));
+    let read = connection.query_row(&sql, [], |row| Ok((decode(row)?, row.get::<_, u32>(14)?)));
+    checked(read, Meta::crc)
+}
+
+/// Compares the stored checksum with the computed one.
+pub(crate) fn checked(
+    read: rusqlite::Result<(Option<Meta>, u32)>,
+    computed: impl FnOnce(&Meta) -> u32,
+) -> Result<Meta, String> {
     match read {
-        Ok((Some(meta), crc)) if meta.crc() == crc => Ok(meta),
+        Ok((Some(meta), crc)) if computed(&meta) == crc => Ok(meta),
         Ok((Some(_), _)) => Err("its checksum is wrong".to_owned()),
         Ok((None, _)) => Err("its columns make no sense together".to_owned()),
         Err(rusqlite::Error::QueryReturnedNoRows) => Err("it is missing".to_owned()),
@@ -178,6 +213,28 @@ fn read_copy(connection: &Connection, table: &str) -> Result<Meta, String> {
 
 /// Puts the columns together; `None` when no `store` could have written them.
 fn decode(row: &Row<'_>) -> rusqlite::Result<Option<Meta>> {
+    let Some(mut meta) = decode_common(row)? else {
+        return Ok(None);
+    };
+    if let Some(bytes) = row.get::<_, Option<Vec<u8>>>(11)? {
+        let Some(configuration) = Configuration::decode(&bytes) else {
+            return Ok(None);
+        };
+        meta.configuration = Some(configuration);
+    }
+    meta.incoming = match (
+        row.get::<_, Option<i64>>(12)?,
+        row.get::<_, Option<[u8; 32]>>(13)?,
+    ) {
+        (Some(slot), Some(chain)) => Some((Slot(slot.cast_unsigned()), Chain(chain))),
+        (None, None) => None,
+        _ => return Ok(None),
+    };
+    Ok(Some(meta))
+}
+
+/// The columns that all formats have, in the order in which they are selected.
+pub(crate) fn decode_common(row: &Row<'_>) -> rusqlite::Result<Option<Meta>> {
     let number = |column: usize| row.get::<_, i64>(column).map(i64::cast_unsigned);
     let Ok(disk_id) = Uuid::try_parse(row.get_ref(1)?.as_str()?) else {
         return Ok(None);
@@ -203,19 +260,15 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Option<Meta>> {
         1 => true,
         _ => return Ok(None),
     };
-    Ok(Some(Meta {
-        revision: number(0)?,
-        identity: Identity {
-            disk_id,
-            genesis,
-            confirmed,
-            active_epoch: Epoch(number(10)?),
-        },
-        promised: Ballot {
-            epoch: Epoch(number(7)?),
-            round: Round(number(8)?),
-            node: NodeId(number(9)?),
-        },
-        compacted_to: Slot(number(11)?),
-    }))
+    let mut meta = Meta::new(disk_id);
+    meta.revision = number(0)?;
+    meta.identity.genesis = genesis;
+    meta.identity.confirmed = confirmed;
+    meta.promised = Ballot {
+        epoch: Epoch(number(7)?),
+        round: Round(number(8)?),
+        node: NodeId(number(9)?),
+    };
+    meta.compacted_to = Slot(number(10)?);
+    Ok(Some(meta))
 }

@@ -6,24 +6,28 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use paxos::config::Configuration;
 use paxos::entry::Entry;
-use paxos::ids::{Epoch, NodeId, Slot};
+use paxos::ids::{DiskSeq, NodeId, Slot};
 use paxos::output::PersistOp;
-use paxos::restored::Restored;
 use rusqlite::Connection;
 
+use crate::damage;
 use crate::database;
 use crate::error::Error;
 use crate::identity::{self, Genesis, Identity, Meta};
 use crate::limits;
 use crate::lock;
-use crate::progress::{self, DiskSeq, Progress};
+use crate::progress;
 use crate::replay::Replay;
-use crate::rows::{self, Reader};
+use crate::restore::Base;
+use crate::rows::{self, Found, Reader};
 use crate::space;
 use crate::transaction::{self, State};
+use crate::witness;
 
 /// Where the other replicas were last seen.
 pub type Peers = BTreeMap<NodeId, String>;
@@ -47,6 +51,8 @@ pub struct Wal {
     path: PathBuf,
     /// As on disk.
     state: State,
+    /// The last transaction before this process.
+    opened_at: DiskSeq,
     /// Keeps other processes out. Declared last: dropped after the connection is closed.
     _lock: File,
 }
@@ -65,15 +71,23 @@ impl Wal {
         let connection = database::open(dir)?;
         let path = dir.join(database::FILE);
         let (meta, repair_meta) = identity::load(&connection, &path)?;
-        let (progress, repair_progress) = progress::load(&connection, &path)?;
+        let compacted_to = meta.compacted_to;
+        let (progress, repair_progress) = progress::load(&connection, &path, compacted_to)?;
         let last = rows::last(&connection, &path)?;
+        let first = rows::first(&connection, &path)?;
+        let witnessed = witness::load(&connection, &path)?;
+        let damaged = damage::load(&connection, &path)?;
         let mut wal = Self {
             connection: Some(connection),
             path,
+            opened_at: progress.disk_seq,
             state: State {
+                last: last.max(progress.decided).max(compacted_to),
+                garbage: first.is_some_and(|first| first <= compacted_to),
                 meta,
                 progress,
-                last,
+                damaged,
+                witnessed,
             },
             _lock: lock,
         };
@@ -98,6 +112,25 @@ impl Wal {
     #[must_use]
     pub fn disk_seq(&self) -> DiskSeq {
         self.state.progress.disk_seq
+    }
+
+    /// The configuration of the active epoch (rule D7). `None`: no epoch has ended here yet, so
+    /// it is the genesis' one.
+    #[must_use]
+    pub fn configuration(&self) -> Option<&Configuration> {
+        self.state.meta.configuration.as_ref()
+    }
+
+    /// The commit index as stored, which may lag (rule D4).
+    #[must_use]
+    pub fn decided(&self) -> Slot {
+        self.state.progress.decided
+    }
+
+    /// The log holds no row up to this slot.
+    #[must_use]
+    pub fn compacted_to(&self) -> Slot {
+        self.state.meta.compacted_to
     }
 
     /// log.db, for messages.
@@ -138,8 +171,8 @@ impl Wal {
         }
     }
 
-    /// All founders hold the genesis: from here on this node may vote; a founder in the first
-    /// epoch, a node that joined later once it activates one.
+    /// All founders hold the genesis: from here on this node may vote, in each epoch whose
+    /// configuration names it.
     pub fn confirm_genesis(&mut self) -> Result<(), Error> {
         if self.state.meta.identity.genesis.is_none() {
             return Err(self.no_identity("genesis"));
@@ -147,17 +180,7 @@ impl Wal {
         if self.state.meta.identity.confirmed {
             return Ok(());
         }
-        self.update_meta(|meta| {
-            meta.identity.confirmed = true;
-            let node = meta
-                .identity
-                .genesis
-                .as_ref()
-                .map(|genesis| genesis.node_id);
-            if node.is_some_and(|node| node <= NodeId::GENESIS_MAX) {
-                meta.identity.active_epoch = meta.identity.active_epoch.max(Epoch::FIRST);
-            }
-        })
+        self.update_meta(|meta| meta.identity.confirmed = true)
     }
 
     /// Replaces the cached addresses.
@@ -186,62 +209,10 @@ impl Wal {
         rows.collect::<Result<Peers, _>>().map_err(failed)
     }
 
-    /// What the core starts from. `applied` is the slot that the state machine holds durably.
-    ///
-    /// The commit index is the higher of `applied` and the stored hint (rule D4). Everything
-    /// above it that was ever accepted comes back, or the log is refused.
-    pub fn restore(&self, applied: Slot) -> Result<Restored, Error> {
-        let decided = applied.max(self.state.progress.decided);
-        let (chain, timestamp) = if decided == Slot::GENESIS {
-            Default::default()
-        } else {
-            let entry = self
-                .row(decided)?
-                .ok_or_else(|| self.row_missing(decided))?;
-            if decided == self.state.progress.decided && entry.chain != self.state.progress.chain {
-                return Err(Error::Damaged {
-                    path: self.path.clone(),
-                    slot: decided,
-                    decided: true,
-                    why: "it is not the value that was decided here".to_owned(),
-                });
-            }
-            (entry.chain, entry.timestamp)
-        };
-        self.count_rows()?;
-        let undecided = self
-            .reader(decided)?
-            .range(decided.next(), Slot(u64::MAX), usize::MAX)?;
-        Ok(Restored {
-            promised: self.state.meta.promised,
-            decided,
-            chain,
-            timestamp,
-            undecided,
-            compacted_to: self.state.meta.compacted_to,
-        })
-    }
-
-    /// Compares the count of rows above the commit index with the one stored. Below it, every
-    /// slot has its row, and a missing one is found when it is read.
-    fn count_rows(&self) -> Result<(), Error> {
-        let Progress { decided, rows, .. } = self.state.progress;
-        let found = rows::count_above(self.connection()?, &self.path, decided)?;
-        let below = decided.distance_above(self.state.meta.compacted_to);
-        if below.saturating_add(found) == rows {
-            return Ok(());
-        }
-        Err(Error::RowsLost {
-            path: self.path.clone(),
-            decided,
-            found,
-            expected: rows.saturating_sub(below),
-        })
-    }
-
-    /// The rows in `(applied, decided]` in pages, for the state machine to catch up.
-    pub fn replay(&self, applied: Slot, decided: Slot) -> Result<Replay<'_>, Error> {
-        Replay::new(self, applied, decided)
+    /// The rows above `base` up to `decided` in pages, for the state machine to catch up.
+    #[must_use]
+    pub fn replay(&self, base: &Base, decided: Slot) -> Replay<'_> {
+        Replay::new(self, base, decided)
     }
 
     /// The decided rows from `from` to `upto` until they weigh `bytes_max`; at least one.
@@ -333,13 +304,32 @@ impl Wal {
         self.connection.as_ref().ok_or(Error::Stopped)
     }
 
-    /// One row, checked.
-    pub(crate) fn row(&self, slot: Slot) -> Result<Option<Entry>, Error> {
-        self.reader(slot.max(self.state.progress.decided))?
-            .one(slot)
+    /// The number of the last transaction that was durable when the log was opened.
+    pub(crate) fn opened_at(&self) -> DiskSeq {
+        self.opened_at
     }
 
-    fn reader(&self, decided: Slot) -> Result<Reader<'_>, Error> {
+    /// What is on disk, but for the rows.
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// To take over what was found on disk, not to change it.
+    pub(crate) fn state_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+
+    /// One row as it is, if there is one.
+    pub(crate) fn find(&self, slot: Slot) -> Result<Option<Found>, Error> {
+        let mut row = None;
+        self.reader(slot)?.scan(slot, slot, |_, found| {
+            row = Some(found);
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(row)
+    }
+
+    pub(crate) fn reader(&self, decided: Slot) -> Result<Reader<'_>, Error> {
         Ok(Reader {
             connection: self.connection()?,
             path: &self.path,
@@ -347,7 +337,7 @@ impl Wal {
         })
     }
 
-    fn update_meta(&mut self, change: impl FnOnce(&mut Meta)) -> Result<(), Error> {
+    pub(crate) fn update_meta(&mut self, change: impl FnOnce(&mut Meta)) -> Result<(), Error> {
         let committed = self.transact("write the identity to", |transaction| {
             transaction.update_meta(change);
             Ok(())
@@ -362,14 +352,14 @@ impl Wal {
         }
     }
 
-    fn row_missing(&self, slot: Slot) -> Error {
+    pub(crate) fn row_missing(&self, slot: Slot) -> Error {
         Error::RowMissing {
             path: self.path.clone(),
             slot,
         }
     }
 
-    fn contract(&self, what: impl Into<String>) -> Error {
+    pub(crate) fn contract(&self, what: impl Into<String>) -> Error {
         Error::Contract {
             path: self.path.clone(),
             what: what.into(),

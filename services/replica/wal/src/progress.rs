@@ -3,31 +3,14 @@
 //! Reads and writes: table `progress`, its two rows in turn. Must hold: `disk_seq` grows by one
 //! per transaction; the commit index never falls.
 
-use std::fmt;
 use std::path::Path;
 
 use paxos::entry::Chain;
-use paxos::ids::Slot;
+use paxos::ids::{DiskSeq, Slot};
 use rusqlite::{Connection, params};
 
 use crate::error::Error;
-
-/// Counts the transactions of a disk, for ever. Peers remember the highest they saw, so a disk
-/// that was turned back to an older state is found out (section 2.9).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct DiskSeq(pub u64);
-
-impl fmt::Display for DiskSeq {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "d{}", self.0)
-    }
-}
-
-impl fmt::Debug for DiskSeq {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+use crate::rows;
 
 /// One row of the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,7 +21,7 @@ pub(crate) struct Progress {
     pub(crate) decided: Slot,
     /// The chain at it.
     pub(crate) chain: Chain,
-    /// How many rows the log holds. A damaged page may lose rows without any checksum being
+    /// How many rows the log holds above `compacted_to`. A damaged page may lose rows without any checksum being
     /// wrong (its count of cells is one number), and an undecided row may be the needed one.
     pub(crate) rows: u64,
 }
@@ -84,8 +67,13 @@ pub(crate) fn store(connection: &Connection, progress: &Progress) -> rusqlite::R
 ///
 /// One damaged row is survivable: it held the last state or the one before. The commit index
 /// is a hint; `disk_seq` may be one too low then, so one is added, and storing the result
-/// replaces the damaged row; the count of rows may be outdated and is taken afresh.
-pub(crate) fn load(connection: &Connection, path: &Path) -> Result<(Progress, bool), Error> {
+/// replaces the damaged row; the count of rows may be outdated and is taken afresh: each slot up
+/// to the commit index has one.
+pub(crate) fn load(
+    connection: &Connection,
+    path: &Path,
+    compacted_to: Slot,
+) -> Result<(Progress, bool), Error> {
     let [even, odd] = [0_u64, 1].map(|copy| read_copy(connection, copy));
     match (even, odd) {
         (Ok(even), Ok(odd)) => {
@@ -102,10 +90,9 @@ pub(crate) fn load(connection: &Connection, path: &Path) -> Result<(Progress, bo
                 "one of the two progress rows is damaged, the other is used; check the disk"
             );
             progress.disk_seq.0 = progress.disk_seq.0.saturating_add(1);
-            progress.rows = connection
-                .query_row("SELECT count(*) FROM log", [], |row| row.get::<_, i64>(0))
-                .map_err(|source| Error::sqlite("count the rows of", path, source))?
-                .cast_unsigned();
+            let below = progress.decided.distance_above(compacted_to);
+            let above = progress.decided.max(compacted_to);
+            progress.rows = below.saturating_add(rows::count_above(connection, path, above)?);
             Ok((progress, true))
         }
         (Err(even), Err(odd)) => Err(Error::IdentityDead {

@@ -6,6 +6,7 @@ use paxos::limits::PAGE_BYTES;
 
 use crate::error::Error;
 use crate::log::Wal;
+use crate::restore::Base;
 
 /// Pages of decided rows. Each row was checked against the one before it: checksum, slot and
 /// chain. Ends after the first error.
@@ -16,30 +17,25 @@ pub struct Replay<'a> {
     from: Slot,
     /// The last one.
     upto: Slot,
-    /// The chain at the slot before `from`; unknown when that row was compacted away.
-    chain: Option<Chain>,
+    /// The chain at the slot before `from`.
+    chain: Chain,
 }
 
 impl<'a> Replay<'a> {
-    /// The rows in `(applied, decided]`.
-    pub(crate) fn new(wal: &'a Wal, applied: Slot, decided: Slot) -> Result<Self, Error> {
-        let chain = if applied == Slot::GENESIS {
-            Some(Chain::GENESIS)
-        } else {
-            wal.row(applied)?.map(|entry| entry.chain)
-        };
-        Ok(Self {
+    /// The rows above `base` up to `decided`.
+    pub(crate) const fn new(wal: &'a Wal, base: &Base, decided: Slot) -> Self {
+        Self {
             wal,
-            from: applied.next(),
+            from: base.slot.next(),
             upto: decided,
-            chain,
-        })
+            chain: base.chain,
+        }
     }
 
     fn page(&mut self) -> Result<Vec<Entry>, Error> {
         let entries = self.wal.read_rows(self.from, self.upto, PAGE_BYTES)?;
         for entry in &entries {
-            if self.chain.is_some_and(|previous| !entry.follows(previous)) {
+            if !entry.follows(self.chain) {
                 return Err(Error::Damaged {
                     path: self.wal.path().to_path_buf(),
                     slot: entry.slot,
@@ -47,7 +43,7 @@ impl<'a> Replay<'a> {
                     why: "it does not follow the row before it".to_owned(),
                 });
             }
-            self.chain = Some(entry.chain);
+            self.chain = entry.chain;
             self.from = entry.slot.next();
         }
         Ok(entries)

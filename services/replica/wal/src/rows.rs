@@ -3,6 +3,7 @@
 //! Must hold: no row leaves this module whose checksum is wrong. The checksum covers the slot,
 //! so a row that turns up in another's place is found as well.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -61,6 +62,19 @@ pub(crate) fn count_above(connection: &Connection, path: &Path, slot: Slot) -> R
         .map_err(|source| Error::sqlite("count rows of", path, source))
 }
 
+/// The lowest slot that holds a row, counted or not.
+pub(crate) fn first(connection: &Connection, path: &Path) -> Result<Option<Slot>, Error> {
+    connection
+        .query_row("SELECT min(slot) FROM log", [], |row| {
+            row.get::<_, Option<i64>>(0)
+        })
+        .map(|first| first.map(|first| Slot(first.cast_unsigned())))
+        .map_err(|source| Error::sqlite("read rows of", path, source))
+}
+
+/// A row as it was found: whole, or why not.
+pub(crate) type Found = Result<Entry, String>;
+
 /// Where rows are read, and what their damage means.
 #[derive(Clone, Copy)]
 pub(crate) struct Reader<'a> {
@@ -73,11 +87,6 @@ pub(crate) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The row of one slot, if there is one.
-    pub(crate) fn one(&self, slot: Slot) -> Result<Option<Entry>, Error> {
-        Ok(self.range(slot, slot, usize::MAX)?.pop())
-    }
-
     /// The rows from `from` to `upto` that exist, in slot order, until they weigh `bytes_max`;
     /// at least one.
     pub(crate) fn range(
@@ -86,6 +95,32 @@ impl Reader<'_> {
         upto: Slot,
         bytes_max: usize,
     ) -> Result<Vec<Entry>, Error> {
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut bytes: usize = 0;
+        self.scan(from, upto, |slot, found| {
+            let entry = found.map_err(|why| Error::Damaged {
+                path: self.path.to_path_buf(),
+                slot,
+                decided: slot <= self.decided,
+                why,
+            })?;
+            bytes = bytes.saturating_add(entry.weight_bytes());
+            if bytes > bytes_max && !entries.is_empty() {
+                return Ok(ControlFlow::Break(()));
+            }
+            entries.push(entry);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(entries)
+    }
+
+    /// Shows the rows from `from` to `upto` that exist, in slot order, each checked by itself.
+    pub(crate) fn scan(
+        &self,
+        from: Slot,
+        upto: Slot,
+        mut visit: impl FnMut(Slot, Found) -> Result<ControlFlow<()>, Error>,
+    ) -> Result<(), Error> {
         let failed = |source| Error::sqlite("read rows of", self.path, source);
         let mut statement = self.connection.prepare_cached(READ).map_err(failed)?;
         let mut rows = statement
@@ -94,37 +129,26 @@ impl Reader<'_> {
                 upto.0.min(i64::MAX.cast_unsigned()).cast_signed(),
             ])
             .map_err(failed)?;
-        let mut entries: Vec<Entry> = Vec::new();
-        let mut bytes: usize = 0;
         while let Some(row) = rows.next().map_err(failed)? {
-            let entry = self.decode(row)?;
-            bytes = bytes.saturating_add(entry.weight_bytes());
-            if bytes > bytes_max && !entries.is_empty() {
+            let slot = row.get::<_, i64>(0).map_err(failed)?;
+            let slot = Slot(slot.cast_unsigned());
+            if visit(slot, decode(slot, row))?.is_break() {
                 break;
             }
-            entries.push(entry);
         }
-        Ok(entries)
+        Ok(())
     }
+}
 
-    fn decode(&self, row: &Row<'_>) -> Result<Entry, Error> {
-        let slot = row
-            .get::<_, i64>(0)
-            .map(|slot| Slot(slot.cast_unsigned()))
-            .map_err(|source| Error::sqlite("read rows of", self.path, source))?;
-        let damaged = |why: String| Error::Damaged {
-            path: self.path.to_path_buf(),
-            slot,
-            decided: slot <= self.decided,
-            why,
-        };
-        let entry = columns(slot, row)
-            .map_err(|error| damaged(error.to_string()))?
-            .ok_or_else(|| damaged("its kind is unknown".to_owned()))?;
-        if !entry.is_intact() {
-            return Err(damaged("its checksum is wrong".to_owned()));
-        }
+/// Puts a row together and checks it by itself.
+fn decode(slot: Slot, row: &Row<'_>) -> Found {
+    let entry = columns(slot, row)
+        .map_err(|error| error.to_string())?
+        .ok_or("its kind is unknown")?;
+    if entry.is_intact() {
         Ok(entry)
+    } else {
+        Err("its checksum is wrong".to_owned())
     }
 }
 

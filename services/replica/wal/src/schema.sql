@@ -1,8 +1,9 @@
 -- log.db: what an acceptor must not forget. One file, so that a promise and the rows accepted
 -- under it share a transaction (trap 3 of DESIGN.md).
 --
--- Format 1. `PRAGMA application_id` says that the file is ours, `PRAGMA user_version` its
--- format; both are written by the transaction that makes these tables.
+-- Format 2 (`migrate.rs` brings format 1 forward). `PRAGMA application_id` says that the file is
+-- ours, `PRAGMA user_version` its format; both are written by the transaction that makes these
+-- tables.
 --
 -- Every number is unsigned 64 bit in the program and stored with the same bits, so a value
 -- from 2^63 up reads as negative here. Slots stay below that: they must sort.
@@ -11,7 +12,7 @@
 -- not two rows because each table has pages of its own: one bad page cannot take both.
 -- `crc` covers all other columns. Both copies are written by every transaction that changes
 -- one of them; `revision` counts these, so that a copy whose write the disk lost is known.
-CREATE TABLE meta_a (
+CREATE TABLE IF NOT EXISTS meta_a (
     id             INTEGER PRIMARY KEY CHECK (id = 1),
     revision       INTEGER NOT NULL,
     disk_id        TEXT    NOT NULL, -- UUIDv4, drawn when the file was made, never changed
@@ -23,12 +24,14 @@ CREATE TABLE meta_a (
     promised_epoch INTEGER NOT NULL, -- the promised ballot, never lowered
     promised_round INTEGER NOT NULL,
     promised_node  INTEGER NOT NULL,
-    active_epoch   INTEGER NOT NULL, -- 0 before the first; rule D7
-    compacted_to   INTEGER NOT NULL, -- `log` holds no slot up to this one
+    configuration  BLOB,             -- the active one (rule D7); NULL: none beyond the genesis
+    compacted_to   INTEGER NOT NULL, -- rows up to this slot are gone, or wait for deletion
+    incoming_slot  INTEGER,          -- this and the next: the snapshot that state.db is being
+    incoming_chain BLOB,             -- swapped for; NULL: none
     crc            INTEGER NOT NULL
 ) STRICT;
 
-CREATE TABLE meta_b (
+CREATE TABLE IF NOT EXISTS meta_b (
     id             INTEGER PRIMARY KEY CHECK (id = 1),
     revision       INTEGER NOT NULL,
     disk_id        TEXT    NOT NULL,
@@ -40,25 +43,28 @@ CREATE TABLE meta_b (
     promised_epoch INTEGER NOT NULL,
     promised_round INTEGER NOT NULL,
     promised_node  INTEGER NOT NULL,
-    active_epoch   INTEGER NOT NULL,
+    configuration  BLOB,
     compacted_to   INTEGER NOT NULL,
+    incoming_slot  INTEGER,
+    incoming_chain BLOB,
     crc            INTEGER NOT NULL
 ) STRICT;
 
 -- What changes with every transaction. The two rows are written in turn (disk_seq modulo 2):
 -- one page per transaction, and the row that is not written holds the state one transaction
 -- ago, which is good enough for a hint.
-CREATE TABLE progress (
+CREATE TABLE IF NOT EXISTS progress (
     copy     INTEGER PRIMARY KEY CHECK (copy IN (0, 1)),
     disk_seq INTEGER NOT NULL, -- +1 per transaction: shows peers a disk that was turned back
     decided  INTEGER NOT NULL, -- the commit index; may lag (rule D4)
     chain    BLOB    NOT NULL, -- the chain at `decided`
-    rows     INTEGER NOT NULL, -- in `log`: a row that vanishes without a trace is missed
+    rows     INTEGER NOT NULL, -- above `compacted_to`: one that vanishes is missed
     crc      INTEGER NOT NULL
 ) STRICT;
 
 -- The accepted rows. Keyed by slot alone and written in slot order: one B-tree, appended to.
-CREATE TABLE log (
+-- Rows up to `compacted_to` do not count any more; the writer deletes them in portions.
+CREATE TABLE IF NOT EXISTS log (
     slot      INTEGER PRIMARY KEY,
     epoch     INTEGER NOT NULL, -- this and the next two: the ballot of the acceptance
     round     INTEGER NOT NULL,
@@ -72,7 +78,21 @@ CREATE TABLE log (
 
 -- Where the other replicas were last seen, so that a restart works without the membership
 -- service. A cache: a wrong address fails at the certificate check.
-CREATE TABLE peers (
+CREATE TABLE IF NOT EXISTS peers (
     node    INTEGER PRIMARY KEY,
     address TEXT    NOT NULL
+) STRICT;
+
+-- The highest transaction count (`disk_seq`) seen in a vote of another node's disk: a disk that
+-- shows a lower one when it starts was turned back (section 2.9). May be lost.
+CREATE TABLE IF NOT EXISTS witnesses (
+    node     INTEGER PRIMARY KEY,
+    disk_seq INTEGER NOT NULL,
+    crc      INTEGER NOT NULL -- a wrong count would condemn a sound disk
+) STRICT;
+
+-- Slots whose rows were found damaged, or suspicious, when a process started, until they are
+-- written again or do not count any more. The node gives no promise while there is one.
+CREATE TABLE IF NOT EXISTS damaged (
+    slot INTEGER PRIMARY KEY
 ) STRICT;

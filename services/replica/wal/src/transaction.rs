@@ -1,17 +1,23 @@
 //! One transaction: the operations of a group, in order, then promise and progress.
 //!
-//! Must hold: D1, D2, D4. What the caller may never ask for is found here, before the commit.
+//! Must hold: D1, D2, D4, R4. What the caller may never ask for is found here, before the commit.
+//! Tested in: `tests/log.rs`, `tests/epochs.rs`, `tests/log_prop.rs`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use paxos::config::Configuration;
 use paxos::entry::{Chain, Entry};
-use paxos::ids::{Ballot, Slot};
+use paxos::ids::{Ballot, DiskSeq, Epoch, NodeId, Slot};
 use paxos::output::PersistOp;
 use rusqlite::{Connection, OptionalExtension as _};
 
+use crate::damage;
 use crate::identity::{self, Meta};
 use crate::limits;
 use crate::log::Peers;
 use crate::progress::{self, Progress};
 use crate::rows;
+use crate::witness;
 
 /// Why a transaction did not happen.
 #[derive(Debug)]
@@ -35,8 +41,24 @@ pub(crate) struct State {
     pub(crate) meta: Meta,
     /// The rows written in turn.
     pub(crate) progress: Progress,
-    /// The highest slot in the log. Above it every row is a new one, which is the usual case.
+    /// The highest slot that ever had a row which still counts. Above it every row is a new one,
+    /// which is the usual case.
     pub(crate) last: Slot,
+    /// Slots whose rows were found damaged or missing when a process started, until they are
+    /// written again: there the value on disk binds nobody.
+    pub(crate) damaged: BTreeSet<Slot>,
+    /// Whether rows up to `compacted_to` may be left to delete.
+    pub(crate) garbage: bool,
+    /// The highest transaction counts seen of other disks.
+    pub(crate) witnessed: BTreeMap<NodeId, DiskSeq>,
+}
+
+impl State {
+    /// The epoch in which this node takes part, or may (rule D7).
+    pub(crate) fn active_epoch(&self) -> Epoch {
+        let active = self.meta.configuration.as_ref();
+        active.map_or(Epoch::FIRST, |configuration| configuration.epoch)
+    }
 }
 
 /// The transaction in the making. Identity, promise and progress change in memory and are
@@ -46,7 +68,12 @@ pub(crate) struct Transaction<'a> {
     connection: &'a Connection,
     state: State,
     meta_changed: bool,
+    /// Whether the commit index rose and was not compared with its row yet.
     decided_changed: bool,
+    /// The commit index before this transaction: each slot up to it is counted.
+    decided_before: Slot,
+    witnesses_changed: BTreeSet<NodeId>,
+    damage_changed: BTreeSet<Slot>,
     rows_written: usize,
 }
 
@@ -61,6 +88,9 @@ pub(crate) fn run(
         state: state.clone(),
         meta_changed: false,
         decided_changed: false,
+        decided_before: state.progress.decided,
+        witnesses_changed: BTreeSet::new(),
+        damage_changed: BTreeSet::new(),
         rows_written: 0,
     };
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
@@ -77,7 +107,26 @@ impl Transaction<'_> {
             PersistOp::Promise(ballot) => self.promise(*ballot),
             PersistOp::Accept(entries) => self.accept(entries),
             PersistOp::Decided { slot, chain } => self.decide(*slot, *chain),
+            PersistOp::Activate {
+                configuration,
+                chain,
+            } => self.activate(configuration, *chain),
+            PersistOp::Compact { upto } => self.compact(*upto),
+            PersistOp::Witness { node, disk_seq } => {
+                self.witness(*node, *disk_seq);
+                Ok(())
+            }
         }
+    }
+
+    /// The open log.
+    pub(crate) const fn connection(&self) -> &Connection {
+        self.connection
+    }
+
+    /// What is on disk when this transaction commits.
+    pub(crate) fn state(&mut self) -> &mut State {
+        &mut self.state
     }
 
     /// Changes the doubled row.
@@ -168,11 +217,19 @@ impl Transaction<'_> {
             self.state.progress.rows += 1;
             return Ok(());
         }
+        let repaired = self.state.damaged.remove(&slot);
+        if repaired {
+            self.damage_changed.insert(slot);
+        }
         // The slot may hold a row: re-proposed by a new leader, or caught up. A decided one may
         // come again only with its value, or as the repair of a damaged one.
         match self.chain(slot)? {
+            // A decided row that is missing was counted all the time.
+            None if slot <= self.decided_before => {}
             None => self.state.progress.rows += 1,
-            Some(held) if slot <= self.state.progress.decided && held != entry.chain => {
+            Some(held)
+                if slot <= self.state.progress.decided && held != entry.chain && !repaired =>
+            {
                 return Err(Failure::Contract(format!(
                     "another value for {slot}, which is decided: {} instead of {held}",
                     entry.chain
@@ -187,21 +244,135 @@ impl Transaction<'_> {
     fn chain(&self, slot: Slot) -> rusqlite::Result<Option<Chain>> {
         self.connection
             .prepare_cached("SELECT chain FROM log WHERE slot = ?1")?
-            .query_row([slot.0.cast_signed()], |row| row.get(0).map(Chain))
+            .query_row([slot.0.cast_signed()], |row| {
+                // A damaged row may hold anything. No entry has the chain of the empty prefix.
+                Ok(row.get(0).map_or(Chain::GENESIS, Chain))
+            })
             .optional()
     }
 
-    fn finish(&mut self) -> Result<(), Failure> {
+    /// R4: the epoch that the `Seal` at `start` names begins.
+    fn activate(&mut self, configuration: &Configuration, chain: Chain) -> Result<(), Failure> {
+        let start = configuration.start;
+        let expected = self.state.active_epoch().next();
+        if configuration.epoch != expected {
+            return Err(Failure::Contract(format!(
+                "epoch {} would begin, but the next one is {expected}",
+                configuration.epoch
+            )));
+        }
+        let decided = self.state.progress.decided;
+        if start < decided {
+            return Err(Failure::Contract(format!(
+                "epoch {expected} would begin at {start}, but {decided} is decided before it"
+            )));
+        }
+        self.decide(start, chain)?;
+        self.begin_epoch(configuration)
+    }
+
+    /// Takes part in the epoch from here on. Its `Seal` is decided and durable; what lies above
+    /// the commit index is of earlier epochs.
+    pub(crate) fn begin_epoch(&mut self, configuration: &Configuration) -> Result<(), Failure> {
+        self.settle()?;
+        // What cannot be read back would be taken for damage at the next start.
+        if Configuration::decode(&configuration.encode()).as_ref() != Some(configuration) {
+            return Err(Failure::Contract(format!(
+                "epoch {} with {} voters",
+                configuration.epoch,
+                configuration.voters.len()
+            )));
+        }
+        let decided = self.state.progress.decided;
+        self.connection
+            .prepare_cached("DELETE FROM log WHERE slot > ?1")?
+            .execute([decided.0.cast_signed()])?;
+        let state = &mut self.state;
+        state.progress.rows = decided.distance_above(state.meta.compacted_to);
+        state.last = decided;
+        self.damage_changed
+            .append(&mut state.damaged.split_off(&decided.next()));
+        let left = state.witnessed.keys();
+        self.witnesses_changed
+            .extend(left.filter(|node| !configuration.voters.contains(node)));
+        state
+            .witnessed
+            .retain(|node, _| configuration.voters.contains(node));
+        self.update_meta(|meta| meta.configuration = Some(configuration.clone()));
+        Ok(())
+    }
+
+    /// Rows up to `upto` do not count any more. They are deleted later, in portions
+    /// ([`Transaction::sweep`]): a large deletion in one piece would keep votes waiting.
+    fn compact(&mut self, upto: Slot) -> Result<(), Failure> {
+        self.settle()?;
+        // The commit index of the disk may lag behind the core's: the rest comes next time.
+        self.forget_upto(upto.min(self.state.progress.decided));
+        Ok(())
+    }
+
+    /// Drops the decided rows up to `upto`.
+    pub(crate) fn forget_upto(&mut self, upto: Slot) {
+        let gone = upto.distance_above(self.state.meta.compacted_to);
+        if gone == 0 {
+            return;
+        }
+        let state = &mut self.state;
+        state.progress.rows = state.progress.rows.saturating_sub(gone);
+        state.last = state.last.max(upto);
+        let above = state.damaged.split_off(&upto.next());
+        self.damage_changed
+            .append(&mut std::mem::replace(&mut state.damaged, above));
+        state.garbage = true;
+        self.update_meta(|meta| meta.compacted_to = upto);
+    }
+
+    /// Takes down which rows are damaged, as the process found them when it started.
+    pub(crate) fn note_damage(&mut self, damaged: BTreeSet<Slot>) {
+        let before = std::mem::replace(&mut self.state.damaged, damaged);
+        self.damage_changed = before
+            .symmetric_difference(&self.state.damaged)
+            .copied()
+            .collect();
+    }
+
+    /// Keeps the highest count of a disk. A new disk beyond the bound is not taken: a defence
+    /// in depth may have a hole, a table may not grow for ever.
+    fn witness(&mut self, node: NodeId, disk_seq: DiskSeq) {
+        let witnessed = &mut self.state.witnessed;
+        let seen = witnessed.get(&node);
+        let is_full = seen.is_none() && witnessed.len() >= limits::WITNESSES_MAX;
+        if is_full || seen.is_some_and(|seen| *seen >= disk_seq) {
+            return;
+        }
+        witnessed.insert(node, disk_seq);
+        self.witnesses_changed.insert(node);
+    }
+
+    /// Compares a new commit index with its row, before the row may be deleted and at the end.
+    fn settle(&mut self) -> Result<(), Failure> {
         let Progress { decided, chain, .. } = self.state.progress;
         if self.decided_changed && self.chain(decided)? != Some(chain) {
             return Err(Failure::Contract(format!(
                 "{decided} would be decided with {chain}, and no row here says so"
             )));
         }
+        self.decided_changed = false;
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        self.settle()?;
         if self.meta_changed {
             self.state.meta.revision += 1;
             identity::store(self.connection, &self.state.meta)?;
         }
+        witness::store(
+            self.connection,
+            &self.state.witnessed,
+            &self.witnesses_changed,
+        )?;
+        damage::store(self.connection, &self.state.damaged, &self.damage_changed)?;
         self.state.progress.disk_seq.0 += 1;
         progress::store(self.connection, &self.state.progress)?;
         Ok(())

@@ -8,22 +8,24 @@
 //! joins the next one.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use paxos::entry::Entry;
-use paxos::ids::{PersistSeq, Slot};
+use paxos::ids::{DiskSeq, PersistSeq, Slot};
 use paxos::output::PersistOp;
 
 use crate::checkpoint;
 use crate::error::Error;
-use crate::limits::{GROUP_BYTES_MAX, GROUP_REQUESTS_MAX, READS_MAX, REQUESTS_MAX};
+use crate::limits::{GROUP_BYTES_MAX, GROUP_REQUESTS_MAX, READS_MAX, REQUESTS_MAX, SWEEP_QUIET};
 use crate::log::{Peers, Wal};
-use crate::progress::DiskSeq;
+use crate::scrub::{Scrub, ScrubReply};
+use crate::sweep::Portion;
 
 /// What the writer reports, on its own thread. Must not block for long: no commit meanwhile.
 #[derive(Debug)]
@@ -58,6 +60,7 @@ enum Request {
         ops: Vec<PersistOp>,
     },
     Read(Read),
+    Scrub(Scrub),
     RememberPeers(Peers),
     Stop,
 }
@@ -107,6 +110,18 @@ impl Handle {
             bytes_max,
             reply,
         }))
+    }
+
+    /// Checks decided rows, at most `slots` from `from` on, in the background: a little between
+    /// two commits. What was compacted away is passed over. One check at a time: a second one is
+    /// answered with [`Error::Busy`]. [`Error::Corrupt`] in the answer means that the file's
+    /// structure is damaged: stop the replica.
+    ///
+    /// A damaged row is dealt with by a restart: [`Wal::restore`] checks the file's structure
+    /// and says which rows have to be fetched again or compacted away. If the structure is
+    /// known to be sound, compacting up to it does as well.
+    pub fn scrub(&self, from: Slot, slots: u64, reply: ScrubReply) -> Result<(), Error> {
+        self.send(Request::Scrub(Scrub::new(from, slots, reply)))
     }
 
     /// Replaces the cached addresses, some time soon.
@@ -179,8 +194,10 @@ impl Wal {
             queued,
             report,
             reads: VecDeque::new(),
+            scrub: None,
             last_seq: PersistSeq(0),
             tidy: true,
+            sweeping: false,
         };
         let thread = std::thread::Builder::new()
             .name("log-writer".to_owned())
@@ -204,6 +221,7 @@ struct Group {
     /// The last persist request in it.
     seq: Option<PersistSeq>,
     requests: usize,
+    rows: u64,
     bytes: usize,
     peers: Option<Peers>,
 }
@@ -238,9 +256,13 @@ struct Task {
     queued: Arc<AtomicUsize>,
     report: Report,
     reads: VecDeque<Read>,
+    /// The check under way.
+    scrub: Option<Scrub>,
     last_seq: PersistSeq,
     /// Whether nothing was committed since the writer last tidied up.
     tidy: bool,
+    /// Whether the last thing done was to delete rows, because nothing came.
+    sweeping: bool,
 }
 
 impl Task {
@@ -270,12 +292,18 @@ impl Task {
             if let Some(read) = self.reads.pop_front() {
                 (read.reply)(self.wal.read_rows(read.from, read.upto, read.bytes_max));
             }
+            self.scrub_on();
             match gathered {
                 Gathered::Full => self.wal.checkpoint_from(checkpoint::WAL_BYTES_MAX)?,
                 Gathered::All => self.wal.checkpoint_from(checkpoint::WAL_BYTES_QUIET)?,
+                Gathered::Idle if self.wal.has_garbage() => {
+                    self.wal.sweep_quietly()?;
+                    (self.sweeping, self.tidy) = (true, false);
+                    self.wal.checkpoint_from(checkpoint::WAL_BYTES_QUIET)?;
+                }
                 Gathered::Idle => {
                     self.wal.seal()?;
-                    self.tidy = true;
+                    (self.sweeping, self.tidy) = (false, true);
                 }
                 Gathered::End if self.reads.is_empty() => return Ok(()),
                 Gathered::End => {}
@@ -285,15 +313,8 @@ impl Task {
 
     /// Takes everything that is queued, up to a full group. Waits if there is nothing to do.
     fn gather(&mut self, group: &mut Group) -> Result<Gathered, Error> {
-        if self.reads.is_empty() {
-            let first = if self.tidy {
-                self.requests
-                    .recv()
-                    .map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
-                self.requests.recv_timeout(checkpoint::IDLE)
-            };
-            match first {
+        if self.reads.is_empty() && self.scrub.is_none() {
+            match self.wait() {
                 Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => {
                     return Ok(Gathered::End);
                 }
@@ -311,9 +332,41 @@ impl Task {
         Ok(Gathered::Full)
     }
 
+    /// Waits for a request, but not for ever while there is something to tidy up.
+    fn wait(&self) -> Result<Request, RecvTimeoutError> {
+        let patience = match (self.wal.has_garbage(), self.sweeping) {
+            (true, true) => Duration::ZERO,
+            (true, false) => SWEEP_QUIET,
+            (false, _) if self.tidy => {
+                return self
+                    .requests
+                    .recv()
+                    .map_err(|_| RecvTimeoutError::Disconnected);
+            }
+            (false, _) => checkpoint::IDLE,
+        };
+        self.requests.recv_timeout(patience)
+    }
+
+    /// Goes on with the check of rows, for a short while.
+    fn scrub_on(&mut self) {
+        let Some(mut scrub) = self.scrub.take() else {
+            return;
+        };
+        match self.wal.scrub_slice(&mut scrub) {
+            Ok(ControlFlow::Continue(())) => self.scrub = Some(scrub),
+            Ok(ControlFlow::Break(next)) => {
+                let (reply, found) = scrub.finish(next);
+                reply(Ok(found));
+            }
+            Err(error) => (scrub.reply)(Err(error)),
+        }
+    }
+
     /// Puts a request where it belongs.
     fn take(&mut self, group: &mut Group, request: Request) -> Result<(), Error> {
         self.queued.fetch_sub(1, Ordering::Relaxed);
+        self.sweeping = false;
         match request {
             Request::Persist { seq, mut ops } => {
                 if seq <= self.last_seq {
@@ -326,11 +379,15 @@ impl Task {
                 self.last_seq = seq;
                 group.seq = Some(seq);
                 group.requests += 1;
-                group.bytes = group.bytes.saturating_add(weight_bytes(&ops));
+                let (rows, bytes) = weight(&ops);
+                group.rows += rows;
+                group.bytes = group.bytes.saturating_add(bytes);
                 group.ops.append(&mut ops);
             }
             Request::Read(read) if self.reads.len() < READS_MAX => self.reads.push_back(read),
             Request::Read(read) => (read.reply)(Err(Error::Busy)),
+            Request::Scrub(scrub) if self.scrub.is_none() => self.scrub = Some(scrub),
+            Request::Scrub(scrub) => (scrub.reply)(Err(Error::Busy)),
             Request::RememberPeers(peers) => group.peers = Some(peers),
             Request::Stop => {}
         }
@@ -340,11 +397,16 @@ impl Task {
     fn commit(&mut self, group: Group) -> Result<(), Error> {
         self.tidy = false;
         let started = Instant::now();
+        let portion = Portion::beside(group.rows, group.bytes as u64);
         let committed = self.wal.transact("write to", |transaction| {
             if let Some(peers) = &group.peers {
                 transaction.remember_peers(peers)?;
             }
-            group.ops.iter().try_for_each(|op| transaction.execute(op))
+            group
+                .ops
+                .iter()
+                .try_for_each(|op| transaction.execute(op))?;
+            transaction.sweep(portion)
         })?;
         let commit_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         if let Some(seq) = group.seq {
@@ -360,12 +422,21 @@ impl Task {
     }
 }
 
-/// The rows' share of a transaction.
-fn weight_bytes(ops: &[PersistOp]) -> usize {
+/// How many rows these operations write, and what they weigh in bytes.
+fn weight(ops: &[PersistOp]) -> (u64, usize) {
     ops.iter()
         .map(|op| match op {
-            PersistOp::Accept(entries) => entries.iter().map(Entry::weight_bytes).sum(),
-            PersistOp::Promise(_) | PersistOp::Decided { .. } => 0,
+            PersistOp::Accept(entries) => {
+                let bytes = entries.iter().map(Entry::weight_bytes);
+                (entries.len() as u64, bytes.fold(0, usize::saturating_add))
+            }
+            PersistOp::Promise(_)
+            | PersistOp::Decided { .. }
+            | PersistOp::Activate { .. }
+            | PersistOp::Compact { .. }
+            | PersistOp::Witness { .. } => (0, 0),
         })
-        .fold(0, usize::saturating_add)
+        .fold((0, 0), |(rows, bytes), (more, weight)| {
+            (rows + more, bytes.saturating_add(weight))
+        })
 }

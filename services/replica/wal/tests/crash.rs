@@ -12,7 +12,7 @@ mod support;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc::channel;
 
 use bytes::Bytes;
@@ -20,9 +20,9 @@ use paxos::entry::{Chain, Entry, EntryKind};
 use paxos::ids::{Ballot, PersistSeq, Slot, Timestamp};
 use paxos::output::PersistOp;
 use proptest::prelude::*;
-use support::{ballot, child, child_dir, entries, voter};
+use support::{SmallDisk, ballot, child, child_dir, entries, voter};
 use tempfile::TempDir;
-use wal::{Completion, Error, Wal};
+use wal::{Base, Completion, Error, Wal};
 
 /// A run of commits and what a crash after each of them must preserve.
 struct Run {
@@ -66,7 +66,7 @@ impl Run {
         let mut bytes = fs::read(&path).unwrap();
         change(&mut bytes);
         fs::write(&path, bytes).unwrap();
-        let restored = Wal::open(copy.path())?.restore(Slot::GENESIS)?;
+        let restored = Wal::open(copy.path())?.restore(&Base::EMPTY)?.restored;
         Ok((restored.promised, restored.undecided))
     }
 
@@ -179,7 +179,7 @@ proptest! {
 
         let mut wal = Wal::open(run.files.path()).unwrap();
         let (promised, mut rows) = run.expected(cut);
-        let restored = wal.restore(Slot::GENESIS).unwrap();
+        let restored = wal.restore(&Base::EMPTY).unwrap().restored;
         prop_assert_eq!((restored.promised, &restored.undecided), (promised, &rows));
         let (chain, next) =
             rows.last().map_or((Chain::GENESIS, Slot::FIRST), |row| (row.chain, row.slot.next()));
@@ -187,7 +187,7 @@ proptest! {
         wal.commit(&[PersistOp::Accept(new.clone())]).unwrap();
         rows.extend(new);
         let crashed = support::copy(run.files.path());
-        let restored = Wal::open(crashed.path()).unwrap().restore(Slot::GENESIS).unwrap();
+        let restored = Wal::open(crashed.path()).unwrap().restore(&Base::EMPTY).unwrap().restored;
         prop_assert_eq!((restored.promised, restored.undecided), (ballot(99, 1), rows));
     }
 }
@@ -214,8 +214,8 @@ fn child_row(previous: Chain, number: u64) -> Entry {
 #[test]
 fn child_writes() {
     let Some(dir) = child_dir() else { return };
-    let wal = voter(&dir);
-    let held = wal.restore(Slot::GENESIS).unwrap();
+    let mut wal = voter(&dir);
+    let held = wal.restore(&Base::EMPTY).unwrap().restored;
     let mut chain = held.undecided.last().map_or(held.chain, |row| row.chain);
     let first = held.decided.distance_above(Slot::GENESIS) + held.undecided.len() as u64;
     let (sender, completions) = channel();
@@ -257,11 +257,10 @@ fn durable_rows(line: &str) -> Option<u64> {
 
 /// Everything in the log, checked row by row against what the child must have written.
 fn check_childs_rows(dir: &Path, durable: u64) -> u64 {
-    let wal = Wal::open(dir).unwrap();
-    let restored = wal.restore(Slot::GENESIS).unwrap();
+    let mut wal = Wal::open(dir).unwrap();
+    let restored = wal.restore(&Base::EMPTY).unwrap().restored;
     let decided = wal
-        .replay(Slot::GENESIS, restored.decided)
-        .unwrap()
+        .replay(&Base::EMPTY, restored.decided)
         .flat_map(Result::unwrap);
     let (mut chain, mut count) = (Chain::GENESIS, 0);
     for row in decided.chain(restored.undecided) {
@@ -309,41 +308,16 @@ fn kill_9_loses_nothing_that_was_reported() {
     }
 }
 
-/// A small file system in memory, unmounted at the end.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    /// `None` where mounting is not allowed.
-    fn mount() -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let mut mount = Command::new("mount");
-        mount
-            .args(["-t", "tmpfs", "-o", "size=72m", "tmpfs"])
-            .arg(dir.path());
-        let mounted = mount
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success());
-        mounted.then(|| Self(dir))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).status();
-    }
-}
-
 /// Property: when a real file system fills up, under the WAL or in the middle of a checkpoint,
 /// the writer stops by the right name and nothing that was reported is lost. Needs the right to
 /// mount; `disk_full_tests.rs` shows the same with SQLite's own limit everywhere.
 #[test]
 fn a_full_file_system_loses_nothing_that_was_reported() {
-    let Some(disk) = SmallDisk::mount() else {
+    let Some(disk) = SmallDisk::mount(72) else {
         println!("not shown here: no right to mount a small file system");
         return;
     };
-    let output = child("child_writes", disk.0.path()).output().unwrap();
+    let output = child("child_writes", disk.path()).output().unwrap();
     assert!(!output.status.success(), "it ends by itself");
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(told.contains("no space left for the log"), "{told}");
@@ -352,9 +326,9 @@ fn a_full_file_system_loses_nothing_that_was_reported() {
         .filter_map(durable_rows)
         .next_back()
         .unwrap();
-    let refused = Wal::open(disk.0.path()).unwrap_err();
+    let refused = Wal::open(disk.path()).unwrap_err();
     assert!(matches!(refused, Error::LowSpace { .. }), "{refused}");
     // The volume is enlarged.
-    let copy = support::copy(disk.0.path());
+    let copy = support::copy(disk.path());
     assert!(check_childs_rows(copy.path(), durable) > 1000);
 }

@@ -10,19 +10,19 @@ mod support;
 
 use bytes::Bytes;
 use paxos::entry::{Chain, Entry};
-use paxos::ids::{Epoch, NodeId, Slot, Timestamp};
+use paxos::ids::{NodeId, Slot, Timestamp};
 use paxos::output::PersistOp;
-use support::{ballot, entries, genesis, voter};
-use wal::{Error, Peers, Wal};
+use support::{ballot, base, entries, genesis, voter};
+use wal::{Base, Error, Peers, Wal};
 
 /// Property: a new directory becomes a new disk, and stays that one.
 #[test]
 fn a_new_directory_gets_an_identity_of_its_own() {
     let dir = tempfile::tempdir().unwrap();
-    let wal = Wal::open(dir.path()).unwrap();
+    let mut wal = Wal::open(dir.path()).unwrap();
     let identity = wal.identity().clone();
     assert!(identity.genesis.is_none() && !identity.confirmed);
-    let restored = wal.restore(Slot::GENESIS).unwrap();
+    let restored = wal.restore(&Base::EMPTY).unwrap().restored;
     assert_eq!(
         (restored.decided, restored.chain),
         (Slot::GENESIS, Chain::GENESIS)
@@ -50,9 +50,9 @@ fn what_was_committed_comes_back() {
     let disk_seq = wal.disk_seq();
     drop(wal);
 
-    let wal = Wal::open(dir.path()).unwrap();
+    let mut wal = Wal::open(dir.path()).unwrap();
     assert_eq!(wal.disk_seq(), disk_seq);
-    let restored = wal.restore(Slot::GENESIS).unwrap();
+    let restored = wal.restore(&Base::EMPTY).unwrap().restored;
     assert_eq!(restored.promised, ballot(3, 2));
     assert_eq!(restored.decided, rows[2].slot);
     assert_eq!(
@@ -61,8 +61,7 @@ fn what_was_committed_comes_back() {
     );
     assert_eq!(restored.undecided, rows[3..]);
     let replayed: Vec<Entry> = wal
-        .replay(Slot::GENESIS, rows[2].slot)
-        .unwrap()
+        .replay(&Base::EMPTY, rows[2].slot)
         .flat_map(Result::unwrap)
         .collect();
     assert_eq!(replayed, rows[..3]);
@@ -75,13 +74,14 @@ fn applied_ahead_of_the_hint_counts() {
     let mut wal = voter(dir.path());
     let rows = entries(Chain::GENESIS, Slot::FIRST, 5, ballot(1, 1));
     wal.commit(&[PersistOp::Accept(rows.clone())]).unwrap();
-    let restored = wal.restore(rows[3].slot).unwrap();
+    let restored = wal.restore(&base(&rows[3])).unwrap().restored;
     assert_eq!(
-        (restored.decided, restored.chain),
-        (rows[3].slot, rows[3].chain)
+        (restored.decided, restored.chain, restored.timestamp),
+        (rows[3].slot, rows[3].chain, rows[3].timestamp)
     );
     assert_eq!(restored.undecided, rows[4..]);
-    let missing = wal.restore(Slot(rows[4].slot.0 + 1));
+    let ahead = entries(rows[4].chain, rows[4].slot.next(), 1, ballot(1, 1));
+    let missing = wal.restore(&base(&ahead[0]));
     assert!(
         matches!(missing, Err(Error::RowMissing { .. })),
         "state.db ahead of log.db"
@@ -123,7 +123,7 @@ fn a_disk_takes_one_genesis() {
     drop(wal);
     let wal = Wal::open(dir.path()).unwrap();
     assert!(wal.identity().confirmed);
-    assert_eq!(wal.identity().active_epoch, Epoch::FIRST);
+    assert_eq!(wal.configuration(), None, "the genesis' one");
 }
 
 /// Property: a restart finds the other replicas without the membership service.
@@ -185,8 +185,9 @@ fn what_must_never_be_asked_for_is_refused() {
         let copy = support::copy(dir.path());
         let restored = Wal::open(copy.path())
             .unwrap()
-            .restore(Slot::GENESIS)
-            .unwrap();
+            .restore(&Base::EMPTY)
+            .unwrap()
+            .restored;
         assert_eq!(
             restored.promised,
             ballot(3, 1),

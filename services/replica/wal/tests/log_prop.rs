@@ -11,25 +11,28 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use paxos::entry::{Chain, Entry, EntryKind};
-use paxos::ids::{Ballot, Epoch, NodeId, Round, Slot, Timestamp};
+use paxos::ids::{Ballot, DiskSeq, Epoch, NodeId, Round, Slot, Timestamp};
 use paxos::output::PersistOp;
 use proptest::prelude::*;
-use support::voter;
+use support::{named_by, voter};
 use tempfile::TempDir;
-use wal::Wal;
+use wal::{Base, Wal};
 
 /// One step of a history.
 #[derive(Clone, Debug)]
 enum Step {
     /// Some operations in one transaction.
     Commit(Vec<Op>),
+    /// A snapshot this far above the last row, of a later epoch or not; and whether the process
+    /// restarts between announcement and installation.
+    Install(u64, bool, bool),
     /// Close and open.
     Restart,
     /// Go on with a copy of the files, as a crash leaves them.
     Crash,
 }
 
-/// What becomes a `PersistOp` once the state is known.
+/// What becomes `PersistOp`s once the state is known.
 #[derive(Clone, Debug)]
 enum Op {
     /// A promise this far above the last.
@@ -44,49 +47,105 @@ enum Op {
     },
     /// The commit index rises by up to this.
     Decide(u64),
+    /// The epoch ends right above the commit index, with so many voters in the next one.
+    Seal(u64),
+    /// Rows up to this far below the commit index go.
+    Compact(u64),
+    /// A vote of another disk.
+    Witness(u64, u64),
 }
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        1 => (0_u64..3).prop_map(Op::Promise),
-        4 => (0_u64..6, prop::collection::vec(0_u16..6000, 1..5), 0_u8..6, (0_u64..5, any::<u64>()))
+        2 => (0_u64..3).prop_map(Op::Promise),
+        8 => (0_u64..6, prop::collection::vec(0_u16..6000, 1..5), 0_u8..2, (0_u64..5, any::<u64>()))
             .prop_map(|(back, payloads, kind, ballot)| Op::Accept { back, payloads, kind, ballot }),
-        2 => (1_u64..6).prop_map(Op::Decide),
+        4 => (1_u64..6).prop_map(Op::Decide),
+        1 => (1_u64..8).prop_map(Op::Seal),
+        1 => (0_u64..5).prop_map(Op::Compact),
+        1 => (1_u64..5, 0_u64..9).prop_map(|(node, disk_seq)| Op::Witness(node, disk_seq)),
     ]
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => prop::collection::vec(op(), 1..6).prop_map(Step::Commit),
-        1 => Just(Step::Restart),
-        1 => Just(Step::Crash),
+        12 => prop::collection::vec(op(), 1..6).prop_map(Step::Commit),
+        1 => (1_u64..5, any::<bool>(), any::<bool>())
+            .prop_map(|(ahead, later, restart)| Step::Install(ahead, later, restart)),
+        2 => Just(Step::Restart),
+        2 => Just(Step::Crash),
     ]
 }
 
 /// What the log must hold.
-#[derive(Default)]
 struct Model {
     promised: Ballot,
-    decided: u64,
+    /// The state at the slot up to which the log is compacted.
+    low: Base,
+    /// The state at the commit index.
+    high: Base,
+    /// Above `low`.
     rows: BTreeMap<Slot, Entry>,
+    witnessed: BTreeMap<NodeId, DiskSeq>,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            promised: Ballot::ZERO,
+            low: Base::EMPTY,
+            high: Base::EMPTY,
+            rows: BTreeMap::new(),
+            witnessed: BTreeMap::new(),
+        }
+    }
+}
+
+/// The state after one more entry.
+fn after(base: &Base, row: &Entry) -> Base {
+    let configuration = match row.kind {
+        EntryKind::Seal => Some(named_by(row)),
+        _ => base.configuration.clone(),
+    };
+    Base {
+        configuration,
+        ..support::base(row)
+    }
 }
 
 impl Model {
-    fn decided(&self) -> Slot {
-        Slot(Slot::GENESIS.0 + self.decided)
+    fn epoch(&self) -> Epoch {
+        let active = self.high.configuration.as_ref();
+        active.map_or(Epoch::FIRST, |configuration| configuration.epoch)
+    }
+
+    fn ballot(&self, round: u64, node: u64) -> Ballot {
+        Ballot {
+            epoch: self.epoch(),
+            round: Round(round),
+            node: NodeId(node),
+        }
     }
 
     fn chain(&self, slot: Slot) -> Chain {
-        self.rows.get(&slot).map_or(Chain::GENESIS, |row| row.chain)
+        self.rows.get(&slot).map_or(self.low.chain, |row| row.chain)
+    }
+
+    fn last(&self) -> Slot {
+        let last = self.rows.keys().last().copied();
+        last.unwrap_or(self.low.slot)
     }
 
     /// Applies an operation as an acceptor would ask for it.
-    fn execute(&mut self, op: &Op) -> PersistOp {
+    fn execute(&mut self, op: &Op) -> Vec<PersistOp> {
         match op {
             Op::Promise(more) => {
+                let epoch = self.epoch();
+                if self.promised.epoch < epoch {
+                    self.promised = self.ballot(0, 0);
+                }
                 self.promised.round.0 += more;
-                self.promised.epoch = Epoch::FIRST;
-                PersistOp::Promise(self.promised)
+                vec![PersistOp::Promise(self.promised)]
             }
             Op::Accept {
                 back,
@@ -94,13 +153,9 @@ impl Model {
                 kind,
                 ballot,
             } => {
-                let last = self.rows.keys().last().copied().unwrap_or(Slot::GENESIS);
-                let first = Slot((last.0 + 1 - back.min(&(last.0 - self.decided().0))).max(1024));
-                let ballot = Ballot {
-                    epoch: Epoch(1),
-                    round: Round(ballot.0),
-                    node: NodeId(ballot.1),
-                };
+                let above = self.last().distance_above(self.high.slot);
+                let first = Slot(self.last().0 + 1 - back.min(&above));
+                let ballot = self.ballot(ballot.0, ballot.1);
                 let mut chain = self.chain(first.prev());
                 let rows: Vec<Entry> = (first.0..)
                     .zip(payloads)
@@ -114,40 +169,117 @@ impl Model {
                         row
                     })
                     .collect();
-                self.promised = self.promised.max(ballot);
-                self.rows
-                    .extend(rows.iter().map(|row| (row.slot, row.clone())));
-                PersistOp::Accept(rows)
+                vec![self.accept(rows)]
             }
             Op::Decide(more) => {
                 for _ in 0..*more {
                     // A row left over from before the ones below it were replaced is of another
                     // history: no acceptor learns it.
-                    let next = self.rows.get(&self.decided().next());
-                    let chain = self.chain(self.decided());
-                    self.decided += u64::from(next.is_some_and(|row| row.follows(chain)));
+                    let next = self.rows.get(&self.high.slot.next());
+                    if let Some(row) = next.filter(|row| row.follows(self.high.chain)) {
+                        self.high = after(&self.high, row);
+                    }
                 }
-                PersistOp::Decided {
-                    slot: self.decided(),
-                    chain: self.chain(self.decided()),
+                vec![PersistOp::Decided {
+                    slot: self.high.slot,
+                    chain: self.high.chain,
+                }]
+            }
+            Op::Seal(voters) => self.seal(*voters),
+            Op::Compact(back) => {
+                let upto = Slot(self.high.slot.0.saturating_sub(*back)).max(self.low.slot);
+                while self.low.slot < upto {
+                    let (_, row) = self.rows.pop_first().unwrap();
+                    self.low = after(&self.low, &row);
                 }
+                vec![PersistOp::Compact { upto }]
+            }
+            Op::Witness(node, disk_seq) => {
+                let (node, disk_seq) = (NodeId(*node), DiskSeq(*disk_seq));
+                let seen = self.witnessed.entry(node).or_default();
+                *seen = disk_seq.max(*seen);
+                if *seen == DiskSeq(0) {
+                    self.witnessed.remove(&node);
+                    return Vec::new();
+                }
+                vec![PersistOp::Witness { node, disk_seq }]
             }
         }
     }
 
-    /// Compares everything that can be read back.
-    fn check(&self, wal: &Wal) {
-        let restored = wal.restore(Slot::GENESIS).unwrap();
-        assert_eq!(restored.promised, self.promised);
-        assert_eq!(restored.decided, self.decided());
-        assert_eq!(restored.chain, self.chain(self.decided()));
-        let mut rows: Vec<Entry> = wal
-            .replay(Slot::GENESIS, restored.decided)
-            .unwrap()
-            .flat_map(Result::unwrap)
-            .collect();
-        rows.extend(restored.undecided);
-        assert!(rows.iter().eq(self.rows.values()), "the rows");
+    fn accept(&mut self, rows: Vec<Entry>) -> PersistOp {
+        for row in &rows {
+            self.promised = self.promised.max(row.ballot);
+            self.rows.insert(row.slot, row.clone());
+        }
+        PersistOp::Accept(rows)
+    }
+
+    fn seal(&mut self, voters: u64) -> Vec<PersistOp> {
+        let voters: Vec<u64> = (1..=voters).collect();
+        let epoch = self.epoch().next().0;
+        let row = support::seal(&self.high, self.ballot(9, 9), epoch, &voters);
+        let accept = self.accept(vec![row.clone()]);
+        self.high = after(&self.high, &row);
+        self.begin_epoch();
+        vec![accept, support::activate(&row)]
+    }
+
+    fn begin_epoch(&mut self) {
+        let end = self.high.slot;
+        self.rows.retain(|slot, _| *slot <= end);
+        let configuration = self.high.configuration.as_ref().unwrap();
+        self.witnessed
+            .retain(|node, _| configuration.voters.contains(node));
+    }
+
+    /// A snapshot by another replica.
+    fn snapshot(&self, ahead: u64, later: bool) -> Base {
+        let chain = Chain([u8::try_from(ahead).unwrap(); 32]);
+        let slot = Slot(self.last().0 + ahead);
+        let mut base = Base {
+            slot,
+            chain,
+            timestamp: Timestamp(7),
+            configuration: self.high.configuration.clone(),
+        };
+        if later {
+            let end = support::seal(&base, self.ballot(9, 9), self.epoch().0 + 2, &[1, 3]);
+            base = after(&base, &end);
+        }
+        base
+    }
+
+    fn install(&mut self, base: &Base) {
+        let began = base.configuration != self.high.configuration;
+        self.rows.clear();
+        (self.low, self.high) = (base.clone(), base.clone());
+        if began {
+            self.begin_epoch();
+        }
+    }
+
+    /// Compares everything that can be read back, from the oldest state and from the newest.
+    fn check(&self, wal: &mut Wal) {
+        for base in [&self.low, &self.high] {
+            let restored = wal.restore(base).unwrap().restored;
+            assert_eq!(restored.promised, self.promised);
+            assert_eq!(restored.decided, self.high.slot);
+            assert_eq!(restored.chain, self.high.chain);
+            assert_eq!(restored.timestamp, self.high.timestamp);
+            assert_eq!(restored.compacted_to, self.low.slot);
+            assert_eq!(restored.witnessed, self.witnessed);
+            assert!(restored.disk_seq <= wal.disk_seq());
+            assert!(restored.damaged.is_empty());
+            assert_eq!(wal.configuration(), self.high.configuration.as_ref());
+            let mut rows: Vec<Entry> = wal
+                .replay(base, restored.decided)
+                .flat_map(Result::unwrap)
+                .collect();
+            rows.extend(restored.undecided);
+            let expected = self.rows.values().filter(|row| row.slot > base.slot);
+            assert!(rows.iter().eq(expected), "the rows");
+        }
     }
 }
 
@@ -165,16 +297,31 @@ proptest! {
             let disk_seq = wal.disk_seq();
             match step {
                 Step::Commit(ops) => {
-                    let ops: Vec<PersistOp> = ops.iter().map(|op| model.execute(op)).collect();
+                    let ops: Vec<PersistOp> =
+                        ops.iter().flat_map(|op| model.execute(op)).collect();
                     let committed = wal.commit(&ops).unwrap();
                     prop_assert_eq!(committed.disk_seq.0, disk_seq.0 + 1);
-                    model.check(&wal);
+                    model.check(&mut wal);
+                }
+                Step::Install(ahead, later, restart) => {
+                    let base = model.snapshot(ahead, later);
+                    wal.announce_snapshot(&base).unwrap();
+                    model.check(&mut wal);
+                    if restart {
+                        drop(wal);
+                        wal = Wal::open(dir.path()).unwrap();
+                    }
+                    prop_assert!(wal.awaits_snapshot(&base));
+                    wal.install_snapshot(&base).unwrap();
+                    model.install(&base);
+                    prop_assert_eq!(wal.disk_seq().0, disk_seq.0 + 2);
+                    model.check(&mut wal);
                 }
                 Step::Restart => {
                     drop(wal);
                     wal = Wal::open(dir.path()).unwrap();
                     prop_assert_eq!(wal.disk_seq(), disk_seq);
-                    model.check(&wal);
+                    model.check(&mut wal);
                 }
                 Step::Crash => {
                     let crashed = support::copy(dir.path());
@@ -182,7 +329,7 @@ proptest! {
                     wal = Wal::open(crashed.path()).unwrap();
                     dir = crashed;
                     prop_assert_eq!(wal.disk_seq(), disk_seq);
-                    model.check(&wal);
+                    model.check(&mut wal);
                 }
             }
         }

@@ -14,7 +14,7 @@ use paxos::entry::{Chain, Entry};
 use paxos::ids::{NodeId, PersistSeq, Slot};
 use paxos::output::PersistOp;
 use support::{ballot, entries, voter};
-use wal::{Completion, Error, Handle, Peers, Wal, Writer};
+use wal::{Base, Completion, Error, Handle, Peers, Wal, Writer};
 
 fn spawn(wal: Wal) -> (Writer, Handle, Receiver<Completion>) {
     let (sender, completions) = channel();
@@ -104,9 +104,9 @@ fn requests_are_grouped_and_reads_see_them() {
     assert_eq!(read(&handle, Slot::FIRST, rows[100].slot).unwrap(), rows);
     assert_eq!(handle.queued(), 0);
     writer.stop();
-    let wal = Wal::open(dir.path()).unwrap();
+    let mut wal = Wal::open(dir.path()).unwrap();
     assert!(wal.disk_seq() >= disk_seq);
-    assert_eq!(wal.restore(Slot::GENESIS).unwrap().undecided, rows);
+    assert_eq!(wal.restore(&Base::EMPTY).unwrap().restored.undecided, rows);
 }
 
 /// Property: a read that finds no row is an error of that read, and the writer goes on.
@@ -141,8 +141,11 @@ fn stopping_drains_and_closes() {
         handle.persist(PersistSeq(51), Vec::new()),
         Err(Error::Stopped)
     ));
-    let wal = Wal::open(dir.path()).unwrap();
-    assert_eq!(wal.restore(Slot::GENESIS).unwrap().promised, ballot(50, 1));
+    let mut wal = Wal::open(dir.path()).unwrap();
+    assert_eq!(
+        wal.restore(&Base::EMPTY).unwrap().restored.promised,
+        ballot(50, 1)
+    );
     assert_eq!(wal.peers().unwrap(), peers);
 }
 
@@ -174,8 +177,9 @@ fn an_error_is_reported_once_and_ends_everything() {
         let copy = support::copy(dir.path());
         let restored = Wal::open(copy.path())
             .unwrap()
-            .restore(Slot::GENESIS)
-            .unwrap();
+            .restore(&Base::EMPTY)
+            .unwrap()
+            .restored;
         assert_eq!(restored.promised, ballot(5, 1));
     }
 }
@@ -247,8 +251,8 @@ fn the_wal_stays_bounded_under_load() {
     );
     // A crash now: behind the frames of this round lie those of earlier ones, no damage.
     let copy = support::copy(dir.path());
-    let wal = Wal::open(copy.path()).unwrap();
-    let restored = wal.restore(Slot::GENESIS).unwrap();
+    let mut wal = Wal::open(copy.path()).unwrap();
+    let restored = wal.restore(&Base::EMPTY).unwrap().restored;
     assert_eq!(restored.undecided.len(), 300);
     writer.stop();
 }

@@ -11,12 +11,15 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use machine::{AppliedEntry, Machine};
+use paxos::config::Seal;
 use paxos::entry::{Chain, Entry, EntryKind};
-use paxos::ids::{Ballot, Slot, Timestamp};
+use paxos::ids::{Ballot, Epoch, NodeId, Slot, Timestamp};
 use proto::v1::{
-    Command, CreateAccount, CreateRoom, Effect, JoinRoom, LeaveRoom, Outcome, PostMessage, Refusal,
-    RefusalCode, RevokeSession, command::Body, effect, outcome,
+    CloseSenderSession, Command, CreateAccount, CreateRoom, Effect, JoinRoom, LeaveRoom,
+    OpenSenderSession, Outcome, PostMessage, Refusal, RefusalCode, RevokeSession, command::Body,
+    effect, outcome,
 };
+use uuid::Uuid;
 
 /// A chained log that grows.
 #[derive(Clone, Debug)]
@@ -163,6 +166,7 @@ pub fn command(number: u64, author: u64, body: Body) -> Command {
         cid: cid(number),
         author,
         body: Some(body),
+        ..Command::default()
     }
 }
 
@@ -179,6 +183,28 @@ pub fn revoke(number: u64, author: u64, token_number: u64) -> Command {
         token_hash: token(token_number),
     };
     command(number, author, Body::RevokeSession(body))
+}
+
+pub fn open(number: u64, author: u64) -> Command {
+    command(
+        number,
+        author,
+        Body::OpenSenderSession(OpenSenderSession {}),
+    )
+}
+
+pub fn close(number: u64, author: u64, session: u64) -> Command {
+    let body = CloseSenderSession { session };
+    command(number, author, Body::CloseSenderSession(body))
+}
+
+/// The command as the one with this number of a sender session.
+pub fn in_turn(session: u64, seq: u64, command: Command) -> Command {
+    Command {
+        sender_session: session,
+        sender_seq: seq,
+        ..command
+    }
 }
 
 pub fn create_room(number: u64, author: u64, name: &str) -> Command {
@@ -210,6 +236,42 @@ pub fn reply(number: u64, author: u64, room: u64, body: &str, reply_to: u64) -> 
         reply_to,
     };
     command(number, author, Body::PostMessage(body))
+}
+
+/// The checksum that the `applied` row must have: written out once more, so that a change of the
+/// form is noticed.
+pub fn applied_crc(slot: u64, chain: &[u8], timestamp: u64, configuration: Option<&[u8]>) -> i32 {
+    let blob = |bytes: &[u8]| {
+        let length = (bytes.len() as u64).to_le_bytes();
+        [&[3][..], &length, bytes].concat()
+    };
+    let number = |number: u64| [&[1][..], &number.to_le_bytes()].concat();
+    let row = [
+        number(slot),
+        blob(chain),
+        number(timestamp),
+        configuration.map_or_else(|| vec![0], blob),
+    ];
+    crc32fast::hash(&row.concat()).cast_signed()
+}
+
+/// The disk with this number.
+pub fn disk(number: u64) -> Uuid {
+    Uuid::from_u128(u128::from(number) << 64 | 0xd15c)
+}
+
+/// The payload that registers this disk.
+pub fn register(number: u64, address: &str) -> Bytes {
+    machine::encode_register_node(disk(number), address)
+}
+
+/// What begins `epoch` with these voters.
+pub fn seal(epoch: u64, voters: &[u64]) -> Seal {
+    Seal {
+        epoch: Epoch(epoch),
+        starter: NodeId(voters[0]),
+        voters: voters.iter().copied().map(NodeId).collect(),
+    }
 }
 
 pub fn room_effects(effects: &[Effect]) -> Vec<&proto::v1::RoomEvent> {

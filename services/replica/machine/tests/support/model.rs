@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use proto::v1::{
-    AccountCreated, Command, Done, MessagePosted, RefusalCode, RoomChanged, command::Body,
-    outcome::Result as Answer,
+    AccountCreated, Command, Done, MessagePosted, PostMessage, RefusalCode, RoomChanged,
+    SenderSessionOpened, command::Body, outcome::Result as Answer,
 };
 
 #[derive(Default)]
@@ -28,25 +28,54 @@ pub(crate) struct Model {
     sessions: BTreeMap<Vec<u8>, u64>,
     rooms: Vec<Room>,
     answers: BTreeMap<(u64, Bytes), Expected>,
+    /// Of each open sender session: whose it is, and the last number.
+    senders: BTreeMap<u64, (u64, u64)>,
 }
 
 impl Model {
-    /// The answer, and whether the command had been applied before.
-    pub(crate) fn apply(&mut self, command: &Command, timestamp_ms: u64) -> (Expected, bool) {
+    /// The answer, and whether the command had been applied before. `place`: what a sender session
+    /// would be called that this command opens.
+    pub(crate) fn apply(
+        &mut self,
+        command: &Command,
+        timestamp_ms: u64,
+        place: u64,
+    ) -> (Expected, bool) {
         if command.cid.len() != 16 {
             return (Err(RefusalCode::BadRequest), false);
         }
         let key = (command.author, command.cid.clone());
-        if let Some(first) = self.answers.get(&key) {
-            return (first.clone(), true);
+        let first = self.answers.get(&key).cloned();
+        let (session, seq) = (command.sender_session, command.sender_seq);
+        let has_turn = (session, seq) != (0, 0);
+        let sender = self.senders.get(&session).copied();
+        let last = sender.filter(|(author, _)| *author == command.author);
+        let last = last.map(|(_, last)| last);
+        match last {
+            None if has_turn && first.is_none() => {
+                return (Err(RefusalCode::SenderSessionClosed), false);
+            }
+            Some(last) if seq > last + 1 => return (Err(RefusalCode::SequenceGap), false),
+            Some(last) if seq <= last && first.is_none() => {
+                return (Err(RefusalCode::SequenceUsed), false);
+            }
+            _ => {}
         }
-        let body = command.body.clone().unwrap();
-        let answer = self.execute(command.author, body, timestamp_ms);
+        let duplicate = first.is_some();
+        let answer = first.unwrap_or_else(|| {
+            let body = command.body.clone().unwrap();
+            self.execute(command.author, body, timestamp_ms, place)
+        });
         self.answers.insert(key, answer.clone());
-        (answer, false)
+        if let Some(sender) = self.senders.get_mut(&session)
+            && last.is_some_and(|last| seq == last + 1)
+        {
+            sender.1 = seq;
+        }
+        (answer, duplicate)
     }
 
-    fn execute(&mut self, author: u64, body: Body, timestamp_ms: u64) -> Expected {
+    fn execute(&mut self, author: u64, body: Body, timestamp_ms: u64, place: u64) -> Expected {
         if let Body::CreateAccount(create) = body {
             return self.sign_up(author, create.name.trim(), create.token_hash);
         }
@@ -59,6 +88,14 @@ impl Model {
                 Some(owner) if *owner != author => Err(RefusalCode::Forbidden),
                 _ => {
                     self.sessions.remove(&revoke.token_hash);
+                    Ok(Answer::Done(Done {}))
+                }
+            },
+            Body::OpenSenderSession(_) => Ok(self.open(author, place)),
+            Body::CloseSenderSession(close) => match self.senders.get(&close.session) {
+                Some((owner, _)) if *owner != author => Err(RefusalCode::Forbidden),
+                _ => {
+                    self.senders.remove(&close.session);
                     Ok(Answer::Done(Done {}))
                 }
             },
@@ -87,28 +124,40 @@ impl Model {
                 room.head += 1;
                 Ok(changed(leave.room))
             }
-            Body::PostMessage(post) => {
-                if post.body.trim().is_empty() || post.body.len() > 16 * 1024 {
-                    return Err(RefusalCode::BadRequest);
-                }
-                let room = self.room(post.room)?;
-                if !room.members.contains(&author) {
-                    return Err(RefusalCode::NotMember);
-                }
-                if post.reply_to != 0 && !room.message_seqs.contains(&post.reply_to) {
-                    return Err(RefusalCode::BadRequest);
-                }
-                room.head += 1;
-                room.messages += 1;
-                room.message_seqs.insert(room.head);
-                Ok(Answer::MessagePosted(MessagePosted {
-                    room: post.room,
-                    seq: room.head,
-                    msg_no: room.messages,
-                    timestamp_ms,
-                }))
-            }
+            Body::PostMessage(post) => self.post(author, &post, timestamp_ms),
         }
+    }
+
+    fn open(&mut self, author: u64, session: u64) -> Answer {
+        self.senders.insert(session, (author, 0));
+        let own = |(_, (owner, _)): &(&u64, &(u64, u64))| *owner == author;
+        if self.senders.iter().filter(own).count() > 32 {
+            let oldest = *self.senders.iter().find(own).unwrap().0;
+            self.senders.remove(&oldest);
+        }
+        Answer::SenderSessionOpened(SenderSessionOpened { session })
+    }
+
+    fn post(&mut self, author: u64, post: &PostMessage, timestamp_ms: u64) -> Expected {
+        if post.body.trim().is_empty() || post.body.len() > 16 * 1024 {
+            return Err(RefusalCode::BadRequest);
+        }
+        let room = self.room(post.room)?;
+        if !room.members.contains(&author) {
+            return Err(RefusalCode::NotMember);
+        }
+        if post.reply_to != 0 && !room.message_seqs.contains(&post.reply_to) {
+            return Err(RefusalCode::BadRequest);
+        }
+        room.head += 1;
+        room.messages += 1;
+        room.message_seqs.insert(room.head);
+        Ok(Answer::MessagePosted(MessagePosted {
+            room: post.room,
+            seq: room.head,
+            msg_no: room.messages,
+            timestamp_ms,
+        }))
     }
 
     fn sign_up(&mut self, author: u64, name: &str, token_hash: Vec<u8>) -> Expected {

@@ -8,14 +8,17 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use bytes::Bytes;
+use paxos::config::{Configuration, Seal};
 use paxos::entry::{Chain, Entry, EntryKind};
 use paxos::ids::{Ballot, Epoch, NodeId, Round, Slot, Timestamp};
+use paxos::output::PersistOp;
 use tempfile::TempDir;
 use uuid::Uuid;
-use wal::{Genesis, Wal};
+use wal::{Base, Genesis, Wal};
 
 /// A ballot of the first epoch.
 pub(crate) fn ballot(round: u64, node: u64) -> Ballot {
@@ -45,6 +48,63 @@ pub(crate) fn entries(previous: Chain, first: Slot, count: u64, ballot: Ballot) 
             entry
         })
         .collect()
+}
+
+/// The end of the epoch before `epoch`, which these nodes vote in.
+pub(crate) fn seal(previous: &Base, ballot: Ballot, epoch: u64, voters: &[u64]) -> Entry {
+    let payload = Seal {
+        epoch: Epoch(epoch),
+        starter: NodeId(voters[0]),
+        voters: voters.iter().copied().map(NodeId).collect(),
+    }
+    .encode();
+    Entry::new(
+        previous.chain,
+        previous.slot.next(),
+        ballot,
+        EntryKind::Seal,
+        Timestamp(previous.timestamp.0 + 1),
+        payload,
+    )
+}
+
+/// The configuration that a `Seal` names.
+pub(crate) fn named_by(seal: &Entry) -> Configuration {
+    Seal::decode(&seal.payload)
+        .unwrap()
+        .configuration(seal.slot)
+}
+
+/// What a state machine is that has applied everything up to this entry, in the first epoch.
+pub(crate) fn base(entry: &Entry) -> Base {
+    Base {
+        slot: entry.slot,
+        chain: entry.chain,
+        timestamp: entry.timestamp,
+        configuration: None,
+    }
+}
+
+/// The request to remember that everything up to this entry is decided.
+pub(crate) fn decided(entry: &Entry) -> PersistOp {
+    PersistOp::Decided {
+        slot: entry.slot,
+        chain: entry.chain,
+    }
+}
+
+/// The request to begin the epoch that a `Seal` names.
+pub(crate) fn activate(seal: &Entry) -> PersistOp {
+    PersistOp::Activate {
+        configuration: named_by(seal),
+        chain: seal.chain,
+    }
+}
+
+/// Changes a closed log as no program of ours would.
+pub(crate) fn tamper(dir: &Path, sql: &str) {
+    let connection = rusqlite::Connection::open(dir.join("log.db")).unwrap();
+    connection.execute_batch(sql).unwrap();
 }
 
 /// Some genesis; every call another cluster.
@@ -123,4 +183,50 @@ fn child_opens() {
             Err(error) => println!("{error}"),
         }
     }
+}
+
+/// A small file system in memory, unmounted at the end.
+pub(crate) struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    /// `None` where mounting is not allowed.
+    pub(crate) fn mount(mib: u32) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "tmpfs"])
+            .arg(dir.path())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success());
+        mounted.then(|| Self(dir))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+/// How many rows the table holds, counted or not, after a crash at this moment.
+pub(crate) fn rows_on_disk(dir: &Path) -> u64 {
+    let copy = copy(dir);
+    let connection = rusqlite::Connection::open(copy.path().join("log.db")).unwrap();
+    connection
+        .query_row("SELECT count(*) FROM log", [], |row| row.get::<_, i64>(0))
+        .unwrap()
+        .cast_unsigned()
+}
+
+/// Waits until the table holds so many rows.
+pub(crate) fn wait_for_rows(dir: &Path, count: u64) {
+    let arrived = (0..1000).any(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        rows_on_disk(dir) == count
+    });
+    assert!(arrived, "{} rows instead of {count}", rows_on_disk(dir));
 }

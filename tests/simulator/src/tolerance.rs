@@ -1,0 +1,86 @@
+//! What may be broken at once, so that the protocol still promises everything: in every
+//! configuration that may decide something, a minority. A run that broke more would find
+//! "violations" that no protocol can avoid; one that broke less would prove less.
+//!
+//! A configuration is in force from its seal until the first entry of a later epoch is decided:
+//! then a quorum of later voters holds the whole prefix on disk, and voters that left may be
+//! switched off (docs/invariants.md, R4).
+
+use std::collections::BTreeSet;
+
+use paxos::{DiskSeq, NodeId};
+
+use crate::world::World;
+
+/// Transactions that a start may make before the node says `Hello`.
+const BOOT_COUNTS: u64 = 2;
+
+impl World {
+    /// The voters of every configuration that may decide something now or soon: those begun
+    /// since the last one that is ready, and those that were proposed.
+    pub fn in_force(&self) -> impl Iterator<Item = &BTreeSet<NodeId>> {
+        let epochs = &self.invariants.epochs;
+        let (ready, last) = (epochs.ready().0, epochs.last().epoch);
+        let begun = (ready..=last.0).filter_map(move |e| epochs.configuration(paxos::Epoch(e)));
+        let proposed = self.pending.iter().filter(move |(epoch, _)| *epoch > last);
+        begun
+            .map(|configuration| &configuration.voters)
+            .chain(proposed.map(|(_, v)| v))
+    }
+
+    /// How many of these nodes cannot vote, now or after a start.
+    #[must_use]
+    pub fn not_whole(&self, voters: &BTreeSet<NodeId>) -> usize {
+        let whole = |id: &NodeId| {
+            let node = self.replica_of(*id);
+            node.is_some_and(|node| self.replicas[node].is_whole())
+        };
+        voters.iter().filter(|id| !whole(id)).count()
+    }
+
+    /// Whether a node may lose its disk, or a row of it.
+    #[must_use]
+    pub fn may_lose(&self, node: usize) -> bool {
+        let replica = &self.replicas[node];
+        let (Some(id), true) = (replica.id(), replica.is_whole()) else {
+            return false;
+        };
+        let bears = |voters: &BTreeSet<NodeId>| {
+            let allowed = voters.len().saturating_sub(1) / 2;
+            !voters.contains(&id) || self.not_whole(voters) < allowed
+        };
+        self.in_force().all(bears)
+    }
+
+    /// Whether a node's disk may be turned back to an image with this transaction count.
+    ///
+    /// The answer to it is best effort: a `Hello` is refused by those that have seen a later
+    /// vote of this disk (section 2.9 of the design). Votes go to leaders and candidates only,
+    /// so a node of three may find a majority that has seen none. A run turns a disk back only
+    /// when every majority contains a witness whose knowledge is durable: then the node must
+    /// never vote again. What is left out is what the design does not promise.
+    #[must_use]
+    pub fn may_turn_back(&self, node: usize, to: DiskSeq) -> bool {
+        let Some(id) = self.replicas[node].id() else {
+            return false;
+        };
+        let has_seen = |other: &NodeId| {
+            let other = self.replica_of(*other).map(|node| &self.replicas[node]);
+            other.is_some_and(|other| {
+                let seen = other.disk.image.witnessed.get(&id).copied();
+                other.is_whole() && seen.is_some_and(|seen| seen.0 > to.0 + BOOT_COUNTS)
+            })
+        };
+        let witnessed = |voters: &BTreeSet<NodeId>| {
+            let blind = voters
+                .iter()
+                .filter(|other| **other != id && !has_seen(other))
+                .count();
+            // With itself, a majority needs this many others.
+            !voters.contains(&id) || blind < voters.len() / 2
+        };
+        let mut epochs = self.in_force().peekable();
+        let votes = epochs.peek().is_some() && self.in_force().any(|v| v.contains(&id));
+        votes && self.may_lose(node) && epochs.all(witnessed)
+    }
+}
