@@ -61,6 +61,10 @@ test: ## All tests: page, Rust, real processes, browser
 sim: ## Simulated clusters: SEED=42 shows one, SEEDS=100000 SEED_START=0 runs many
 	@cargo run --quiet --locked --profile sim -p simulator --bin sim -- $(SIM)
 
+.PHONY: model
+model: ## The real core, exhaustively, in small worlds: WORLD=seal searches one
+	@cargo run --quiet --locked --profile model -p model -- check $(or $(WORLD),small)
+
 .PHONY: zoo
 zoo: ## Plant known bugs, one at a time, and see which test finds each: ONLY=007 plants one
 	@cargo run --quiet --locked -p zoo -- $(if $(ONLY),--only '$(ONLY)')

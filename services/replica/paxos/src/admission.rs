@@ -62,6 +62,12 @@ impl Admission {
         }
     }
 
+    /// For `model`: a disk of which nothing was seen is none.
+    #[cfg(feature = "model")]
+    pub(crate) fn forget_unseen(&mut self) {
+        self.witnessed.retain(|_, known| known.seen > DiskSeq(0));
+    }
+
     /// Whether a majority knows of no later state of this disk.
     pub(crate) const fn is_admitted(&self) -> bool {
         self.admitted

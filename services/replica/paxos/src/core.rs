@@ -181,7 +181,7 @@ impl Core {
     }
 
     /// What every step ends with.
-    fn finish_step(&mut self, decided: Slot) {
+    pub(crate) fn finish_step(&mut self, decided: Slot) {
         self.take_early();
         if self.halted {
             return;

@@ -36,6 +36,19 @@ pub(crate) enum Held {
     },
 }
 
+#[cfg(feature = "model")]
+impl Held {
+    /// For `model`: promises first, then their pages, then votes.
+    const fn order(&self) -> (u8, u64, u64, u64) {
+        match self {
+            Self::Promised(ballot) => (0, ballot.epoch.0, ballot.round.0, ballot.node.0),
+            Self::Activated(epoch) => (0, epoch.0, 0, 0),
+            Self::Promise { to, page } => (1, to.0, page.decided.0, page.page as u64),
+            Self::Accepted { ballot, upto } => (2, ballot.round.0, ballot.node.0, upto.0),
+        }
+    }
+}
+
 /// The requests to the disk of one process.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Durable {
@@ -140,6 +153,30 @@ impl Durable {
     /// How many messages wait.
     pub(crate) fn held_len(&self) -> usize {
         self.held.len()
+    }
+
+    /// For `model`: counts requests from the last one that is done, which is answered, forgets
+    /// how long they took, and the same thing waiting twice: the later one says nothing that the
+    /// earlier one does not. What waits for the same request leaves in the same step, so its
+    /// order is of no importance.
+    #[cfg(feature = "model")]
+    pub(crate) fn forget_timing(&mut self) -> PersistSeq {
+        let done = self.done;
+        let since = |seq: PersistSeq| PersistSeq(seq.0.saturating_sub(done.0));
+        self.samples.clear();
+        (self.last, self.done) = (since(self.last), since(done));
+        self.in_flight
+            .iter_mut()
+            .for_each(|(seq, _)| *seq = since(*seq));
+        let mut held: Vec<(PersistSeq, Held)> = Vec::new();
+        for (seq, waits) in core::mem::take(&mut self.held) {
+            if held.iter().all(|(_, other)| *other != waits) {
+                held.push((since(seq), waits));
+            }
+        }
+        held.sort_by_key(|(seq, held)| (*seq, held.order()));
+        self.held = held.into();
+        done
     }
 
     fn note_done(&mut self, seq: PersistSeq, now: Millis) {

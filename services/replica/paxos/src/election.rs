@@ -111,6 +111,19 @@ impl Election {
         };
     }
 
+    /// For `model`: heartbeats and what is concluded from them. Ballots stay.
+    #[cfg(feature = "model")]
+    pub(crate) fn forget_heard(&mut self) {
+        self.round = 0;
+        self.arriving.clear();
+        self.heard.clear();
+        self.views.clear();
+        self.learners.clear();
+        self.failures = 0;
+        self.stream_heard = Millis(0);
+        self.led_by = None;
+    }
+
     /// A node that does not vote told how far it is.
     fn note_learner(&mut self, node: NodeId, decided: Slot, now: Millis) {
         self.learners

@@ -241,6 +241,20 @@ impl Core {
         }
     }
 
+    /// For `model`: the same early message twice is one, or all are as if they were slower; an
+    /// activation has no number; nobody is pinged, so nobody need be known for it.
+    #[cfg(feature = "model")]
+    pub(crate) fn forget_early(&mut self, keep: bool) {
+        let early = core::mem::take(&mut self.succession.early);
+        for message in early {
+            if keep && !self.succession.early.contains(&message) {
+                self.succession.early.push(message);
+            }
+        }
+        self.succession.activating = self.succession.activating.map(|_| PersistSeq(0));
+        self.succession.contacts.clear();
+    }
+
     /// The node that may propose the first entry of the epoch is this one, but cannot yet.
     pub(crate) const fn is_starting(&self) -> bool {
         matches!(&self.role, Role::Candidate(candidate) if candidate.skips_phase_one())

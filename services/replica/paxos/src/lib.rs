@@ -69,6 +69,8 @@ mod learn;
 mod check;
 mod divergence;
 
+#[cfg(feature = "model")]
+mod model;
 #[cfg(test)]
 mod testing;
 

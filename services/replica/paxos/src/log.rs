@@ -287,6 +287,14 @@ impl Log {
         }
     }
 
+    /// For `model`: requests are counted from `done`, the last one that is done.
+    #[cfg(feature = "model")]
+    pub(crate) fn renumber(&mut self, done: PersistSeq) {
+        for row in self.rows.values_mut() {
+            row.seq = PersistSeq(row.seq.0.saturating_sub(done.0));
+        }
+    }
+
     /// Whether the state machine keeps up, so that more may be decided.
     pub(crate) fn has_room(&self) -> bool {
         assert!(self.applied <= self.decided, "nothing undecided is applied");
