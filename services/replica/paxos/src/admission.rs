@@ -75,7 +75,7 @@ impl Admission {
 }
 
 impl Core {
-    /// Whether this node may promise, accept and lead in the active epoch. Not once it knows of a
+    /// Whether this node may promise, accept and lead in the active epoch. Not while it hears of a
     /// later one: nothing more is decided in this one, and a majority whose disks were all turned
     /// back to it must not begin it again.
     pub(crate) fn may_vote(&self) -> bool {

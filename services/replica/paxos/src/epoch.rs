@@ -14,8 +14,10 @@ use crate::config::{Configuration, Seal};
 use crate::core::{Core, Role};
 use crate::durable::Held;
 use crate::entry::EntryKind;
-use crate::ids::{Ballot, Epoch, NodeId, PersistSeq, ProposalToken, Round, Slot, Timestamp};
-use crate::limits::{CONTACTS_MAX, EARLY_MESSAGES_MAX, VOTERS_MAX};
+use crate::ids::{
+    Ballot, Epoch, Millis, NodeId, PersistSeq, ProposalToken, Round, Slot, Timestamp,
+};
+use crate::limits::{CONTACTS_MAX, EARLY_MESSAGES_MAX, ELECTION_TIMEOUT_MS, VOTERS_MAX};
 use crate::message::{EpochEnded, Message};
 use crate::output::{Event, HaltReason, Output, PersistOp, RejectReason};
 use crate::prepare::Candidate;
@@ -29,8 +31,8 @@ pub(crate) struct Succession {
     /// The active epoch is not durable yet: until this request is done the node takes part in
     /// none (D7).
     activating: Option<PersistSeq>,
-    /// Somebody knows a later epoch.
-    overtaken: bool,
+    /// When somebody who knows a later epoch was last heard.
+    overtaken: Option<Millis>,
     /// Messages of an epoch that is not active here yet, in the order of arrival: at most
     /// [`EARLY_MESSAGES_MAX`]. They are looked at once it is, as if the network had been slower.
     early: Vec<(NodeId, Message)>,
@@ -45,9 +47,12 @@ impl Core {
         self.configuration.voters.contains(&self.me)
     }
 
-    /// Whether somebody knows a later epoch, so that nobody may answer in this one any more.
-    pub(crate) const fn is_overtaken(&self) -> bool {
-        self.succession.overtaken
+    /// Whether somebody who knows a later epoch was heard of late. The `Seal` can be had from
+    /// there. If only a node that is gone knew it, those who are left must find it by phase 1,
+    /// and so vote in the epoch that it ends.
+    pub(crate) fn is_overtaken(&self) -> bool {
+        let heard = self.succession.overtaken;
+        heard.is_some_and(|at| self.now.since(at) < ELECTION_TIMEOUT_MS)
     }
 
     /// Whether the active epoch is on its way to the disk, so that this node takes part in none.
@@ -156,7 +161,7 @@ impl Core {
         };
         self.step_down();
         self.fetching = None;
-        self.succession.overtaken = false;
+        self.succession.overtaken = None;
         self.log.truncate_undecided();
         self.acceptor.stream = None;
         self.acceptor.starved = false;
@@ -282,7 +287,7 @@ impl Core {
     /// its `Seal` at least, is fetched from who knows.
     pub(crate) fn on_later_epoch(&mut self, from: NodeId, decided: Slot) {
         self.step_down();
-        self.succession.overtaken = true;
+        self.succession.overtaken = Some(self.now);
         let target = decided.max(self.log.decided().next());
         self.fetch(from, target);
     }

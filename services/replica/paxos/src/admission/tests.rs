@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::ids::{DiskSeq, Epoch, NodeId, Slot};
-use crate::limits::{ADMISSION_WAIT_MS, WITNESS_IDLE_STEP, WITNESS_STEP};
+use crate::limits::{ADMISSION_WAIT_MS, ELECTION_TIMEOUT_MS, WITNESS_IDLE_STEP, WITNESS_STEP};
 use crate::message::{Accepted, Hello, HelloReply, Message, Ping, Prepare};
 use crate::output::{Event, HaltReason, Output, PersistOp};
 use crate::testing::{
@@ -394,4 +394,7 @@ fn nobody_votes_in_an_epoch_that_is_over() {
     assert!(bench.core.status().admitted);
     assert!(bench.receive(3, prepare(1, 3)).is_empty());
     assert!(!wrote(&bench.persisted()), "nothing was promised");
+    // Who knew of it is gone: its Seal can only be found by phase 1 of the epoch that it ends.
+    bench.wait(ELECTION_TIMEOUT_MS);
+    assert!(wrote(&bench.receive(3, prepare(1, 3))));
 }
