@@ -8,12 +8,10 @@
 
 use std::collections::BTreeSet;
 
-use paxos::{DiskSeq, NodeId};
+use paxos::{Configuration, DiskSeq, Epoch, NodeId};
 
+use crate::disk::Image;
 use crate::world::World;
-
-/// Transactions that a start may make before the node says `Hello`.
-const BOOT_COUNTS: u64 = 2;
 
 impl World {
     /// The voters of every configuration that may decide something now or soon: those begun
@@ -21,7 +19,7 @@ impl World {
     pub fn in_force(&self) -> impl Iterator<Item = &BTreeSet<NodeId>> {
         let epochs = &self.invariants.epochs;
         let (ready, last) = (epochs.ready().0, epochs.last().epoch);
-        let begun = (ready..=last.0).filter_map(move |e| epochs.configuration(paxos::Epoch(e)));
+        let begun = (ready..=last.0).filter_map(move |e| epochs.configuration(Epoch(e)));
         let proposed = self.pending.iter().filter(move |(epoch, _)| *epoch > last);
         begun
             .map(|configuration| &configuration.voters)
@@ -52,35 +50,58 @@ impl World {
         self.in_force().all(bears)
     }
 
-    /// Whether a node's disk may be turned back to an image with this transaction count.
+    /// Whether a node's disk may be turned back to this image.
     ///
     /// The answer to it is best effort: a `Hello` is refused by those that have seen a later
     /// vote of this disk (section 2.9 of the design). Votes go to leaders and candidates only,
     /// so a node of three may find a majority that has seen none. A run turns a disk back only
     /// when every majority contains a witness whose knowledge is durable: then the node must
     /// never vote again. What is left out is what the design does not promise.
+    ///
+    /// That holds for the epochs that may decide something now, and for those that are over and
+    /// that the image may still believe in: voters of an old epoch that were all turned back
+    /// into it, or never left it, decide as they did then as long as they hear nobody who knows
+    /// better. A single voter needs nobody at all.
     #[must_use]
-    pub fn may_turn_back(&self, node: usize, to: DiskSeq) -> bool {
+    pub fn may_turn_back(&self, node: usize, image: &Image) -> bool {
         let Some(id) = self.replicas[node].id() else {
             return false;
         };
+        let votes = self.in_force().any(|voters| voters.contains(&id));
+        let witnessed = |voters| self.is_witnessed(id, image.disk_seq, voters);
+        votes && self.may_lose(node) && self.in_force().all(witnessed) && self.is_refuted(id, image)
+    }
+
+    /// Whether every majority that contains this voter contains another that has durably seen
+    /// a later vote of its disk.
+    fn is_witnessed(&self, id: NodeId, to: DiskSeq, voters: &BTreeSet<NodeId>) -> bool {
         let has_seen = |other: &NodeId| {
             let other = self.replica_of(*other).map(|node| &self.replicas[node]);
-            other.is_some_and(|other| {
-                let seen = other.disk.image.witnessed.get(&id).copied();
-                other.is_whole() && seen.is_some_and(|seen| seen.0 > to.0 + BOOT_COUNTS)
-            })
+            other.is_some_and(|other| other.is_whole() && other.disk.image.has_seen(id, to))
         };
-        let witnessed = |voters: &BTreeSet<NodeId>| {
-            let blind = voters
-                .iter()
-                .filter(|other| **other != id && !has_seen(other))
-                .count();
-            // With itself, a majority needs this many others.
-            !voters.contains(&id) || blind < voters.len() / 2
-        };
-        let mut epochs = self.in_force().peekable();
-        let votes = epochs.peek().is_some() && self.in_force().any(|v| v.contains(&id));
-        votes && self.may_lose(node) && epochs.all(witnessed)
+        let others = voters.iter().filter(|other| **other != id);
+        let blind = others.filter(|other| !has_seen(other)).count();
+        // With itself, a majority needs this many others.
+        !voters.contains(&id) || blind < voters.len() / 2
+    }
+
+    /// Whether, in each epoch from that of the image on, fewer voters than a majority, with
+    /// this one, would believe that the epoch goes on and take the image for the latest.
+    fn is_refuted(&self, id: NodeId, image: &Image) -> bool {
+        let last = self.invariants.epochs.last().epoch;
+        let past = image.configuration.epoch.0..=last.0;
+        let mut past = past.filter_map(|epoch| self.invariants.epochs.configuration(Epoch(epoch)));
+        past.all(|Configuration { epoch, voters, .. }| {
+            let believes = |other: &NodeId| {
+                let other = self.replica_of(*other).map(|node| &self.replicas[node]);
+                other.is_some_and(|other| {
+                    let log = &other.disk.image;
+                    log.configuration.epoch <= *epoch && !log.has_seen(id, image.disk_seq)
+                })
+            };
+            let others = voters.iter().filter(|other| **other != id);
+            !voters.contains(&id)
+                || others.filter(|other| believes(other)).count() < voters.len() / 2
+        })
     }
 }

@@ -12,6 +12,9 @@ use paxos::{Ballot, Configuration, DiskSeq, Entry, NodeId, PersistOp, Restored, 
 
 use crate::state::State;
 
+/// Transactions that a start may make before the node says `Hello`.
+const BOOT_COUNTS: u64 = 2;
+
 /// The durable log.
 #[derive(Clone, Debug)]
 pub struct Image {
@@ -56,6 +59,14 @@ impl Image {
             incoming: None,
             refused: false,
         }
+    }
+
+    /// Whether this log knows that the disk of a voter has been further than a start from this
+    /// count would take it.
+    #[must_use]
+    pub fn has_seen(&self, voter: NodeId, count: DiskSeq) -> bool {
+        let seen = self.witnessed.get(&voter);
+        seen.is_some_and(|seen| seen.0 > count.0 + BOOT_COUNTS)
     }
 
     /// Makes one change. What it may be is checked by the invariants, before.

@@ -99,7 +99,7 @@ pub(super) fn turn_back(world: &mut World, victim: usize) {
         return;
     };
     let to = backup.0.disk_seq;
-    if !world.may_turn_back(victim, to) {
+    if !world.may_turn_back(victim, &backup.0) {
         if world.random.per_mille(200) {
             back_up(world, victim);
         }
