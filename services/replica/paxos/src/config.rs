@@ -168,6 +168,27 @@ mod tests {
         assert_eq!(Seal::decode(&other), None, "another version");
     }
 
+    /// Two encodings of one set of voters would be two values with different chains.
+    #[test]
+    fn voters_are_written_in_rising_order_and_once() {
+        let voter = |id: u64| id.to_le_bytes();
+        let mut bytes = Seal {
+            epoch: Epoch(2),
+            starter: NodeId(1),
+            voters: [NodeId(1)].into(),
+        }
+        .encode()
+        .to_vec();
+        bytes.extend_from_slice(&voter(1));
+        assert_eq!(Seal::decode(&bytes), None, "one twice");
+        bytes.truncate(bytes.len() - 8);
+        bytes.extend_from_slice(&voter(0));
+        assert_eq!(Seal::decode(&bytes), None, "falling");
+        bytes.truncate(bytes.len() - 8);
+        bytes.extend_from_slice(&voter(2));
+        assert!(Seal::decode(&bytes).is_some(), "rising");
+    }
+
     #[test]
     fn the_first_epoch_is_ready_from_the_beginning() {
         let first = Configuration::first([NodeId(1)].into());

@@ -182,3 +182,89 @@ impl Entry {
         hasher.finalize()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::{Chain, Entry, EntryKind};
+    use crate::ids::{Ballot, Epoch, NodeId, Round, Slot, Timestamp};
+    use crate::limits::{BATCH_BYTES_MAX, TIMESTAMP_MAX};
+
+    fn entry() -> Entry {
+        let ballot = Ballot {
+            epoch: Epoch(2),
+            round: Round(3),
+            node: NodeId(4),
+        };
+        Entry::new(
+            Chain([7; 32]),
+            Slot(1030),
+            ballot,
+            EntryKind::Batch,
+            Timestamp(99),
+            Bytes::from_static(b"hello"),
+        )
+    }
+
+    /// Its discriminant is what disks and messages carry.
+    #[test]
+    fn a_kind_is_read_as_it_was_written() {
+        use EntryKind::{Batch, Noop, Ready, RegisterNode, RegisterSession, Seal};
+        let kinds = [Noop, Batch, Seal, Ready, RegisterNode, RegisterSession];
+        for (number, kind) in (0..).zip(kinds) {
+            assert_eq!(kind as u8, number);
+            assert_eq!(EntryKind::from_u8(number), Some(kind));
+        }
+        assert_eq!(EntryKind::from_u8(6), None);
+    }
+
+    /// A change of any field shows: rows are believed by their CRC alone until they are decided.
+    #[test]
+    fn no_field_can_change_unseen() {
+        let row = entry();
+        assert!(row.is_intact());
+        let changes: [fn(&mut Entry); 9] = [
+            |row| row.slot.0 += 1,
+            |row| row.ballot.epoch.0 += 1,
+            |row| row.ballot.round.0 += 1,
+            |row| row.ballot.node.0 += 1,
+            |row| row.kind = EntryKind::Noop,
+            |row| row.timestamp.0 += 1,
+            |row| row.payload = Bytes::from_static(b"hellO"),
+            |row| row.chain.0[31] ^= 1,
+            |row| row.crc ^= 1,
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let mut changed = row.clone();
+            change(&mut changed);
+            assert!(!changed.is_intact(), "change {number}");
+        }
+    }
+
+    #[test]
+    fn the_chain_ties_a_row_to_its_prefix_under_any_ballot() {
+        let row = entry();
+        assert!(row.follows(Chain([7; 32])));
+        assert!(!row.follows(Chain([8; 32])));
+        let again = row.reproposed(Chain([7; 32]), Ballot::ZERO);
+        assert_eq!(again.chain, row.chain);
+        assert!(again.is_intact() && again.ballot == Ballot::ZERO);
+    }
+
+    #[test]
+    fn a_leader_makes_neither_larger_nor_later_rows() {
+        let with = |payload: usize, timestamp| {
+            let payload = Bytes::from(alloc::vec![0; payload]);
+            Entry {
+                payload,
+                timestamp,
+                ..entry()
+            }
+            .fits_limits()
+        };
+        assert!(with(BATCH_BYTES_MAX, TIMESTAMP_MAX));
+        assert!(!with(BATCH_BYTES_MAX + 1, TIMESTAMP_MAX));
+        assert!(!with(BATCH_BYTES_MAX, Timestamp(TIMESTAMP_MAX.0 + 1)));
+    }
+}
