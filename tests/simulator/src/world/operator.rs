@@ -123,10 +123,19 @@ impl World {
                 voters = others.into_iter().take(count).collect();
             }
         }
-        // A configuration of which more are lost than it bears would be a mistake of the
-        // operator that no protocol can mend.
-        let bears = voters.len().saturating_sub(1) / 2;
-        (!voters.is_empty() && self.not_whole(&voters) <= bears).then_some(voters)
+        (!voters.is_empty() && self.bears_its_losses(&voters)).then_some(voters)
+    }
+
+    /// A configuration of which more are lost than it bears would be a mistake of the operator
+    /// that no protocol can mend.
+    fn bears_its_losses(&self, voters: &BTreeSet<NodeId>) -> bool {
+        self.not_whole(voters) <= voters.len().saturating_sub(1) / 2
+    }
+
+    /// Whether what was asked for became such a mistake on its way: disks were lost meanwhile,
+    /// or those who were not healed stand still for ever.
+    pub(super) fn is_a_mistake_by_now(&self, voters: &BTreeSet<NodeId>) -> bool {
+        self.healed || !self.bears_its_losses(voters)
     }
 
     /// Nodes that could become voters; most of the time only those that have caught up.

@@ -130,6 +130,9 @@ impl World {
                 expected_epoch,
                 voters,
             } => {
+                if self.is_a_mistake_by_now(voters) {
+                    return;
+                }
                 let (expected_epoch, voters) = (*expected_epoch, voters.clone());
                 let input = Input::Reconfigure {
                     token,
