@@ -142,3 +142,23 @@ test("unread is derived: others' messages, gaps and unknown events, not one's ow
   );
   assert.equal(newsAfter([own, joined, other], 0, ME), 1);
 });
+
+test("what the log tells of the cluster is a line of its own, and no news", () => {
+  const told: RoomEvent = {
+    seq: 2,
+    slot: 2,
+    ts: MINUTE,
+    author: { id: 0, name: "" },
+    kind: "notice",
+    notice: { what: "silent", node: 2, for_ms: 2_000 },
+  };
+  const items: Item[] = [event(1, 2, 0), { kind: "event", event: told }, event(3, 2, 2 * MINUTE)];
+  assert.deepEqual(outline(rows({ items, read: 1 })), [
+    "day",
+    "message",
+    "notice",
+    "new",
+    "message",
+  ]);
+  assert.equal(newsAfter([told], 0, ME), 0);
+});

@@ -6,7 +6,8 @@ use anyhow::{Context, bail};
 use prost::Message;
 use proto::v1::admin_client::AdminClient;
 use proto::v1::command::Body;
-use proto::v1::{Batch, Command, Entry, ReadLogRequest};
+use proto::v1::notice::Kind as Told;
+use proto::v1::{Batch, Command, Entry, Notice, ReadLogRequest};
 use serde_json::{Value, json};
 
 use crate::cli::LogArgs;
@@ -175,6 +176,23 @@ fn body(command: &Command) -> (&'static str, Value) {
             "post_message",
             json!({"room": c.room, "body": c.body, "reply_to": c.reply_to}),
         ),
+        Some(Body::PostNotice(c)) => ("post_notice", notice(c.notice.as_ref())),
+    }
+}
+
+/// What a leader tells in the room of the cluster. Who votes is told by the `Seal` itself.
+fn notice(notice: Option<&Notice>) -> Value {
+    match notice.and_then(|notice| notice.kind.as_ref()) {
+        None => Value::Null,
+        Some(Told::Elected(told)) => json!({
+            "elected": told.node,
+            "ballot": format!("{}.{}@r{}", told.epoch, told.round, told.node),
+            "previous": told.previous,
+            "gap_ms": told.gap_ms,
+        }),
+        Some(Told::Silent(told)) => json!({"silent": told.node, "for_ms": told.for_ms}),
+        Some(Told::Heard(told)) => json!({"heard": told.node, "after_ms": told.after_ms}),
+        Some(Told::Voters(told)) => json!({"epoch": told.epoch, "voters": told.voters}),
     }
 }
 

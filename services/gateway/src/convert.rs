@@ -3,8 +3,8 @@
 use proto::v1;
 
 use crate::errors::Error;
-use crate::frames::{Event, EventKind, EventsAnswer, Joined, Person, RoomSummary};
-use crate::ids::{Cid, MsgNo, RoomId, Seq, Slot, Useq, UserId};
+use crate::frames::{Event, EventKind, EventsAnswer, Joined, Notice, Person, RoomSummary};
+use crate::ids::{Cid, MsgNo, NodeId, RoomId, Seq, Slot, Useq, UserId};
 
 /// An event of a room.
 pub(crate) fn event(event: v1::RoomEvent) -> Result<Event, Error> {
@@ -23,6 +23,9 @@ pub(crate) fn event(event: v1::RoomEvent) -> Result<Event, Error> {
         v1::room_event::Kind::Created(_) => EventKind::Created,
         v1::room_event::Kind::Joined(_) => EventKind::Joined,
         v1::room_event::Kind::Left(_) => EventKind::Left,
+        v1::room_event::Kind::Notice(said) => EventKind::Notice {
+            notice: notice(said).ok_or_else(broken)?,
+        },
     };
     Ok(Event {
         seq: Seq(seq),
@@ -33,6 +36,36 @@ pub(crate) fn event(event: v1::RoomEvent) -> Result<Event, Error> {
             name: event.author_name,
         },
         what,
+    })
+}
+
+/// What happened to the cluster; `None` for what a later version says.
+fn notice(notice: v1::Notice) -> Option<Notice> {
+    let nodes = |nodes: Vec<u64>| nodes.into_iter().map(NodeId).collect();
+    let known = |node: u64| (node > 0).then_some(NodeId(node));
+    let measured = |ms: u64| (ms > 0).then_some(ms);
+    Some(match notice.kind? {
+        v1::notice::Kind::Elected(elected) => Notice::Elected {
+            node: NodeId(elected.node),
+            ballot: format!("{}.{}", elected.round, elected.node),
+            epoch: elected.epoch,
+            previous: known(elected.previous),
+            gap_ms: measured(elected.gap_ms),
+        },
+        v1::notice::Kind::Silent(silent) => Notice::Silent {
+            node: NodeId(silent.node),
+            for_ms: silent.for_ms,
+        },
+        v1::notice::Kind::Heard(heard) => Notice::Heard {
+            node: NodeId(heard.node),
+            after_ms: measured(heard.after_ms),
+        },
+        v1::notice::Kind::Voters(changed) => Notice::Voters {
+            epoch: changed.epoch,
+            voters: nodes(changed.voters),
+            added: nodes(changed.added),
+            removed: nodes(changed.removed),
+        },
     })
 }
 
@@ -54,6 +87,7 @@ pub(crate) fn joined(room: v1::JoinedRoom) -> Joined {
         name: room.name,
         head: Seq(room.head),
         members: room.members,
+        system: room.system,
     }
 }
 

@@ -2,8 +2,7 @@
 //!
 //! In: text frames of clients ([`ClientFrame`]). Out: text frames to clients ([`ServerFrame`])
 //! and the bodies of HTTP answers.
-//! Must hold: web/src/generated/frames.ts is generated from here; the test `typescript` in
-//! frames/typescript.rs fails when the two differ (`UPDATE=1` writes the file).
+//! Must hold: web/src/generated/frames.ts is what `typescript` makes of it (a test; `UPDATE=1` writes).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,12 +13,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::ids::{Cid, MsgNo, NodeId, RoomId, Seq, Slot, Useq, UserId};
 
 mod http;
+mod notice;
 #[cfg(test)]
 mod typescript;
 
 pub use http::{
     ErrorAnswer, ErrorBody, EventsAnswer, Health, MeAnswer, MembersAnswer, RoomsAnswer, SignUp,
 };
+pub use notice::Notice;
 
 /// A person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +51,10 @@ pub struct Joined {
     /// How many people are in it.
     #[cfg_attr(test, ts(type = "number"))]
     pub members: u64,
+    /// The room of the cluster: everybody reads it, nobody writes into it or leaves it.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub system: bool,
 }
 
 /// A room that the person may join or is in.
@@ -80,7 +85,7 @@ pub struct Event {
     /// The leader's clock in milliseconds since 1970; for display only.
     #[cfg_attr(test, ts(type = "number"))]
     pub ts: u64,
-    /// Who did it, with the name at that time.
+    /// Who did it, with the name at that time; number 0 without a name for a notice.
     pub author: Author,
     /// What happened.
     #[serde(flatten)]
@@ -111,6 +116,11 @@ pub enum EventKind {
     Joined,
     /// Somebody went.
     Left,
+    /// Something happened to the cluster.
+    Notice {
+        /// What.
+        notice: Notice,
+    },
 }
 
 /// What a replica is at the moment, as far as this gateway knows.

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use machine::{AppliedEntry, Machine};
 use paxos::entry::{Entry, EntryKind};
 use prost::Message as _;
-use proto::v1::RegisterNode;
+use proto::v1::{RegisterNode, effect, room_event};
 use uuid::Uuid;
 
 use crate::directory::Directory;
@@ -18,6 +18,7 @@ use crate::limits::{
     APPLY_BYTES_MAX, APPLY_QUEUE_MAX, APPLY_SLOTS_MAX, DURABLE_EVERY_BYTES, DURABLE_EVERY_SLOTS,
     DURABLE_IDLE,
 };
+use crate::notices::Watched;
 use crate::signals::Signals;
 use crate::tail::Hub;
 use crate::waiters::Waiters;
@@ -64,6 +65,8 @@ pub(crate) struct Listeners {
     pub(crate) waiters: Arc<Waiters>,
     /// Who knows the nodes.
     pub(crate) directory: Arc<Directory>,
+    /// Who posts notices.
+    pub(crate) watched: Arc<Watched>,
 }
 
 /// Starts the thread. It ends when the queue is dropped.
@@ -107,6 +110,9 @@ fn run(mut machine: Machine, queue: &mpsc::Receiver<Vec<Entry>>, listeners: &Lis
         match machine.apply(&entries) {
             Ok(applied) => {
                 listeners.note_registered(&entries, &applied);
+                if applied.iter().any(has_notice) {
+                    listeners.note_watched(&machine);
+                }
                 listeners.tell(applied, has_commands);
             }
             Err(error) => fatal::state_failed(&error),
@@ -181,6 +187,14 @@ fn gather(first: Vec<Entry>, queue: &mpsc::Receiver<Vec<Entry>>) -> Vec<Entry> {
     entries
 }
 
+/// Whether the room of the cluster got a line.
+fn has_notice(applied: &AppliedEntry) -> bool {
+    applied.effects.iter().any(|effect| {
+        matches!(&effect.kind, Some(effect::Kind::Room(event))
+            if matches!(event.kind, Some(room_event::Kind::Notice(_))))
+    })
+}
+
 impl Listeners {
     /// In an order in which whoever has an answer can read its effect, here and at once.
     fn tell(&self, applied: Vec<AppliedEntry>, has_commands: bool) {
@@ -199,6 +213,13 @@ impl Listeners {
             failpoints::pass(failpoints::AFTER_APPLY_BEFORE_ACK);
         }
         self.waiters.resolve(outcomes);
+    }
+
+    fn note_watched(&self, machine: &Machine) {
+        match machine.watched() {
+            Ok(watched) => self.watched.set(watched),
+            Err(error) => fatal::state_failed(&error),
+        }
     }
 
     fn note_registered(&self, entries: &[Entry], applied: &[AppliedEntry]) {

@@ -33,6 +33,9 @@ pub(crate) struct Known {
 pub(crate) struct Directory {
     me: NodeId,
     nodes: RwLock<BTreeMap<NodeId, Known>>,
+    /// The highest version of batches that each node's program understands, as it said when it
+    /// last dialled this process.
+    programs: RwLock<BTreeMap<NodeId, u32>>,
 }
 
 impl Directory {
@@ -57,6 +60,7 @@ impl Directory {
         Self {
             me: cluster.node,
             nodes: RwLock::new(founders.chain(joined).map(known).collect()),
+            programs: RwLock::default(),
         }
     }
 
@@ -104,6 +108,26 @@ impl Directory {
             address.clone_into(&mut known.address);
         }
         news
+    }
+
+    /// A node, whose disk was checked, says which batches its program understands.
+    pub(crate) fn note_program(&self, node: NodeId, batch_version: u32) {
+        let mut programs = self
+            .programs
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        programs.insert(node, batch_version);
+    }
+
+    /// Whether all of these nodes have said that they understand batches of this version. This
+    /// one does.
+    pub(crate) fn all_understand(&self, nodes: &BTreeSet<NodeId>, batch_version: u32) -> bool {
+        let programs = self.programs.read().unwrap_or_else(PoisonError::into_inner);
+        let understands = |node: &NodeId| {
+            let said = programs.get(node).copied();
+            *node == self.me || said.is_some_and(|version| version >= batch_version)
+        };
+        nodes.iter().all(understands)
     }
 
     /// Membership's list. True when a certain node moved.
@@ -210,6 +234,22 @@ mod tests {
         // A first voter that the genesis does not name cannot be.
         directory.note_hints(&[server(3, Uuid::from_u128(3), "h:3")]);
         assert_eq!(directory.disk_of(NodeId(3)), None);
+    }
+
+    /// Property: a program that has not said what it understands, or that was put back to an
+    /// earlier one, is sent nothing that it may not know.
+    #[test]
+    fn a_program_is_what_it_said_last() {
+        let disks = [Uuid::from_u128(1), Uuid::from_u128(2)];
+        let cluster = Cluster::of(genesis(&disks), disks[0]).expect("valid");
+        let directory = Directory::new(&cluster, &[], &wal::Peers::new());
+        let (one, two) = (NodeId(1), NodeId(2));
+        assert!(directory.all_understand(&[one].into(), 3));
+        assert!(!directory.all_understand(&[one, two].into(), 3));
+        directory.note_program(two, 3);
+        assert!(directory.all_understand(&[one, two].into(), 3));
+        directory.note_program(two, 0);
+        assert!(!directory.all_understand(&[one, two].into(), 3));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod status;
 mod apply;
 mod driver;
 mod gather;
+mod notices;
 mod reads;
 mod signals;
 mod tail;

@@ -135,6 +135,21 @@ pub const LOG_PAGE_BYTES: usize = paxos::limits::PAGE_BYTES;
 
 /// How often the status for people is refreshed.
 pub const STATUS_EVERY: Duration = Duration::from_millis(20);
+/// How often the leader looks whether there is something to tell in the room of the cluster.
+pub const NOTICES_EVERY: Duration = Duration::from_millis(50);
+/// A voter that the leader has not heard for so long is called silent: long beyond an election,
+/// so that a pause of a moment is no news.
+pub const SILENT_AFTER: Duration = Duration::from_secs(2);
+/// A silent voter that the leader has heard in every round for so long is heard again.
+pub const HEARD_AFTER: Duration = Duration::from_secs(1);
+/// Notices that a replica may post at once …
+pub const NOTICES_BURST: u32 = 8;
+/// … and how often one more. A replica that flaps for a day is 8,640 lines, not a million: who was
+/// silent for less than the wait is not told, and an election is told only while its leader leads.
+pub const NOTICES_REFILL: Duration = Duration::from_secs(10);
+/// How long a notice may take until it is applied before it is posted again.
+pub const NOTICE_WAIT: Duration = Duration::from_secs(2);
+
 /// A replica that has applied so many slots less than it knows decided does not serve clients.
 pub const HEALTH_LAG_SLOTS_MAX: u64 = 4096;
 /// How often the health is looked at.

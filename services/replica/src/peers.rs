@@ -50,6 +50,7 @@ impl Me {
             disk_id: self.cluster.disk_id.to_string(),
             process: self.process,
             address: self.address.clone(),
+            batch_version: machine::limits::BATCH_VERSION,
         }
     }
 }

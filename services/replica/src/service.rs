@@ -17,6 +17,7 @@ use crate::errors::Error;
 use crate::failpoints;
 use crate::limits::{FREE_EVERY, SCRUB_PAUSE, SCRUB_SLOTS, STOP_STREAMS, SWEEP_EVERY};
 use crate::membership::Membership;
+use crate::notices;
 use crate::peers::Me;
 use crate::quarantine::Quarantine;
 use crate::role::{Member, Outcome, Recovered, Shared, Stage, Unformed, cluster_of};
@@ -228,6 +229,7 @@ async fn take_part(
     let ended = tokio::select! {
         () = membership.beat(shared, &member) => Ended::Stopping,
         () = sweep(&member) => Ended::Stopping,
+        () = notices::post(&member) => Ended::Stopping,
         () = scrub(&member) => Ended::Stopping,
         ended = end_of(&member, shared) => ended,
         () = shared.stopping.cancelled() => Ended::Stopping,

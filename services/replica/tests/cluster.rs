@@ -274,7 +274,7 @@ async fn reads_answer_from_any_replica() {
         .await
         .expect("known")
         .into_inner();
-    assert_eq!((state.name.as_str(), state.rooms.len()), ("alice", 1));
+    assert_eq!((state.name.as_str(), state.rooms.len()), ("alice", 2));
     assert!(state.applied >= min_slot);
 
     let request = pb::ListRoomsRequest {

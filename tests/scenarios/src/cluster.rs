@@ -97,7 +97,12 @@ impl Cluster {
         replica_env: &[(&'static str, String)],
     ) -> Result<Self> {
         let cluster = Self::spawn_with(replicas, 1, replica_env).await?;
-        match cluster.ready(Duration::from_secs(30)).await {
+        let within = Duration::from_secs(30);
+        let ready = async {
+            cluster.ready(within).await?;
+            cluster.told(1, within).await
+        };
+        match ready.await {
             Ok(()) => Ok(cluster),
             Err(error) => Err(error.context(cluster.tails())),
         }

@@ -49,6 +49,8 @@ export type Joined = {
   head: Seq,
   /** How many people are in it. */
   members: number,
+  /** The room of the cluster: everybody reads it, nobody writes into it or leaves it. */
+  system?: boolean,
 };
 
 /** A room that the person may join or is in. */
@@ -65,6 +67,42 @@ export type RoomSummary = {
   head: Seq,
 };
 
+/** Something that happened to the cluster. */
+export type Notice = { "what": "elected",
+  /** Who leads. */
+  node: NodeId,
+  /** Its ballot: `round.node`. */
+  ballot: string,
+  /** The configuration's number. */
+  epoch: number,
+  /** Who led before. */
+  previous?: NodeId,
+  /** Milliseconds from the last sign of life of the leader before until this one took messages. */
+  gap_ms?: number,
+}
+  | { "what": "silent",
+  /** Which. */
+  node: NodeId,
+  /** For how long, in milliseconds. */
+  for_ms: number,
+}
+  | { "what": "heard",
+  /** Which. */
+  node: NodeId,
+  /** How long it was silent, in milliseconds. */
+  after_ms?: number,
+}
+  | { "what": "voters",
+  /** The configuration's number. */
+  epoch: number,
+  /** All that vote now. */
+  voters: Array<NodeId>,
+  /** Those that did not before. */
+  added: Array<NodeId>,
+  /** Those that do not any more. */
+  removed: Array<NodeId>,
+};
+
 /** What happened in a room. */
 export type EventKind = { "kind": "message",
   /** Its number among the messages of the room. */
@@ -75,7 +113,10 @@ export type EventKind = { "kind": "message",
   body: string,
   /** The message that it answers. */
   reply_to?: Seq,
-} | { "kind": "created" } | { "kind": "joined" } | { "kind": "left" };
+} | { "kind": "created" } | { "kind": "joined" } | { "kind": "left" } | { "kind": "notice",
+  /** What. */
+  notice: Notice,
+};
 
 /** A durable event of a room. */
 export type Event = {
@@ -85,7 +126,7 @@ export type Event = {
   slot: Slot,
   /** The leader's clock in milliseconds since 1970; for display only. */
   ts: number,
-  /** Who did it, with the name at that time. */
+  /** Who did it, with the name at that time; number 0 without a name for a notice. */
   author: Person,
 } & ({ "kind": "message",
   /** Its number among the messages of the room. */
@@ -96,7 +137,10 @@ export type Event = {
   body: string,
   /** The message that it answers. */
   reply_to?: Seq,
-} | { "kind": "created" } | { "kind": "joined" } | { "kind": "left" });
+} | { "kind": "created" } | { "kind": "joined" } | { "kind": "left" } | { "kind": "notice",
+  /** What. */
+  notice: Notice,
+});
 
 /** What a replica is at the moment, as far as this gateway knows. */
 export type Role = "leader" | "follower" | "candidate" | "unreachable";

@@ -99,7 +99,20 @@ export const de: Words = {
     created: (name) => `${name} hat den Raum angelegt`,
     joined: (name) => `${name} ist beigetreten`,
     left: (name) => `${name} hat den Raum verlassen`,
+    quiet: "Hier steht, was den Replikaten geschieht; das Log selbst sagt es. Niemand schreibt hier.",
+    nothing: "Noch ist nichts geschehen.",
     you: "Sie",
+  },
+  notices: {
+    elected: (node, ballot, gap) =>
+      `${node} führt (Ballot ${ballot})${gap === undefined ? "" : `, ${gap} ohne Leader`}`,
+    silent: (node, time) => `${node} schweigt seit ${time}`,
+    heard: (node, time) => `${node} ist wieder zu hören${time === undefined ? "" : `, nach ${time}`}`,
+    replaced: (added, removed) => `${added} stimmt ab an Stelle von ${removed}`,
+    added: (nodes) => `${nodes} stimmt nun ab`,
+    removed: (nodes) => `${nodes} stimmt nicht mehr ab`,
+    unchanged: "Wer abstimmt, bleibt gleich",
+    voters: (change, epoch, voters) => `${change} (Epoche ${epoch}: ${voters})`,
   },
   states: {
     queued: "Wartet auf diesem Gerät",

@@ -101,7 +101,22 @@ export const en = {
     created: (name: string) => `${name} created the room`,
     joined: (name: string) => `${name} joined`,
     left: (name: string) => `${name} left`,
+    quiet: "What happens to the replicas is told here, by the log itself. Nobody writes here.",
+    nothing: "Nothing has happened yet.",
     you: "you",
+  },
+  notices: {
+    elected: (node: string, ballot: string, gap: string | undefined) =>
+      `${node} leads (ballot ${ballot})${gap === undefined ? "" : `, ${gap} without a leader`}`,
+    silent: (node: string, time: string) => `${node} has been silent for ${time}`,
+    heard: (node: string, time: string | undefined) =>
+      `${node} is heard again${time === undefined ? "" : `, after ${time}`}`,
+    replaced: (added: string, removed: string) => `${added} votes in place of ${removed}`,
+    added: (nodes: string) => `${nodes} votes now`,
+    removed: (nodes: string) => `${nodes} votes no more`,
+    unchanged: "The voters stay as they are",
+    voters: (change: string, epoch: number, voters: string) =>
+      `${change} (epoch ${epoch}: ${voters})`,
   },
   states: {
     queued: "Queued on this device",

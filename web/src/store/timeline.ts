@@ -13,7 +13,7 @@ export type Row =
   | { kind: "day"; key: string; ts: number }
   | { kind: "new"; key: string }
   | { kind: "gap"; key: string; from: Seq; to: Seq }
-  | { kind: "notice"; key: string; event: RoomEvent }
+  | { kind: "notice"; key: string; event: Exclude<RoomEvent, MessageEvent> }
   | { kind: "message"; key: string; event: MessageEvent; grouped: boolean }
   | { kind: "pending"; key: string; entry: OutboxEntry; grouped: boolean };
 

@@ -143,6 +143,7 @@ export class Workspace {
 
   isUnread(room: RoomSync): boolean {
     this.revision(room.id);
+    if (room.is_system) return false;
     const read = this.memory.readSeq(room.id) ?? 0;
     return isUnread({ pieces: room.log.pieces, head: room.head, read, own_id: this.user.id });
   }
@@ -198,7 +199,7 @@ export class Workspace {
   }
 
   private roomsChanged(): void {
-    const rooms = [...this.engine.rooms.values()].sort((a, b) => a.name.localeCompare(b.name));
+    const rooms = [...this.engine.rooms.values()].sort(inOrder);
     batch(() => {
       for (const room of rooms) {
         // What was there before this device came is not news to it.
@@ -221,4 +222,9 @@ export class Workspace {
     }
     return found;
   }
+}
+
+/** By name; the room of the cluster stands below those of people. */
+function inOrder(a: RoomSync, b: RoomSync): number {
+  return Number(a.is_system) - Number(b.is_system) || a.name.localeCompare(b.name);
 }

@@ -279,7 +279,8 @@ export class Engine {
     const room = this.rooms.get(id);
     if (room === undefined) return;
     // A room that was never loaded misses nothing: its older half simply is not here yet.
-    if (room.log.last > 0) this.catch_up?.gap(id, Math.max(0, to - room.log.last));
+    if (room.log.last > 0 && !room.is_system)
+      this.catch_up?.gap(id, Math.max(0, to - room.log.last));
     room.gap(to);
   }
 

@@ -35,6 +35,8 @@ export class RoomSync {
   readonly id: RoomId;
   name: string;
   members: number;
+  /** The room of the cluster: nobody writes into it or leaves it, and nothing in it is unread. */
+  readonly is_system: boolean;
   /** The newest sequence number that anybody told us of. */
   head: Seq;
   readonly log = new RoomLog();
@@ -57,6 +59,7 @@ export class RoomSync {
     this.id = joined.id;
     this.name = joined.name;
     this.members = joined.members;
+    this.is_system = joined.system ?? false;
     this.members_seq = joined.head;
     this.head = joined.head;
     this.options = options;

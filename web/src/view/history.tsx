@@ -137,6 +137,9 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
         }}
       >
         <div class="history-rows">
+          {room.is_system && room.head === 0 && (
+            <p class="beginning">{words.value.timeline.nothing}</p>
+          )}
           {all[0] !== undefined &&
             view.current !== undefined &&
             !hasEarlier(all, view.current) &&

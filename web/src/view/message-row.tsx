@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 
-import { words } from "../i18n/language.ts";
+import { language, words } from "../i18n/language.ts";
 import type { Me } from "../generated/frames.ts";
 import type { Outbox, OutboxEntry } from "../outbox/outbox.ts";
 import type { MessageEvent, RoomEvent } from "../sync/event.ts";
@@ -11,6 +11,7 @@ import { Avatar } from "./avatar.tsx";
 import { copyToClipboard } from "./clipboard.ts";
 import { fullMoment, timeOfDay } from "./dates.ts";
 import { linkify } from "./linkify.ts";
+import { noticeText } from "./notice-text.ts";
 import { type MessageState, StateMark } from "./state-mark.tsx";
 
 interface MessageRowProps {
@@ -201,21 +202,34 @@ function Body({ text }: { text: string }) {
   );
 }
 
-export function NoticeRow({ event }: { event: RoomEvent }) {
-  const text = words.value.timeline;
-  const { name } = event.author;
-  const line =
-    event.kind === "created"
-      ? text.created(name)
-      : event.kind === "joined"
-        ? text.joined(name)
-        : text.left(name);
+export function NoticeRow({ event }: { event: Exclude<RoomEvent, MessageEvent> }) {
   return (
-    <p class="notice" data-anchor data-testid="notice" data-seq={event.seq}>
-      {line}
+    <p
+      class="notice"
+      data-anchor
+      data-testid="notice"
+      data-seq={event.seq}
+      data-what={event.kind === "notice" ? event.notice.what : event.kind}
+    >
+      {lineOf(event)}
       <time dateTime={new Date(event.ts).toISOString()}>{timeOfDay(event.ts)}</time>
     </p>
   );
+}
+
+function lineOf(event: Exclude<RoomEvent, MessageEvent>): string {
+  const text = words.value.timeline;
+  const { name } = event.author;
+  switch (event.kind) {
+    case "created":
+      return text.created(name);
+    case "joined":
+      return text.joined(name);
+    case "left":
+      return text.left(name);
+    case "notice":
+      return noticeText(event.notice, words.value.notices, language.value);
+  }
 }
 
 async function copy(text: string): Promise<void> {

@@ -1,7 +1,8 @@
-// One room: its history and the composer.
+// One room: its history and the composer, unless nobody writes there.
 
 import { useSignal } from "@preact/signals";
 
+import { words } from "../i18n/language.ts";
 import type { Workspace } from "../store/workspace.ts";
 import type { RoomSync } from "../sync/room-sync.ts";
 import { Composer } from "./composer.tsx";
@@ -16,7 +17,11 @@ export function RoomPane({ workspace, room }: { workspace: Workspace; room: Room
   return (
     <>
       <History workspace={workspace} room={room} to_latest={to_latest} />
-      <Composer workspace={workspace} room={room} toLatest={toLatest} />
+      {room.is_system ? (
+        <p class="quiet-room">{words.value.timeline.quiet}</p>
+      ) : (
+        <Composer workspace={workspace} room={room} toLatest={toLatest} />
+      )}
     </>
   );
 }

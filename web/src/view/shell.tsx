@@ -74,7 +74,7 @@ export function Shell({ workspace }: { workspace: Workspace }) {
               <BackIcon />
             </button>
             <RoomHeading workspace={workspace} room={room} />
-            <LeaveRoom workspace={workspace} room={room} />
+            {!room.is_system && <LeaveRoom workspace={workspace} room={room} />}
           </div>
         )}
         <ClusterChip cluster={workspace.cluster.value} />
@@ -111,7 +111,11 @@ function RoomHeading({ workspace, room }: { workspace: Workspace; room: RoomSync
         </span>
         {room.name}
       </h1>
-      <p>{words.value.rooms.members(room.members)}</p>
+      <p>
+        {room.is_system
+          ? summary(workspace.cluster.value)
+          : words.value.rooms.members(room.members)}
+      </p>
     </div>
   );
 }

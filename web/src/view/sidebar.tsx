@@ -84,7 +84,7 @@ function RoomItem({
     <li>
       <button
         type="button"
-        class={is_unread ? "room-item room-item-unread" : "room-item"}
+        class={`room-item${is_unread ? " room-item-unread" : ""}${room.is_system ? " room-item-quiet" : ""}`}
         data-testid="room-item"
         data-room-name={room.name}
         data-unread={is_unread}

@@ -25,6 +25,7 @@ fn readable(declaration: &str) -> String {
     out.replace(", } | {", ",\n} | {")
         .replace(", }", ",\n}")
         .replace(" | { \"t\"", "\n  | { \"t\"")
+        .replace(" | { \"what\"", "\n  | { \"what\"")
 }
 
 fn one<T: TS>(out: &mut String) {
@@ -56,6 +57,7 @@ fn generated() -> String {
     out.push_str("export type Author = Person;\n\n");
     one::<Joined>(&mut out);
     one::<RoomSummary>(&mut out);
+    one::<Notice>(&mut out);
     one::<EventKind>(&mut out);
     one::<Event>(&mut out);
     one::<Role>(&mut out);
@@ -170,6 +172,8 @@ fn frames_are_read_as_the_protocol_says() {
         r#"{"t":"start","useq":-1,"min_slot":2,"rooms":{}}"#,
         r#"{"t":"start","useq":1,"min_slot":2,"rooms":{"x":4}}"#,
         r#"{"t":"join","cid":"nonsense","room":1}"#,
+        // A person has no words for what replicas tell.
+        r#"{"t":"notice","notice":{"what":"silent","node":1,"for_ms":9}}"#,
         "[]",
         "",
     ] {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use proto::v1::outcome::Result as Did;
 use proto::v1::{
     AccountCreated, Command, CreatedEvent, Done, Effect, JoinedEvent, JoinedRoom, LeftEvent,
-    MessageEvent, MessagePosted, Outcome, Refusal, RefusalCode, RoomChanged, RoomEvent, UserEvent,
-    command, effect, room_event, user_event,
+    MessageEvent, MessagePosted, Notice, Outcome, Refusal, RefusalCode, RoomChanged, RoomEvent,
+    UserEvent, command, effect, room_event, user_event,
 };
 
 /// The log of a real cluster begins here.
@@ -18,7 +18,12 @@ pub(crate) struct Room {
     pub(crate) members: BTreeSet<u64>,
     pub(crate) events: Vec<RoomEvent>,
     pub(crate) messages: u64,
+    /// That of the cluster.
+    pub(crate) system: bool,
 }
+
+/// The room of the cluster.
+pub(crate) const CLUSTER: u64 = u32::MAX as u64;
 
 #[derive(Debug, Default)]
 pub(crate) struct Account {
@@ -118,8 +123,15 @@ impl Machine {
                 self.user_event(author, user_event::Kind::Left(wish.room));
                 Ok(Did::RoomChanged(RoomChanged { room: wish.room }))
             }
+            command::Body::PostNotice(wish) => {
+                self.tell(wish.notice.unwrap());
+                Ok(Did::Done(Done {}))
+            }
             command::Body::PostMessage(wish) => {
                 let room = self.room(wish.room)?;
+                if room.system {
+                    return Err(refusal(RefusalCode::Forbidden, "nobody writes there"));
+                }
                 if !room.members.contains(&author) {
                     return Err(refusal(RefusalCode::NotMember, "join the room first"));
                 }
@@ -142,6 +154,15 @@ impl Machine {
                 }))
             }
         }
+    }
+
+    /// A line in the room of the cluster, in which everybody is.
+    fn tell(&mut self, notice: Notice) {
+        let room = self.rooms.entry(CLUSTER).or_default();
+        room.name = "cluster".to_owned();
+        room.system = true;
+        room.members = self.accounts.keys().copied().collect();
+        self.room_event(0, CLUSTER, room_event::Kind::Notice(notice));
     }
 
     fn create_account(&mut self, name: &str, token_hash: Vec<u8>) -> Result<Did, Refusal> {
@@ -202,6 +223,7 @@ impl Machine {
             name: entry.name.clone(),
             head: entry.events.len() as u64,
             members: entry.members.len() as u64,
+            system: entry.system,
         }
     }
 

@@ -11,6 +11,7 @@
 mod client;
 mod double;
 mod machine;
+mod notices;
 
 mod fanout;
 mod http;

@@ -6,6 +6,7 @@
 //! Tests: tests/properties.rs, tests/refusals.rs.
 
 use bytes::Bytes;
+use paxos::config::Configuration;
 use paxos::entry::{Entry, EntryKind};
 use paxos::ids::{Slot, Timestamp};
 use prost::Message as _;
@@ -36,8 +37,8 @@ impl From<outcome::Result> for Answer {
     }
 }
 
-/// One entry being applied. The commands are methods on it, in accounts.rs, rooms.rs and
-/// events.rs.
+/// One entry being applied. The commands are methods on it, in accounts.rs, rooms.rs,
+/// events.rs and notices.rs.
 pub(crate) struct Context<'a> {
     /// Inside a transaction.
     pub(crate) connection: &'a Connection,
@@ -59,12 +60,20 @@ pub fn understands(command: &Command) -> bool {
 #[must_use]
 pub fn encode_batch(commands: Vec<Command>) -> Bytes {
     // The lowest that has everything in it, for the sake of a program that knows no higher one.
-    let version = if commands.iter().any(needs_sender_sessions) {
+    let version = commands.iter().map(version_of).max();
+    let version = version.unwrap_or(limits::BATCH_VERSION_PLAIN);
+    Bytes::from(Batch { version, commands }.encode_to_vec())
+}
+
+/// The lowest version of a batch that can hold the command.
+const fn version_of(command: &Command) -> u32 {
+    if matches!(command.body, Some(command::Body::PostNotice(_))) {
         limits::BATCH_VERSION
+    } else if needs_sender_sessions(command) {
+        limits::BATCH_VERSION_SENDERS
     } else {
         limits::BATCH_VERSION_PLAIN
-    };
-    Bytes::from(Batch { version, commands }.encode_to_vec())
+    }
 }
 
 const fn needs_sender_sessions(command: &Command) -> bool {
@@ -77,17 +86,20 @@ const fn needs_sender_sessions(command: &Command) -> bool {
         )
 }
 
+/// Applies an entry. `active`: the configuration after it, as far as the log holds it.
 pub(crate) fn apply_entry(
     connection: &Connection,
     cache: &mut Cache,
     entry: &Entry,
+    active: Option<&Configuration>,
 ) -> Result<AppliedEntry, Fault> {
     let (slot, timestamp) = (entry.slot, entry.timestamp);
     let (mut commands, mut registration) = (Vec::new(), None);
     match entry.kind {
         EntryKind::Batch => commands = decode_batch(entry)?,
         EntryKind::RegisterNode => registration = Some(nodes::register(connection, entry)?),
-        // What a seal means is in epochs.rs; the others have no meaning for the state.
+        // What a seal means is in epochs.rs, and a line (below); the others have no meaning for
+        // the state.
         EntryKind::Noop | EntryKind::Seal | EntryKind::Ready => {}
         // Sender sessions are opened by commands, which share a slot and have a cid.
         EntryKind::RegisterSession => return Err(Error::UnknownKind { slot }.into()),
@@ -99,6 +111,9 @@ pub(crate) fn apply_entry(
         timestamp,
         effects: Vec::new(),
     };
+    if let (EntryKind::Seal, Some(next)) = (entry.kind, active) {
+        context.voters_changed(next)?;
+    }
     let mut outcomes = Vec::with_capacity(commands.len());
     for (index, command) in commands.into_iter().enumerate() {
         outcomes.push(context.command(index, command)?);
@@ -127,6 +142,14 @@ fn decode_batch(entry: &Entry) -> Result<Vec<Command>, Error> {
         });
     }
     let mut commands = batch.commands;
+    if batch.version < limits::BATCH_VERSION {
+        // As a program without notices reads it.
+        for command in &mut commands {
+            if matches!(command.body, Some(command::Body::PostNotice(_))) {
+                command.body = None;
+            }
+        }
+    }
     if batch.version == limits::BATCH_VERSION_PLAIN {
         // As a program without sender sessions reads it: the fields do not exist, and such a
         // command is unknown.
@@ -219,8 +242,11 @@ impl Context<'_> {
         cid: &[u8],
         body: command::Body,
     ) -> Result<Answer, Stop> {
-        let is_sign_up = matches!(body, command::Body::CreateAccount(_));
-        if !is_sign_up && self.cache.account(self.connection, author)?.is_none() {
+        let has_account = !matches!(
+            body,
+            command::Body::CreateAccount(_) | command::Body::PostNotice(_)
+        );
+        if has_account && self.cache.account(self.connection, author)?.is_none() {
             return Err(Stop::Refused(Reason::NotSignedIn));
         }
         match body {
@@ -234,6 +260,7 @@ impl Context<'_> {
             command::Body::JoinRoom(command) => self.join_room(author, &command),
             command::Body::LeaveRoom(command) => self.leave_room(author, &command),
             command::Body::PostMessage(command) => self.post_message(author, cid, command),
+            command::Body::PostNotice(command) => self.post_notice(author, cid, command),
         }
     }
 }

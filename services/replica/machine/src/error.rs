@@ -51,10 +51,10 @@ pub enum Error {
         /// The highest known here.
         known: i32,
     },
-    /// The file was written by an earlier program. It is not migrated, because it can be made
+    /// The file was written by a much earlier program. It is not migrated, because it can be made
     /// anew: from the log, or from another replica's snapshot.
     #[error(
-        "{path} has format {found}, this program needs format {needed}: move state.db, \
+        "{path} has format {found}, this program needs format {needed} or a later one: move state.db, \
          state.db-wal and state.db-shm aside (not log.db) and start the replica again: it \
          rebuilds its state from its log or from another replica"
     )]
@@ -63,7 +63,7 @@ pub enum Error {
         path: PathBuf,
         /// Its format.
         found: i32,
-        /// The only one that can be used here.
+        /// The oldest one that can be used here.
         needed: i32,
     },
     /// SQLite finds the file malformed, or a row contradicts another.

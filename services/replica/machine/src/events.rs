@@ -15,7 +15,7 @@ use crate::apply::{Answer, Context};
 use crate::error::{Fault, Stop};
 use crate::ids::{EventId, RoomId, Seq, UserId, next, to_sql};
 use crate::refusal::Reason;
-use crate::{Error, checksum, limits};
+use crate::{Error, checksum, limits, notices};
 
 /// Values of `events.kind`.
 pub(crate) mod kind {
@@ -23,6 +23,7 @@ pub(crate) mod kind {
     pub(crate) const CREATED: i64 = 2;
     pub(crate) const JOINED: i64 = 3;
     pub(crate) const LEFT: i64 = 4;
+    pub(crate) const NOTICE: i64 = 5;
 }
 
 /// Values of `user_events.kind`.
@@ -52,6 +53,7 @@ impl Context<'_> {
             return Err(Stop::Refused(Reason::MessageBlank));
         }
         let room = self.existing_room(room)?;
+        Self::require_for_people(room)?;
         self.require_member(room, author)?;
         if reply_to != 0 && !self.is_message(room, Seq(reply_to))? {
             return Err(Stop::Refused(Reason::ReplyToNothing));
@@ -92,6 +94,7 @@ impl Context<'_> {
         let state = self.cache.room_mut(self.connection, room)?;
         state.head = next(state.head)?;
         let seq = state.head;
+        let notice;
         let (number, message, body) = match &kind {
             room_event::Kind::Message(message) => {
                 (kind::MESSAGE, Some(message), Some(&message.body))
@@ -99,6 +102,10 @@ impl Context<'_> {
             room_event::Kind::Created(created) => (kind::CREATED, None, Some(&created.name)),
             room_event::Kind::Joined(_) => (kind::JOINED, None, None),
             room_event::Kind::Left(_) => (kind::LEFT, None, None),
+            room_event::Kind::Notice(said) => {
+                notice = notices::to_row(said);
+                (kind::NOTICE, None, Some(&notice))
+            }
         };
         let reply_to = message.map(|message| message.reply_to);
         let row = [
@@ -120,13 +127,18 @@ impl Context<'_> {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?
             .execute(params_from_iter(checksum::with_crc(&row)?))?;
+        let author_name = match author {
+            // A notice is nobody's.
+            UserId(0) => String::new(),
+            author => self.author_name(author)?,
+        };
         let emitted = RoomEvent {
             room: room.0,
             seq,
             slot: self.slot.0,
             timestamp_ms: self.timestamp.0,
             author: author.0,
-            author_name: self.author_name(author)?,
+            author_name,
             kind: Some(kind),
         };
         self.effects.push(Effect {

@@ -60,9 +60,7 @@ mod tests {
     #[test]
     fn covers_the_whole_schema() {
         let connection = Connection::open_in_memory().unwrap();
-        connection
-            .execute_batch(include_str!("schema.sql"))
-            .unwrap();
+        connection.execute_batch(crate::schema::SCHEMA).unwrap();
         let mut statement = connection
             .prepare(
                 "SELECT s.name, c.name FROM sqlite_schema s JOIN pragma_table_info(s.name) c

@@ -34,16 +34,25 @@ pub struct History {
     pub head: Seq,
 }
 
+/// The highest `seq` of the room, if there is such a room.
+pub(crate) fn head(connection: &Connection, room: RoomId) -> rusqlite::Result<Option<Seq>> {
+    connection
+        .prepare_cached("SELECT head FROM rooms WHERE id = ?1")?
+        .query_row([to_sql(room.0)], |row| Ok(Seq(from_sql(row.get(0)?))))
+        .optional()
+}
+
 /// The room's head, if the asker may read the room.
 pub(crate) fn readable_head(
     connection: &Connection,
     asker: Asker,
     room: RoomId,
 ) -> rusqlite::Result<Result<Seq, Denied>> {
-    let head: Option<i64> = connection
-        .prepare_cached("SELECT head FROM rooms WHERE id = ?1")?
-        .query_row([to_sql(room.0)], |row| row.get(0))
-        .optional()?;
+    let head = head(connection, room)?;
+    if room == RoomId::CLUSTER {
+        // Everybody may, also before its first line.
+        return Ok(Ok(head.unwrap_or_default()));
+    }
     let Some(head) = head else {
         return Ok(Err(Denied::NoSuchRoom));
     };
@@ -55,7 +64,7 @@ pub(crate) fn readable_head(
             return Ok(Err(Denied::NotMember));
         }
     }
-    Ok(Ok(Seq(from_sql(head))))
+    Ok(Ok(head))
 }
 
 /// Reads a page of at most `limit` events.

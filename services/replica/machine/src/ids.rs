@@ -10,6 +10,11 @@ use crate::error::Fault;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct UserId(pub u64);
 
+impl UserId {
+    /// The author of notices in commands: no person, and no number that a person can get.
+    pub const REPLICAS: Self = Self(u64::MAX);
+}
+
 /// A room: 1, 2, 3 … in the order of creation, with the shard in the high bits (0 as yet).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct RoomId(pub u64);
@@ -18,6 +23,9 @@ impl RoomId {
     /// The room `general`, which the first account creates and every later one joins. Known by
     /// its id, because a name can be changed.
     pub const GENERAL: Self = Self(1);
+    /// The room `cluster`, which tells what happens to the replicas (notices.rs). The highest
+    /// number of 32 bits, apart from those that are counted; its row is made by its first line.
+    pub const CLUSTER: Self = Self(u32::MAX as u64);
 }
 
 /// A sender session: the slot that opened it and the command's place in the batch, as one number.

@@ -10,15 +10,20 @@ use crate::ids::EventId;
 pub const SQLITE_VERSION_MIN: i32 = 3_051_003;
 /// `PRAGMA application_id` of state.db: "CBXS".
 pub const APPLICATION_ID: i32 = 0x4342_5853;
-/// `PRAGMA user_version`: the format that this program writes and reads. A file of another one is
-/// not migrated: a newer one is refused, an older one is made anew from the log or a snapshot
-/// ([`crate::Error::is_replaceable`]).
-pub const FORMAT_VERSION: i32 = 2;
+/// `PRAGMA user_version`: the format that this program writes. A newer one is refused. One from
+/// [`FORMAT_VERSION_OLDEST`] on is brought to this one when it is opened (migrate.rs); what is older
+/// still is made anew from the log or a snapshot ([`crate::Error::is_replaceable`]).
+pub const FORMAT_VERSION: i32 = 3;
+/// The oldest format that is migrated, as a snapshot too: 2 lacks the table
+/// `watched`.
+pub const FORMAT_VERSION_OLDEST: i32 = 2;
 /// The highest version of batches that this program understands, and the one that it makes for
-/// commands with sender sessions.
-pub const BATCH_VERSION: u32 = 2;
+/// notices.
+pub const BATCH_VERSION: u32 = 3;
+/// The version that it makes for commands with sender sessions.
+pub const BATCH_VERSION_SENDERS: u32 = 2;
 /// The version that it makes for other commands, so that a program without sender sessions goes
-/// on in a cluster of both.
+/// on in a cluster of both (and, with a lower version than the highest, one without notices).
 pub const BATCH_VERSION_PLAIN: u32 = 1;
 /// The version of `RegisterNode` payloads that this program makes, and the highest that it
 /// understands.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use paxos::config::Configuration;
 use paxos::entry::{Chain, Entry};
-use paxos::ids::{Slot, Timestamp};
+use paxos::ids::{NodeId, Slot, Timestamp};
 use proto::v1::{Effect, Outcome};
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -16,7 +16,7 @@ use crate::cache::Cache;
 use crate::error::Fault;
 use crate::hash::{self, StateHash};
 use crate::ids::EventId;
-use crate::{Error, Reader, Registration, epochs, schema, snapshot};
+use crate::{Error, Reader, Registration, epochs, notices, schema, snapshot};
 
 /// How far the log is applied: all that the prefix leaves behind beside its effects.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -163,6 +163,17 @@ impl Machine {
         read_applied(&self.connection, &self.path)
     }
 
+    /// The voters as the notices know them, by id, each with the slot at which its silence was
+    /// announced, if it is silent. Empty before the first notice.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn watched(&self) -> Result<Vec<(NodeId, Option<Slot>)>, Error> {
+        let watched = notices::watched(&self.connection);
+        watched.map_err(|source| Error::sqlite("read", &self.path, source))
+    }
+
     /// A hash of the whole state, equal on all replicas at the same slot. Reads everything: for
     /// tests and for comparing replicas at leisure.
     ///
@@ -204,7 +215,12 @@ impl Machine {
         for entry in entries {
             require_continues(&applied, entry)?;
             let configuration = epochs::after(applied.configuration.as_ref(), entry)?;
-            results.push(apply_entry(&transaction, &mut self.cache, entry)?);
+            results.push(apply_entry(
+                &transaction,
+                &mut self.cache,
+                entry,
+                configuration.as_ref(),
+            )?);
             applied = Applied {
                 slot: entry.slot,
                 chain: entry.chain,

@@ -15,7 +15,7 @@ use crate::history::{self, History, HistoryRange};
 use crate::ids::{RoomId, UserId, from_sql, to_sql};
 use crate::nodes::{self, Node};
 use crate::replay::{self, EffectsPage};
-use crate::{Error, damage, limits, schema};
+use crate::{Error, damage, limits, notices, schema};
 
 /// A connection for reading. Blocks its thread; use one per thread.
 #[derive(Debug)]
@@ -40,6 +40,21 @@ pub enum Asker {
     Gateway,
     /// A person: sees the rooms that the person is in.
     User(UserId),
+}
+
+/// The room of the cluster as each person has it, also before its first line. Its members are all
+/// accounts: none is ever deleted.
+fn cluster_room(connection: &Connection) -> rusqlite::Result<JoinedRoom> {
+    let members: Option<i64> = connection
+        .prepare_cached("SELECT max(id) FROM accounts")?
+        .query_row([], |row| row.get(0))?;
+    Ok(JoinedRoom {
+        room: RoomId::CLUSTER.0,
+        name: notices::ROOM_NAME.to_owned(),
+        head: history::head(connection, RoomId::CLUSTER)?.map_or(0, |head| head.0),
+        members: members.map_or(0, from_sql),
+        system: true,
+    })
 }
 
 impl Asker {
@@ -79,7 +94,7 @@ pub struct UserState {
     pub name: String,
     /// The highest `useq` of the person's own stream.
     pub useq: u64,
-    /// By id.
+    /// By id; the last one is the room of the cluster, in which everybody is from the beginning.
     pub rooms: Vec<JoinedRoom>,
 }
 
@@ -196,8 +211,10 @@ impl Reader {
                         name: row.get(1)?,
                         head: from_sql(row.get(2)?),
                         members: from_sql(row.get(3)?),
+                        system: false,
                     })
                 })?
+                .chain(std::iter::once_with(|| cluster_room(connection)))
                 .collect::<rusqlite::Result<_>>()?;
             Ok(Some(UserState {
                 name,
@@ -207,7 +224,8 @@ impl Reader {
         })
     }
 
-    /// The rooms that the person is in or may join, by name; the first
+    /// The rooms that the person is in or may join, by name, without the one of the cluster; the
+    /// first
     /// [`limits::ROOMS_LISTED_MAX`] of them.
     ///
     /// # Errors
@@ -253,11 +271,14 @@ impl Reader {
             if let Err(denied) = history::readable_head(connection, asker, room)? {
                 return Ok(Err(denied));
             }
+            let query = if room == RoomId::CLUSTER {
+                "SELECT id, name FROM accounts WHERE ?1 = ?1 ORDER BY id LIMIT ?2"
+            } else {
+                "SELECT a.id, a.name FROM members m CROSS JOIN accounts a ON a.id = m.user
+                 WHERE m.room = ?1 ORDER BY m.user LIMIT ?2"
+            };
             let members = connection
-                .prepare_cached(
-                    "SELECT a.id, a.name FROM members m CROSS JOIN accounts a ON a.id = m.user
-                     WHERE m.room = ?1 ORDER BY m.user LIMIT ?2",
-                )?
+                .prepare_cached(query)?
                 .query_map(
                     params![to_sql(room.0), limits::MEMBERS_LISTED_MAX as i64],
                     |row| {

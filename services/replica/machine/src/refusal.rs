@@ -27,14 +27,16 @@ pub(crate) enum Reason {
     MessageBlank = 15,
     MessageTooLarge = 16,
     ReplyToNothing = 17,
-    // The last three are about the order of a sender session, and never stored (senders.rs).
+    // These three are about the order of a sender session, and never stored (senders.rs).
     SequenceGap = 18,
     SequenceUsed = 19,
     SenderSessionClosed = 20,
+    ClusterRoom = 21,
+    NoticeInvalid = 22,
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::CidLength,
         Self::NotSignedIn,
         Self::SignUpSignedIn,
@@ -55,6 +57,8 @@ impl Reason {
         Self::SequenceGap,
         Self::SequenceUsed,
         Self::SenderSessionClosed,
+        Self::ClusterRoom,
+        Self::NoticeInvalid,
     ];
 
     pub(crate) const fn number(self) -> u64 {
@@ -87,7 +91,7 @@ impl Reason {
     const fn code(self) -> RefusalCode {
         match self {
             Self::NotSignedIn => RefusalCode::Unauthenticated,
-            Self::ForeignSession => RefusalCode::Forbidden,
+            Self::ForeignSession | Self::ClusterRoom => RefusalCode::Forbidden,
             Self::PersonNameTaken | Self::RoomNameTaken => RefusalCode::NameTaken,
             Self::NoSuchRoom => RefusalCode::NotFound,
             Self::NotMember => RefusalCode::NotMember,
@@ -104,7 +108,8 @@ impl Reason {
             | Self::RoomNameCharacters
             | Self::MessageBlank
             | Self::MessageTooLarge
-            | Self::ReplyToNothing => RefusalCode::BadRequest,
+            | Self::ReplyToNothing
+            | Self::NoticeInvalid => RefusalCode::BadRequest,
         }
     }
 
@@ -153,6 +158,12 @@ impl Reason {
                 "another command of this sender session has this number".to_owned()
             }
             Self::SenderSessionClosed => "the sender session is closed: open another".to_owned(),
+            Self::ClusterRoom => {
+                "the room of the cluster tells what happens to the replicas: everybody reads it, \
+                 nobody writes into it or leaves it"
+                    .to_owned()
+            }
+            Self::NoticeInvalid => "no notice that a leader posts".to_owned(),
         }
     }
 }
@@ -170,6 +181,6 @@ mod tests {
             assert!(!reason.to_refusal().message.is_empty());
         }
         assert_eq!(Reason::from_number(0), None);
-        assert_eq!(Reason::from_number(21), None);
+        assert_eq!(Reason::from_number(23), None);
     }
 }

@@ -9,11 +9,14 @@ use rusqlite::params;
 use crate::apply::{Answer, Context};
 use crate::error::{Fault, Stop};
 use crate::ids::{RoomId, UserId, next, to_sql};
-use crate::names;
 use crate::refusal::Reason;
+use crate::{names, notices};
 
 /// Value of `rooms.kind` for a room that everybody may join.
 const KIND_PUBLIC: i64 = 1;
+
+/// The highest room that was counted: [`RoomId::CLUSTER`] is not.
+const COUNTED_MAX: &str = "SELECT max(id) FROM rooms WHERE id < 4294967295";
 
 impl Context<'_> {
     /// A new room with its maker in it.
@@ -23,7 +26,8 @@ impl Context<'_> {
         command: &CreateRoom,
     ) -> Result<Answer, Stop> {
         let name = names::room(&command.name).map_err(Stop::Refused)?;
-        if self.name_is_taken("SELECT 1 FROM rooms WHERE name_folded = ?1", &name)? {
+        let is_clusters = name.folded == notices::ROOM_NAME && self.has_cluster_room()?;
+        if is_clusters || self.name_is_taken("SELECT 1 FROM rooms WHERE name_folded = ?1", &name)? {
             return Err(Stop::Refused(Reason::RoomNameTaken));
         }
         let room = self.insert_room(author, name)?;
@@ -34,7 +38,7 @@ impl Context<'_> {
     /// Idempotent: whoever is in the room already gets the same answer, without an event.
     pub(crate) fn join_room(&mut self, author: UserId, command: &JoinRoom) -> Result<Answer, Stop> {
         let room = self.existing_room(command.room)?;
-        if !self.cache.is_member(self.connection, room, author)? {
+        if room != RoomId::CLUSTER && !self.cache.is_member(self.connection, room, author)? {
             self.enter(author, room)?;
         }
         Ok(changed(room))
@@ -47,6 +51,7 @@ impl Context<'_> {
         command: &LeaveRoom,
     ) -> Result<Answer, Stop> {
         let room = self.existing_room(command.room)?;
+        Self::require_for_people(room)?;
         self.require_member(room, author)?;
         let deleted = self
             .connection
@@ -72,7 +77,7 @@ impl Context<'_> {
         author: UserId,
         name: names::Name,
     ) -> Result<RoomId, Stop> {
-        let room = RoomId(self.next_id("SELECT max(id) FROM rooms")?);
+        let room = RoomId(self.next_id(COUNTED_MAX)?);
         self.connection
             .prepare_cached(
                 "INSERT INTO rooms (id, name, name_folded, kind, topic, archived, created_by,
@@ -116,6 +121,7 @@ impl Context<'_> {
             name: state.name.clone(),
             head: state.head,
             members: state.members,
+            system: false,
         };
         self.emit_user_event(user, user_event::Kind::Joined(joined))?;
         Ok(())

@@ -6,16 +6,16 @@ use proto::v1::{
 };
 use rusqlite::Row;
 
-use crate::checksum;
 use crate::error::Fault;
 use crate::events::{kind, user_kind};
 use crate::ids::{EventId, from_sql};
+use crate::{checksum, notices};
 
-/// What [`room_event()`] reads. The join is forced to start at the events (CROSS JOIN): their
-/// order is the answer's.
+/// What [`room_event()`] reads. The join starts at the events, whose order is the answer's (a LEFT
+/// JOIN does, and notices have no author).
 pub(crate) const ROOM_EVENT_COLUMNS: &str =
     "SELECT e.eid, e.room, e.seq, e.kind, e.author, e.ts, e.msg_no, e.cid, e.body, e.reply_to,
-     e.crc, a.name FROM events e CROSS JOIN accounts a ON a.id = e.author";
+     e.crc, a.name FROM events e LEFT JOIN accounts a ON a.id = e.author";
 
 /// Columns of an event before its checksum.
 const ROOM_EVENT_VALUES: usize = 10;
@@ -42,19 +42,29 @@ pub(crate) fn room_event(row: &Row<'_>) -> Result<(EventId, RoomEvent), Fault> {
         kind::CREATED => room_event::Kind::Created(CreatedEvent { name: row.get(8)? }),
         kind::JOINED => room_event::Kind::Joined(JoinedEvent {}),
         kind::LEFT => room_event::Kind::Left(LeftEvent {}),
+        kind::NOTICE => {
+            let notice = notices::from_row(&row.get::<_, String>(8)?);
+            let unreadable = || Fault::Damaged(format!("{event:?} is no notice"));
+            room_event::Kind::Notice(notice.ok_or_else(unreadable)?)
+        }
         other => {
             return Err(Fault::Damaged(format!(
                 "{event:?} has the unknown kind {other}"
             )));
         }
     };
+    let author = from_sql(row.get(4)?);
+    let author_name: Option<String> = row.get(11)?;
+    if author_name.is_none() != (author == 0) {
+        return Err(Fault::Damaged(format!("{event:?} has no author's row")));
+    }
     let emitted = RoomEvent {
         room: from_sql(row.get(1)?),
         seq: from_sql(row.get(2)?),
         slot: event.slot().0,
         timestamp_ms: from_sql(row.get(5)?),
-        author: from_sql(row.get(4)?),
-        author_name: row.get(11)?,
+        author,
+        author_name: author_name.unwrap_or_default(),
         kind: Some(kind),
     };
     Ok((event, emitted))
@@ -70,6 +80,7 @@ pub(crate) fn user_event(row: &Row<'_>) -> Result<(EventId, UserEvent), Fault> {
             name: row.get(5)?,
             head: from_sql(row.get(6)?),
             members: from_sql(row.get(7)?),
+            system: false,
         }),
         user_kind::LEFT => user_event::Kind::Left(from_sql(row.get(4)?)),
         user_kind::SESSION_REVOKED => user_event::Kind::SessionRevoked(row.get(8)?),

@@ -13,10 +13,13 @@ use rusqlite::{Connection, OpenFlags, params_from_iter};
 
 use crate::error::Fault;
 use crate::ids::from_sql;
-use crate::{Applied, Error, checksum, damage, limits, snapshot};
+use crate::{Applied, Error, checksum, damage, limits, migrate, snapshot};
 
 /// Makes the tables.
-pub(crate) const SCHEMA: &str = include_str!("schema.sql");
+pub(crate) const SCHEMA: &str = concat!(include_str!("schema.sql"), include_str!("watched.sql"));
+
+/// Makes what format 2 lacks.
+pub(crate) const WATCHED: &str = include_str!("watched.sql");
 
 /// Opens the file for the one writer; makes it when it is missing or empty.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, Error> {
@@ -67,6 +70,7 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, Error> {
     connection
         .pragma_update(None, "cell_size_check", true)
         .map_err(failed)?;
+    migrate::migrate(&mut connection, path)?;
     damage::at_open(&connection, path, without_wal)?;
     Ok(connection)
 }
@@ -198,7 +202,8 @@ fn create(connection: &mut Connection) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whether the file is ours and of this format.
+/// Whether the file is ours and of this format, or of one that is brought to it when the machine
+/// opens the file.
 pub(crate) fn require_format(connection: &Connection, path: &Path) -> Result<(), Error> {
     let application_id = pragma(connection, path, "application_id")?;
     if application_id != limits::APPLICATION_ID {
@@ -208,7 +213,7 @@ pub(crate) fn require_format(connection: &Connection, path: &Path) -> Result<(),
             found,
         });
     }
-    let found = pragma(connection, path, "user_version")?;
+    let found = format(connection, path)?;
     if found > limits::FORMAT_VERSION {
         let known = limits::FORMAT_VERSION;
         return Err(Error::NewerFormat {
@@ -217,14 +222,19 @@ pub(crate) fn require_format(connection: &Connection, path: &Path) -> Result<(),
             known,
         });
     }
-    if found < limits::FORMAT_VERSION {
+    if found < limits::FORMAT_VERSION_OLDEST {
         return Err(Error::OlderFormat {
             path: path.to_path_buf(),
             found,
-            needed: limits::FORMAT_VERSION,
+            needed: limits::FORMAT_VERSION_OLDEST,
         });
     }
     Ok(())
+}
+
+/// The file's format.
+pub(crate) fn format(connection: &Connection, path: &Path) -> Result<i32, Error> {
+    pragma(connection, path, "user_version")
 }
 
 fn pragma(connection: &Connection, path: &Path, name: &str) -> Result<i32, Error> {

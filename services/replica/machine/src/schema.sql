@@ -3,7 +3,7 @@
 -- replica's copy) at any time. So `synchronous=NORMAL` is enough: after a power loss the file
 -- is an older consistent state, and the log brings it forward.
 --
--- Format 2. `PRAGMA application_id` says that the file is ours, `PRAGMA user_version` its
+-- Format 3: these tables and the one of watched.sql, which format 2 did not have. `PRAGMA application_id` says that the file is ours, `PRAGMA user_version` its
 -- format; both are written by the transaction that makes these tables.
 --
 -- Keys are in log order wherever rows are many: an append to the right edge of a B-tree costs
@@ -72,7 +72,9 @@ CREATE TABLE sender_sessions (
 -- An author's oldest ones are closed when there are too many.
 CREATE INDEX sender_sessions_by_author ON sender_sessions (author, id);
 
--- Rooms. Never deleted, for the same reasons as accounts; an unwanted one is archived.
+-- Rooms. Never deleted, for the same reasons as accounts; an unwanted one is archived. Beside the
+-- kinds below there is 4, the room of the cluster (notices.rs): id 2^32 - 1, everybody is in it
+-- without a row in `members`.
 -- `head`, `messages` and `members` are kept here because every reader asks for them; they are
 -- written once per transaction, not once per message.
 CREATE TABLE rooms (
@@ -105,6 +107,7 @@ CREATE INDEX members_by_user ON members (user, room);
 -- The durable events of all rooms, in the order in which they were applied. `eid` is
 -- `slot << 16 | n`, n counting the effects of a slot over both event tables: a range of slots
 -- is a range of the primary key, and merging the two tables by `eid` gives the original order.
+-- Beside the kinds below there is 5, a notice: its author is 0, its body what notices.rs writes.
 CREATE TABLE events (
     eid      INTEGER PRIMARY KEY,
     room     INTEGER NOT NULL,

@@ -32,7 +32,7 @@ impl Table {
 }
 
 /// All of them.
-pub(crate) const TABLES: [Table; 10] = [
+pub(crate) const TABLES: [Table; 11] = [
     Table {
         name: "applied",
         columns: "id, slot, chain, timestamp, configuration, crc",
@@ -83,5 +83,10 @@ pub(crate) const TABLES: [Table; 10] = [
         name: "dedupe",
         columns: "cid, author, kind, place, number",
         key: &["cid", "author"],
+    },
+    Table {
+        name: "watched",
+        columns: "node, silent_slot",
+        key: &["node"],
     },
 ];

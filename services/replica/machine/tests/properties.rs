@@ -24,15 +24,18 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proto::v1::{Command, Effect, RoomEvent, command::Body, effect, outcome, room_event};
 use support::{
-    Log, close, command, create_room, in_turn, join, leave, open, register, reply, revoke,
-    room_effects, seal, sign_up, user_effects,
+    Log, close, command, create_room, elected, in_turn, join, leave, open, register, reply, revoke,
+    room_effects, seal, sign_up, silent, user_effects,
 };
 
 fn any_body() -> impl Strategy<Value = Body> {
     let person = prop::sample::select(vec!["Ann", "ann", "Bob", "Zoë", "ZOË", "日本", " ", "Eve"]);
-    let room_name = prop::sample::select(vec!["lab", "LAB", "general", "küche", "a b", "x"]);
+    let room_name = prop::sample::select(vec![
+        "lab", "LAB", "general", "küche", "a b", "x", "Cluster",
+    ]);
     let text = prop::sample::select(vec!["hi", "", " \n", "ja\0nein", "👩‍👩‍👧"]);
-    let (room, token, seq) = (0..5_u64, 0..6_u64, 0..12_u64);
+    let (token, seq) = (0..6_u64, 0..12_u64);
+    let room = prop_oneof![9 => 0..5_u64, 1 => Just(RoomId::CLUSTER.0)];
     prop_oneof![
         2 => (person, token.clone()).prop_map(|(name, token)| sign_up(0, name, token)),
         1 => token.prop_map(|token| revoke(0, 0, token)),
@@ -63,7 +66,7 @@ fn any_command() -> impl Strategy<Value = Command> {
 
 /// A log of batches, with another kind of entry here and there: of each kind that a leader makes.
 fn any_log() -> impl Strategy<Value = Log> {
-    vec((vec(any_command(), 0..8), 0..6), 1..24).prop_map(|batches| {
+    vec((vec(any_command(), 0..8), 0..8), 1..24).prop_map(|batches| {
         let mut log = Log::new();
         // A first account in most logs, or nearly everything would be refused.
         log.batch(vec![
@@ -87,6 +90,15 @@ fn any_log() -> impl Strategy<Value = Log> {
                     epoch += 1;
                     log.push(EntryKind::Seal, seal(epoch, &[1, 2, 2 + epoch]).encode());
                     log.push(EntryKind::Ready, bytes::Bytes::new());
+                }
+                // Now and then a ballot whose line is there already, and a silence that is known.
+                3 => {
+                    let round = log.entries.len() as u64 % 6;
+                    log.batch(vec![elected(round, 1 + round % 3)]);
+                }
+                4 => {
+                    let node = log.entries.len() as u64 % 4;
+                    log.batch(vec![silent(node, 2_000)]);
                 }
                 _ => {}
             }
@@ -294,7 +306,7 @@ proptest! {
     fn slots_do_not_matter(log in any_log()) {
         let batches = commands(&log);
         let single = Log::of(batches.concat().into_iter().map(|command| vec![command]).collect());
-        let (a, b) = (run(&log, &[5]), run(&single, &[5]));
+        let (a, b) = (run(&Log::of(batches), &[5]), run(&single, &[5]));
         let effects = |run: &Run| -> Vec<Effect> {
             run.applied.iter().flat_map(|entry| entry.effects.iter().map(slotless)).collect()
         };
@@ -343,8 +355,8 @@ proptest! {
     /// no effect and answer what they did first.
     #[test]
     fn repetitions_have_no_effect(log in any_log(), again in vec(any::<(Index, Index)>(), 1..30)) {
-        let once = run(&log, &[3]);
         let mut batches = commands(&log);
+        let once = run(&Log::of(batches.clone()), &[3]);
         for (from, to) in again {
             let (from, to) = (from.index(batches.len()), to.index(batches.len()));
             let (from, to) = (from.min(to), from.max(to));
@@ -398,7 +410,9 @@ proptest! {
             let state = reader.user_state(UserId(user)).unwrap().value.unwrap();
             prop_assert_eq!(state.useq, useq);
             for room in state.rooms {
-                prop_assert_eq!(Some(&room.head), seqs.get(&room.room));
+                let head = seqs.get(&room.room).copied();
+                // That of the cluster is there before its first line.
+                prop_assert_eq!(Some(room.head), head.or(room.system.then_some(0)));
                 let asker = Asker::User(UserId(user));
                 let members = reader.members(asker, RoomId(room.room)).unwrap().value.unwrap();
                 prop_assert_eq!(room.members, members.len() as u64);

@@ -61,8 +61,16 @@ fn user_states() {
         name: "Lab".to_owned(),
         head: 6,
         members: 2,
+        system: false,
     };
-    assert_eq!(state.rooms, [lab]);
+    let cluster = JoinedRoom {
+        room: u64::from(u32::MAX),
+        name: "cluster".to_owned(),
+        head: 0,
+        members: 2,
+        system: true,
+    };
+    assert_eq!(state.rooms, [lab, cluster]);
     assert_eq!(reader.user_state(UserId(3)).unwrap().value, None);
     assert_eq!(reader.user_state(UserId(u64::MAX)).unwrap().value, None);
 }

@@ -234,7 +234,7 @@ fn what_cannot_be_continued_is_removed() {
     wire.state_format += 1;
     let error = Manifest::from_wire(&wire).unwrap_err();
     assert!(
-        error.to_string().contains("this program needs format"),
+        error.to_string().contains("this program reads formats"),
         "{error}"
     );
 }

@@ -59,6 +59,7 @@ fn joined_room(room: u64, name: &str, head: u64, members: u64) -> user_event::Ki
         name: name.to_owned(),
         head,
         members,
+        system: false,
     })
 }
 

@@ -19,6 +19,7 @@ use crate::driver::{Driver, Handle, Parts};
 use crate::errors::Error;
 use crate::genesis::Cluster;
 use crate::limits::STOP_THREAD;
+use crate::notices::Watched;
 use crate::peers::{Callers, Me, Peers};
 use crate::reads::Reads;
 use crate::signals::Signals;
@@ -48,6 +49,8 @@ pub(crate) struct Member {
     pub(crate) hub: Arc<Hub>,
     /// Who waits for answers.
     pub(crate) waiters: Arc<Waiters>,
+    /// What the room of the cluster has told of the voters.
+    pub(crate) watched: Arc<Watched>,
     /// How far things are.
     pub(crate) signals: Arc<Signals>,
     /// The log, for reading.
@@ -111,12 +114,14 @@ impl Member {
         let snapshots = Snapshots::new(shared.data(), state, Arc::clone(&signals));
         let hub = Arc::new(Hub::new(applied));
         let waiters = Arc::new(Waiters::default());
+        let watched = Arc::new(Watched::new(machine.watched()?));
         let writer = wal.spawn(report_to(Arc::clone(&signals)))?;
         let listeners = Listeners {
             signals: Arc::clone(&signals),
             hub: Arc::clone(&hub),
             waiters: Arc::clone(&waiters),
             directory: Arc::clone(&directory),
+            watched: Arc::clone(&watched),
         };
         let (queue, apply) = apply::start(machine, listeners).map_err(no_thread)?;
         peers.set_voters(&core.configuration().voters);
@@ -152,6 +157,7 @@ impl Member {
             reads,
             hub,
             waiters,
+            watched,
             signals,
             wal: log,
             snapshots,

@@ -56,6 +56,7 @@ impl peer_server::Peer for Peer {
             .admit(from, hello.process, &hello.address, &replies)
             .await
             .map_err(|why| stranger(&hello, why))?;
+        member.directory.note_program(from, hello.batch_version);
         if member.directory.note_address(from, &hello.address) {
             tracing::info!(node = %from, address = hello.address, "a node has a new address");
             member.remember_addresses();
@@ -247,6 +248,7 @@ mod tests {
             disk_id: Uuid::from_u128(2).to_string(),
             process: 7,
             address: "h:2".to_owned(),
+            batch_version: 0,
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use proto::v1::chat_client::ChatClient;
-use proto::v1::{Command, PostMessage, SubmitRequest, command, submit_response};
+use proto::v1::{Command, GetHistoryRequest, PostMessage, SubmitRequest, command, submit_response};
 use tokio::time::{Instant, sleep};
 use tokio_stream::StreamExt as _;
 use uuid::Uuid;
@@ -12,34 +12,71 @@ use uuid::Uuid;
 use super::Cluster;
 use crate::log::{self, LogEntry};
 
+/// The room of the cluster.
+const CLUSTER: u64 = u32::MAX as u64;
+
 impl Cluster {
     /// Waits until all replicas named have applied the same log, compares it entry by entry,
-    /// and returns it.
+    /// and returns it. What is decided while the logs are read is left out.
     ///
     /// # Errors
     /// When the logs differ, or are not of equal length within the time.
     pub async fn equal_logs(&self, members: &[usize], within: Duration) -> Result<Vec<LogEntry>> {
         let deadline = Instant::now() + within;
-        loop {
+        let upto = loop {
             let positions = self.positions(members).await;
-            let equal = |slots: &Vec<u64>| slots.windows(2).all(|pair| pair[0] == pair[1]);
-            if positions.as_ref().is_ok_and(equal) {
-                break;
+            let equal = |slots: &&Vec<u64>| slots.windows(2).all(|pair| pair[0] == pair[1]);
+            if let Some(slots) = positions.as_ref().ok().filter(equal) {
+                break slots[0];
             }
             ensure!(
                 Instant::now() < deadline,
                 "decided and applied differ: {positions:?}"
             );
             sleep(Duration::from_millis(20)).await;
-        }
-        let first = self.log(members[0]).await?;
+        };
+        let first = self.log_upto(members[0], upto).await?;
         for &index in &members[1..] {
-            let other = self.log(index).await?;
+            let other = self.log_upto(index, upto).await?;
             if let Some(difference) = log::difference(&first, &other) {
                 bail!("r{} and r{}: {difference}", members[0] + 1, index + 1);
             }
         }
         Ok(first)
+    }
+
+    async fn log_upto(&self, index: usize, upto: u64) -> Result<Vec<LogEntry>> {
+        let mut log = self.log(index).await?;
+        log.retain(|entry| entry.slot <= upto);
+        Ok(log)
+    }
+
+    /// Waits until the room of the cluster has so many lines. A leader puts its first one into the
+    /// log a moment after its election: whoever counts slots, or stops a process at its next
+    /// proposal, waits for that.
+    ///
+    /// # Errors
+    /// When it has fewer within the time.
+    pub async fn told(&self, lines: u64, within: Duration) -> Result<()> {
+        let deadline = Instant::now() + within;
+        loop {
+            let leader = self.leader(within).await?;
+            let mut chat = ChatClient::new(self.channel(leader).await?);
+            let request = GetHistoryRequest {
+                room: CLUSTER,
+                limit: 1,
+                ..GetHistoryRequest::default()
+            };
+            let page = chat.get_history(request).await;
+            if page.as_ref().is_ok_and(|page| page.get_ref().head >= lines) {
+                return Ok(());
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "fewer than {lines} lines: {page:?}"
+            );
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Waits until all replicas named stand at the same slot with the same history. Unlike

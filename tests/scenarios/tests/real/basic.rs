@@ -178,9 +178,11 @@ async fn basic3() -> Result<()> {
         other => anyhow::bail!("the lower ballot was not refused: {other:?}"),
     }
 
+    // The new leader has told of its election, too.
+    cluster.told(2, SOON).await?;
     let log = cluster.equal_logs(&cluster.all(), SOON).await?;
     ensure!(
-        log.len() == before.len() + 1,
+        log.len() == before.len() + 2,
         "one slot, one value: {log:?}"
     );
     alice.send_until_acked(GENERAL, "afterwards", SOON).await?;

@@ -52,10 +52,13 @@ impl Manifest {
         require(wire.version == needed, || {
             format!("version {} instead of {needed}", wire.version)
         })?;
-        let needed = limits::FORMAT_VERSION.unsigned_abs();
-        require(wire.state_format == needed, || {
+        let oldest = limits::FORMAT_VERSION_OLDEST.unsigned_abs();
+        let newest = limits::FORMAT_VERSION.unsigned_abs();
+        require((oldest..=newest).contains(&wire.state_format), || {
             let found = wire.state_format;
-            format!("the state file has format {found}, this program needs format {needed}")
+            format!(
+                "the state file has format {found}, this program reads formats {oldest} to {newest}"
+            )
         })?;
         require(
             (1..=limits::SNAPSHOT_BYTES_MAX).contains(&wire.length),
@@ -150,7 +153,7 @@ mod tests {
             |wire| wire.version = 0,
             |wire| wire.version += 1,
             |wire| wire.state_format += 1,
-            |wire| wire.state_format -= 1,
+            |wire| wire.state_format = limits::FORMAT_VERSION_OLDEST.unsigned_abs() - 1,
             |wire| wire.slot = 1499,
             |wire| wire.length = 0,
             |wire| wire.length = u64::MAX,

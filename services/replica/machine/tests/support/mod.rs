@@ -15,9 +15,9 @@ use paxos::config::Seal;
 use paxos::entry::{Chain, Entry, EntryKind};
 use paxos::ids::{Ballot, Epoch, NodeId, Slot, Timestamp};
 use proto::v1::{
-    CloseSenderSession, Command, CreateAccount, CreateRoom, Effect, JoinRoom, LeaveRoom,
-    OpenSenderSession, Outcome, PostMessage, Refusal, RefusalCode, RevokeSession, command::Body,
-    effect, outcome,
+    CloseSenderSession, Command, CreateAccount, CreateRoom, Effect, JoinRoom, LeaderElected,
+    LeaveRoom, NodeHeard, NodeSilent, OpenSenderSession, Outcome, PostMessage, Refusal,
+    RefusalCode, RevokeSession, command::Body, effect, notice::Kind, outcome,
 };
 use uuid::Uuid;
 
@@ -236,6 +236,30 @@ pub fn reply(number: u64, author: u64, room: u64, body: &str, reply_to: u64) -> 
         reply_to,
     };
     command(number, author, Body::PostMessage(body))
+}
+
+/// The line of the leader of ballot (1, `round`, `node`), of the voters 1 to 3.
+pub fn elected(round: u64, node: u64) -> Command {
+    machine::notice_command(Kind::Elected(LeaderElected {
+        epoch: 1,
+        round,
+        node,
+        previous: 0,
+        gap_ms: 0,
+        voters: vec![1, 2, 3],
+    }))
+}
+
+pub fn silent(node: u64, for_ms: u64) -> Command {
+    machine::notice_command(Kind::Silent(NodeSilent { node, for_ms }))
+}
+
+pub fn heard(node: u64, silent_slot: u64) -> Command {
+    machine::notice_command(Kind::Heard(NodeHeard {
+        node,
+        silent_slot,
+        after_ms: 9_000,
+    }))
 }
 
 /// The checksum that the `applied` row must have: written out once more, so that a change of the

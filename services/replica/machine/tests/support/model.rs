@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use proto::v1::{
     AccountCreated, Command, Done, MessagePosted, PostMessage, RefusalCode, RoomChanged,
-    SenderSessionOpened, command::Body, outcome::Result as Answer,
+    SenderSessionOpened, command::Body, notice::Kind, outcome::Result as Answer,
 };
 
 #[derive(Default)]
@@ -30,6 +30,8 @@ pub(crate) struct Model {
     answers: BTreeMap<(u64, Bytes), Expected>,
     /// Of each open sender session: whose it is, and the last number.
     senders: BTreeMap<u64, (u64, u64)>,
+    /// A leader has posted a notice.
+    has_cluster_room: bool,
 }
 
 impl Model {
@@ -79,11 +81,16 @@ impl Model {
         if let Body::CreateAccount(create) = body {
             return self.sign_up(author, create.name.trim(), create.token_hash);
         }
+        if let Body::PostNotice(post) = body {
+            let kind = post.notice.and_then(|notice| notice.kind);
+            self.has_cluster_room |= matches!(kind, Some(Kind::Elected(_)));
+            return Ok(Answer::Done(Done {}));
+        }
         if author == 0 || author > self.names.len() as u64 {
             return Err(RefusalCode::Unauthenticated);
         }
         match body {
-            Body::CreateAccount(_) => unreachable!(),
+            Body::CreateAccount(_) | Body::PostNotice(_) => unreachable!(),
             Body::RevokeSession(revoke) => match self.sessions.get(&revoke.token_hash) {
                 Some(owner) if *owner != author => Err(RefusalCode::Forbidden),
                 _ => {
@@ -104,11 +111,13 @@ impl Model {
                     return Err(RefusalCode::BadRequest);
                 }
                 let taken = self.rooms.iter().any(|room| same(&room.name, &create.name));
-                if taken {
+                if taken || self.has_cluster_room && same("cluster", &create.name) {
                     return Err(RefusalCode::NameTaken);
                 }
                 Ok(changed(self.make_room(author, &create.name)))
             }
+            Body::JoinRoom(join) if self.is_clusters(join.room) => Ok(changed(join.room)),
+            Body::LeaveRoom(leave) if self.is_clusters(leave.room) => Err(RefusalCode::Forbidden),
             Body::JoinRoom(join) => {
                 let room = self.room(join.room)?;
                 if room.members.insert(author) {
@@ -141,6 +150,9 @@ impl Model {
     fn post(&mut self, author: u64, post: &PostMessage, timestamp_ms: u64) -> Expected {
         if post.body.trim().is_empty() || post.body.len() > 16 * 1024 {
             return Err(RefusalCode::BadRequest);
+        }
+        if self.is_clusters(post.room) {
+            return Err(RefusalCode::Forbidden);
         }
         let room = self.room(post.room)?;
         if !room.members.contains(&author) {
@@ -196,6 +208,10 @@ impl Model {
         room.members.insert(author);
         self.rooms.push(room);
         self.rooms.len() as u64
+    }
+
+    fn is_clusters(&self, room: u64) -> bool {
+        self.has_cluster_room && room == u64::from(u32::MAX)
     }
 
     fn room(&mut self, room: u64) -> Result<&mut Room, RefusalCode> {

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures_util::stream::{self, Stream, StreamExt as _};
-use machine::understands;
+use machine::{UserId, understands};
 use proto::v1 as pb;
+use proto::v1::command::Body;
 use proto::v1::not_accepted::Reason;
 use proto::v1::submit_response::Kind;
 use tokio::sync::{Semaphore, mpsc};
@@ -162,6 +163,10 @@ fn check(
     if !understands(&command) {
         // In the log it would stop every replica.
         let why = "a command of a kind that this replica does not know".to_owned();
+        return Err(Stop::Refused(Refused::Bad(why)));
+    }
+    if key.author == UserId::REPLICAS.0 || matches!(command.body, Some(Body::PostNotice(_))) {
+        let why = "notices are posted by the leading replica alone".to_owned();
         return Err(Stop::Refused(Refused::Bad(why)));
     }
     let bytes = gather::weight_bytes(&command);

@@ -1,0 +1,102 @@
+//! State files of the format before this one.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests: a panic is the report"
+)]
+
+mod support;
+
+use std::path::Path;
+
+use machine::{Machine, StateHash, snapshot};
+use paxos::entry::EntryKind;
+use support::{Fixture, Log, elected, post, seal, sign_up, silent};
+
+/// A log that a program of format 2 could have applied.
+fn older_log() -> Log {
+    let mut log = Log::new();
+    log.batch(vec![sign_up(1, "Ann", 1), sign_up(2, "Bob", 2)]);
+    log.push(EntryKind::Seal, seal(2, &[1, 2, 1030]).encode());
+    log.batch(vec![post(3, 1, 1, "hi")]);
+    log
+}
+
+/// Makes the file what a program of format 2 left: without the table, with its number.
+fn age(path: &Path) {
+    rusqlite::Connection::open(path)
+        .unwrap()
+        .execute_batch("DROP TABLE watched; PRAGMA user_version = 2")
+        .unwrap();
+}
+
+fn aged(log: &Log) -> Fixture {
+    let mut fixture = Fixture::new();
+    fixture.machine.apply(&log.entries).unwrap();
+    let path = fixture.path();
+    // The WAL goes into the file when the last connection is closed.
+    fixture.machine = Machine::open(tempfile::tempdir().unwrap().path().join("other")).unwrap();
+    age(&path);
+    fixture
+}
+
+fn hash_after(mut machine: Machine, log: &Log) -> StateHash {
+    let applied = machine.applied().slot;
+    let rest: Vec<_> = log
+        .entries
+        .iter()
+        .filter(|entry| entry.slot > applied)
+        .cloned()
+        .collect();
+    machine.apply(&rest).unwrap();
+    machine.state_hash().unwrap()
+}
+
+/// Property: an older file becomes the state that this program makes of the same log, and goes on
+/// like it, notices included; whoever opens it again finds it done.
+#[test]
+fn an_older_file_is_brought_forward() {
+    let mut log = older_log();
+    let fixture = aged(&log);
+    let machine = Machine::open(fixture.path()).unwrap();
+    drop(machine);
+    let machine = Machine::open(fixture.path()).unwrap();
+    machine.reader().unwrap().check().unwrap();
+    let mut anew = Fixture::new().machine;
+    anew.apply(&log.entries).unwrap();
+    assert_eq!(machine.state_hash().unwrap(), anew.state_hash().unwrap());
+    log.batch(vec![elected(4, 2), silent(3, 2_000)]);
+    log.push(EntryKind::Seal, seal(3, &[2, 3, 1030]).encode());
+    assert_eq!(hash_after(machine, &log), hash_after(anew, &log));
+}
+
+/// Property: an older snapshot, which a replica of the version before offers, is taken, and is
+/// brought forward when it is opened.
+#[test]
+fn an_older_snapshot_is_taken() {
+    let log = older_log();
+    let whole = {
+        let mut fixture = Fixture::new();
+        fixture.machine.apply(&log.entries).unwrap();
+        fixture.machine.state_hash().unwrap()
+    };
+    let fixture = aged(&log);
+    let made = tempfile::tempdir().unwrap();
+    let snapshot = snapshot::make(&fixture.path(), made.path()).unwrap();
+    let mut manifest = snapshot.manifest().clone();
+    manifest.state_format = 2;
+    let manifest = snapshot::Manifest::from_wire(&manifest.to_wire()).unwrap();
+    let target = tempfile::tempdir().unwrap();
+    let state = target.path().join("state.db");
+    let copy = target.path().join("state.db.part");
+    let file = std::fs::read_dir(made.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .max_by_key(|path| path.metadata().unwrap().len())
+        .unwrap();
+    std::fs::copy(file, &copy).unwrap();
+    let verified = snapshot::verify(&copy, &manifest).unwrap();
+    snapshot::install(verified, &state).unwrap();
+    assert_eq!(Machine::open(&state).unwrap().state_hash().unwrap(), whole);
+}
