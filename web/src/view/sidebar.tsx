@@ -84,7 +84,7 @@ function RoomItem({
     <li>
       <button
         type="button"
-        class={`room-item${is_unread ? " room-item-unread" : ""}${room.is_system ? " room-item-quiet" : ""}`}
+        class={classOf(room, is_unread)}
         data-testid="room-item"
         data-room-name={room.name}
         data-unread={is_unread}
@@ -104,4 +104,9 @@ function RoomItem({
       </button>
     </li>
   );
+}
+
+function classOf(room: RoomSync, is_unread: boolean): string {
+  if (room.is_system) return "room-item room-item-quiet";
+  return is_unread ? "room-item room-item-unread" : "room-item";
 }

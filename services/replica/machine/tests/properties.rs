@@ -412,7 +412,7 @@ proptest! {
             for room in state.rooms {
                 let head = seqs.get(&room.room).copied();
                 // That of the cluster is there before its first line.
-                prop_assert_eq!(Some(room.head), head.or(room.system.then_some(0)));
+                prop_assert_eq!(Some(room.head), head.or_else(|| room.system.then_some(0)));
                 let asker = Asker::User(UserId(user));
                 let members = reader.members(asker, RoomId(room.room)).unwrap().value.unwrap();
                 prop_assert_eq!(room.members, members.len() as u64);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use machine::{Machine, Reader};
 use ops::shutdown::Token;
 use paxos::Core;
 use paxos::ids::{Millis, Slot};
@@ -104,9 +105,7 @@ impl Member {
         let me = introduce(shared, &cluster);
         let stop = shared.stopping.child_token();
         let peers = Peers::new(Arc::clone(&me), Arc::clone(&directory), stop.clone());
-        let readers = (0..settings.readers)
-            .map(|_| machine.reader())
-            .collect::<Result<Vec<_>, _>>()?;
+        let readers = readers_of(&machine, settings.readers)?;
         let applied = machine.applied().slot;
         let signals = first_signals(applied, &recovery);
         let core = core(&cluster, &wal, recovery.restored);
@@ -178,6 +177,10 @@ impl Member {
         // Stopped: the process ends.
         let _ = self.wal.remember_peers(self.directory.addresses());
     }
+}
+
+fn readers_of(machine: &Machine, count: usize) -> Result<Vec<Reader>, machine::Error> {
+    (0..count).map(|_| machine.reader()).collect()
 }
 
 fn say_member(cluster: &Cluster, core: &Core, applied: Slot) {
