@@ -3,7 +3,7 @@
 use super::axis::{decade_ticks, linear_ticks};
 use super::figures::headline;
 use super::picture::{Canvas, Sign, Size};
-use super::words::{latency as in_words, length, moment, number};
+use super::words::{count, latency as in_words, length, moment};
 use crate::record::{Failover, Record, Sample};
 
 /// One panel's place for values.
@@ -28,7 +28,7 @@ pub(super) fn throughput(canvas: &mut Canvas, record: &Record) {
     let last = ticks.last().copied().unwrap_or(1).max(1) as f64;
     let y = |value: u64| values.top + values.height * (1.0 - value as f64 / last);
     for tick in &ticks {
-        value_tick(canvas, y(*tick), &number(*tick));
+        value_tick(canvas, y(*tick), &count(*tick));
     }
     failovers(canvas, record, &values);
     area(canvas, &record.samples, &values, |s| y(s.acked));
@@ -149,7 +149,11 @@ fn longest_failover(canvas: &mut Canvas, record: &Record, values: &Values) {
     let x = canvas.plot.x(longest.at_ms);
     let top = values.top - 14.0;
     canvas.line("longest", (x, top), (x, values.top + values.height));
-    let words = format!("longest failover {}", length(longest.gap_ms));
+    let name = match canvas.size {
+        Size::Wide => "longest failover",
+        Size::Narrow => "longest",
+    };
+    let words = format!("{name} {}", length(longest.gap_ms));
     let fits = x + 6.0 + words.chars().count() as f64 * 6.6 < canvas.plot.width;
     let (class, x) = if fits {
         ("note", x + 5.0)

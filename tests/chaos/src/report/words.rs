@@ -19,7 +19,9 @@ pub(super) fn length(ms: u64) -> String {
     match ms {
         0..1_000 => format!("{ms} ms"),
         1_000..120_000 => format!("{:.2} s", ms as f64 / 1_000.0),
-        _ => format!("{} min {} s", number(ms / 60_000), ms / 1_000 % 60),
+        120_000..7_200_000 => format!("{} min {} s", ms / 60_000, ms / 1_000 % 60),
+        7_200_000..3_600_000_000 => format!("{} h {} min", ms / 3_600_000, ms / 60_000 % 60),
+        _ => "over 1,000 h".to_owned(),
     }
 }
 
@@ -28,7 +30,19 @@ pub(super) fn latency(us: u64) -> String {
     match us {
         0..1_000 => format!("{us} µs"),
         1_000..1_000_000 => format!("{} ms", us / 1_000),
-        _ => format!("{} s", number(us / 1_000_000)),
+        1_000_000..10_000_000_000 => format!("{} s", us / 1_000_000),
+        _ => format!("{:.0e} s", us as f64 / 1e6),
+    }
+}
+
+/// A count for the axis, in at most six characters.
+pub(super) fn count(value: u64) -> String {
+    let parts = value as f64;
+    match value {
+        0..10_000 => number(value),
+        10_000..1_000_000 => format!("{}k", parts / 1e3),
+        1_000_000..1_000_000_000 => format!("{}M", parts / 1e6),
+        _ => format!("{parts:.0e}"),
     }
 }
 
