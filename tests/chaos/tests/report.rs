@@ -312,7 +312,7 @@ fn key_figures_are_those_of_the_record() {
     for row in [
         "| Messages sent | 100,007 |",
         "| Acknowledged | 100,000 |",
-        "| Acknowledged per second, mean | 10000 |",
+        "| Acknowledged per second, mean | 10,000 |",
         "| Failover gap, median | 500 ms (of 100) |",
         "| Failover gap, p99 | 990 ms (of 100) |",
         "| Refused | 3 |",

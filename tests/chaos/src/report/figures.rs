@@ -162,7 +162,7 @@ pub(super) fn key_figures(record: &Record) -> Vec<(&'static str, String)> {
     vec![
         ("Messages sent", number(verdict.sent)),
         ("Acknowledged", number(verdict.acknowledged)),
-        ("Acknowledged per second, mean", format!("{mean:.0}")),
+        ("Acknowledged per second, mean", number(mean.round() as u64)),
         ("Refused", number(verdict.refused)),
         ("Unknown at the end", number(verdict.unknown)),
         ("Events shown to clients", number(verdict.shown)),

@@ -37,7 +37,7 @@ impl Canvas {
     fn new(record: &Record, size: Size) -> Self {
         let (width, left, right, prefix) = match size {
             Size::Wide => (1_080.0, 150.0, 1_052.0, "wide"),
-            Size::Narrow => (340.0, 44.0, 318.0, "narrow"),
+            Size::Narrow => (340.0, 50.0, 318.0, "narrow"),
         };
         let plot = Plot {
             width,
@@ -202,12 +202,16 @@ pub(super) fn document(record: &Record) -> String {
 
 fn draw(record: &Record, size: Size, own: &str) -> String {
     let mut canvas = Canvas::new(record, size);
-    let top = canvas.y;
+    // The legend of the first panel needs a line of its own in the narrow picture.
+    let below_first_heading = match size {
+        Size::Wide => 38.0,
+        Size::Narrow => 56.0,
+    };
     charts::throughput(&mut canvas, record);
     charts::latency(&mut canvas, record);
     lanes::cluster(&mut canvas, record);
     lanes::faults(&mut canvas, record);
-    let grid = canvas.time_axis(top + 30.0);
+    let grid = canvas.time_axis(below_first_heading);
     let (width, height, prefix) = (canvas.plot.width, canvas.y.ceil(), canvas.prefix);
     let words = format!(
         "{}. {} Throughput, latency, elections, suspicions, replacements, failover gaps and \
