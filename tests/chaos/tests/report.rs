@@ -1,5 +1,11 @@
 //! The report: whatever a record holds, it is drawn whole, inside its picture, and escaped.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test may stop at once"
+)]
+
 mod fixture;
 
 use std::path::Path;
