@@ -2,3 +2,4 @@
 //! that nothing was lost.
 
 pub mod record;
+pub mod report;
