@@ -21,6 +21,7 @@ mod status;
 mod apply;
 mod driver;
 mod gather;
+mod pins;
 mod reads;
 mod signals;
 mod tail;

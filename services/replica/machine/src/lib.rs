@@ -36,6 +36,7 @@ mod senders;
 // The read path.
 mod hash;
 mod history;
+mod pinned;
 mod query;
 mod replay;
 mod rows;
@@ -53,5 +54,6 @@ pub use history::{History, HistoryRange};
 pub use ids::{RoomId, SenderSessionId, Seq, UserId};
 pub use machine::{Applied, AppliedEntry, Machine};
 pub use nodes::{Node, NodeRefused, Registered, Registration, encode_register_node};
+pub use pinned::Pinned;
 pub use query::{Asker, Denied, Reader, SessionUser, UserState, View};
 pub use replay::EffectsPage;

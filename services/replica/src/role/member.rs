@@ -20,6 +20,7 @@ use crate::errors::Error;
 use crate::genesis::Cluster;
 use crate::limits::STOP_THREAD;
 use crate::peers::{Callers, Me, Peers};
+use crate::pins::Pins;
 use crate::reads::Reads;
 use crate::signals::Signals;
 use crate::snapshots::Snapshots;
@@ -54,6 +55,8 @@ pub(crate) struct Member {
     pub(crate) wal: wal::Handle,
     /// For others that are behind.
     pub(crate) snapshots: Snapshots,
+    /// For whoever compares replicas.
+    pub(crate) pins: Pins,
     /// The moment that is 0 for the core.
     pub(crate) started: Instant,
     /// This member ends: the process stops, or begins anew with another state.
@@ -67,6 +70,7 @@ pub(crate) struct Running {
     apply: Option<JoinHandle<()>>,
     writer: Option<Writer>,
     reads: Reads,
+    pins: Pins,
 }
 
 /// The identity in an open log.
@@ -108,7 +112,8 @@ impl Member {
         let signals = first_signals(applied, &recovery);
         let core = core(&cluster, &wal, recovery.restored);
         let state = recover::state_file(shared.data());
-        let snapshots = Snapshots::new(shared.data(), state, Arc::clone(&signals));
+        let snapshots = Snapshots::new(shared.data(), state.clone(), Arc::clone(&signals));
+        let pins = Pins::new(state, Arc::clone(&signals));
         let hub = Arc::new(Hub::new(applied));
         let waiters = Arc::new(Waiters::default());
         let writer = wal.spawn(report_to(Arc::clone(&signals)))?;
@@ -117,6 +122,7 @@ impl Member {
             hub: Arc::clone(&hub),
             waiters: Arc::clone(&waiters),
             directory: Arc::clone(&directory),
+            pins: pins.clone(),
         };
         let (queue, apply) = apply::start(machine, listeners).map_err(no_thread)?;
         peers.set_voters(&core.configuration().voters);
@@ -140,6 +146,7 @@ impl Member {
             driver: Some(driver),
             apply: Some(apply),
             reads: reads.clone(),
+            pins: pins.clone(),
             writer: Some(writer),
         };
         let member = Self {
@@ -155,6 +162,7 @@ impl Member {
             signals,
             wal: log,
             snapshots,
+            pins,
             started,
             stop,
         };
@@ -273,6 +281,7 @@ impl Running {
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
         self.reads.close().await;
+        self.pins.close().await;
         let writer = self.writer.take();
         // Closes the log: a checkpoint, at most.
         let _ = tokio::task::spawn_blocking(move || drop(writer)).await;
