@@ -143,8 +143,10 @@ fn is_host_and_port(address: &str) -> bool {
 /// See [`Plan::check`]; [`Error::State`] when the copy is not what it must be; when a disk fails.
 pub fn found(source: &Source, plan: &Plan, audit: &Audit) -> Result<Made, Error> {
     plan.check()?;
-    let mut logs = Vec::new();
+    let (mut logs, mut made) = (Vec::new(), Vec::new());
     for seat in &plan.seats {
+        // A mounted volume is there; whose name it has is not for us to sync.
+        made.push(!seat.directory.exists());
         logs.push(begin(source, &seat.directory.join(DRAFT))?);
     }
     let cluster_id = Uuid::new_v4();
@@ -176,8 +178,11 @@ pub fn found(source: &Source, plan: &Plan, audit: &Audit) -> Result<Made, Error>
     for seat in &plan.seats {
         audit.write(&seat.directory.join(DRAFT).join(ORIGIN))?;
     }
-    for seat in &plan.seats {
+    for (seat, is_new) in plan.seats.iter().zip(made) {
         settle(&seat.directory)?;
+        if is_new {
+            durable::sync_directory(durable::parent(&seat.directory))?;
+        }
     }
     Ok(Made { cluster_id, disks })
 }
@@ -220,6 +225,5 @@ fn settle(directory: &Path) -> Result<(), Error> {
         fs::rename(&from, directory.join(&name)).map_err(io("rename", &from))?;
     }
     fs::remove_dir(&draft).map_err(io("remove", &draft))?;
-    durable::sync_directory(directory)?;
-    durable::sync_directory(durable::parent(directory))
+    durable::sync_directory(directory)
 }
