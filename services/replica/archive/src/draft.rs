@@ -80,12 +80,22 @@ impl Draft {
         (self.receiver.offset(), self.manifest.snapshot.length)
     }
 
-    /// Checks what has arrived, makes it durable, and gives it its name.
+    /// Checks what has arrived, makes it durable, and gives it its name. If that fails, nothing
+    /// is left.
     ///
     /// # Errors
     /// When it is not the snapshot that was announced; when the disk fails; [`Error::Exists`]
     /// when somebody took the name meanwhile.
     pub fn finish(self) -> Result<Backup, Error> {
+        let directory = self.directory.clone();
+        self.settle().inspect_err(|_| {
+            // The first error is the one to report.
+            let _ = fs::remove_dir_all(&directory);
+        })
+    }
+
+    fn settle(self) -> Result<Backup, Error> {
+        // Reads all of it: length, checksum, structure, and that it is of the slot it names.
         let verified = self.receiver.finish()?;
         let state = self.directory.join(STATE);
         fs::rename(verified.path(), &state).map_err(io("rename", verified.path()))?;
@@ -103,6 +113,7 @@ impl Draft {
         durable::write_new(&self.directory.join(MANIFEST), &described)?;
         durable::write_new(&self.directory.join(SUMS), sums.as_bytes())?;
         durable::sync_directory(&self.directory)?;
+        Backup::open(&self.directory)?;
         if self.target.symlink_metadata().is_ok() {
             return Err(Error::Exists {
                 path: self.target,
@@ -111,10 +122,7 @@ impl Draft {
         }
         fs::rename(&self.directory, &self.target).map_err(io("rename", &self.directory))?;
         durable::sync_directory(durable::parent(&self.target))?;
-        // From the disk, as whoever restores it will read it.
-        let backup = Backup::open(&self.target)?;
-        backup.check()?;
-        Ok(backup)
+        Backup::open(&self.target)
     }
 
     /// Gives it up and removes what has arrived.

@@ -104,14 +104,15 @@ impl Manifest {
             serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         let format = json.get("format").and_then(serde_json::Value::as_u64);
         if format != Some(u64::from(MANIFEST_FORMAT)) {
-            let found = format.map_or("none".to_owned(), |format| format.to_string());
+            let found = format.map_or_else(|| "none".to_owned(), |format| format.to_string());
             return Err(format!(
                 "its format is {found}, this program knows {MANIFEST_FORMAT}: use the program \
                  that made it"
             ));
         }
         let stored: Stored = serde_json::from_value(json).map_err(|error| error.to_string())?;
-        let bytes = |text: &str, field: &str| unhex(text).ok_or(format!("{field} is no number"));
+        let bytes =
+            |text: &str, field: &str| unhex(text).ok_or_else(|| format!("{field} is no number"));
         let configuration = stored.configuration.as_deref();
         let wire = SnapshotManifest {
             version: stored.manifest_version,

@@ -17,6 +17,7 @@ use machine::{Machine, snapshot};
 use paxos::config::Configuration;
 use paxos::entry::Entry;
 use paxos::ids::{NodeId, Slot};
+use paxos::restored::Restored;
 use prost::Message as _;
 use proto::v1::Genesis;
 use serde::Serialize;
@@ -25,6 +26,9 @@ use wal::{Base, Wal};
 
 use crate::durable::io;
 use crate::{Error, Source};
+
+/// What to do when one cannot be used.
+const OTHER: &str = "take another survivor, or restore a backup";
 
 /// A voter of the lost cluster.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -92,105 +96,53 @@ impl Survivor {
             directory: directory.to_path_buf(),
             why,
         };
-        let other = "take another survivor, or restore a backup";
         for name in ["log.db", "state.db"] {
             if !directory.join(name).is_file() {
-                return Err(refuse(format!("there is no {name} in it; {other}")));
+                return Err(refuse(format!("there is no {name} in it; {OTHER}")));
             }
         }
         let mut wal = Wal::open(directory).map_err(|error| match error {
             wal::Error::InUse { .. } => refuse(format!("stop the replica first: {error}")),
-            error => refuse(format!("{error}; {other}")),
+            error => refuse(format!("{error}; {OTHER}")),
         })?;
         let genesis = genesis_of(&wal).map_err(&refuse)?;
         let state = directory.join("state.db");
-        let machine = Machine::open(&state).map_err(|error| refuse(format!("{error}; {other}")))?;
-        let mut reader = machine.reader()?;
-        reader
-            .check()
-            .map_err(|error| refuse(format!("{error}; {other}")))?;
-        let nodes = reader.nodes()?.value;
-        drop(reader);
-        let applied = machine.applied();
-        let base = Base {
-            slot: applied.slot,
-            chain: applied.chain,
-            timestamp: applied.timestamp,
-            configuration: applied.configuration.clone(),
-        };
-        drop(machine);
+        let (base, nodes) =
+            read_state(&state).map_err(|error| refuse(format!("{error}; {OTHER}")))?;
         if wal.awaits_snapshot(&base) {
             // It was killed while it took over a snapshot; any start completes that.
             wal.install_snapshot(&base)?;
         }
         let recovery = wal.restore(&base);
-        let restored = recovery
-            .map_err(|error| refuse(format!("{error}; {other}")))?
+        let mut restored = recovery
+            .map_err(|error| refuse(format!("{error}; {OTHER}")))?
             .restored;
         if let Some(slot) = restored.damaged.first() {
             let count = restored.damaged.len();
             return Err(refuse(format!(
-                "{count} rows of its log are damaged, the first at slot {slot}; {other}"
+                "{count} rows of its log are damaged, the first at slot {slot}; {OTHER}"
             )));
         }
-        let mut chain = restored.chain;
-        let mut next = restored.decided.next();
-        let mut undecided = restored.undecided;
-        let accepted = undecided.len();
-        let follow = undecided.iter().take_while(|entry| {
-            let follows = entry.slot == next && entry.follows(chain);
-            (chain, next) = (entry.chain, entry.slot.next());
-            follows
-        });
-        let taken = follow.count();
-        undecided.truncate(taken);
-        let last_row = undecided.last();
-        let mut addresses: BTreeMap<NodeId, String> = nodes
-            .into_iter()
-            .map(|node| (node.node, node.address))
-            .collect();
-        addresses.extend(
-            genesis
-                .voters
-                .iter()
-                .map(|voter| (NodeId(voter.node), voter.address.clone())),
-        );
-        addresses.extend(wal.peers()?);
-        let configuration = wal.configuration().cloned().unwrap_or_else(|| {
-            let founders = genesis.voters.iter().map(|voter| NodeId(voter.node));
-            Configuration::first(founders.collect())
-        });
-        let voters = configuration.voters.iter().map(|node| Voter {
-            node: node.0,
-            address: addresses.get(node).cloned().unwrap_or_default(),
-        });
-        let identity = wal.identity();
-        let held = identity.genesis.as_ref();
-        let report = Report {
+        let left_out = keep_what_follows(&mut restored);
+        let mut report = Report {
             directory: directory.to_path_buf(),
-            cluster_id: held.map(|held| held.cluster_id).unwrap_or_default(),
-            cluster_name: genesis.cluster_name.clone(),
-            shard: genesis.shard,
-            client_epoch: genesis.client_epoch.max(1),
-            node: held.map_or(0, |held| held.node_id.0),
-            disk_id: identity.disk_id,
-            epoch: configuration.epoch.0,
-            voters: voters.collect(),
-            decided: restored.decided.0,
-            taken_upto: last_row.map_or(restored.decided, |entry| entry.slot).0,
-            undecided_taken: taken as u64,
-            left_out: (accepted - taken) as u64,
-            last_row_ms: last_row
-                .map_or(restored.timestamp, |entry| entry.timestamp)
-                .0,
-            promised: restored.promised.to_string(),
+            left_out,
+            ..report(&wal, &genesis, &restored)
         };
+        for voter in &mut report.voters {
+            // The log knows where those are that joined later.
+            if let Some(known) = nodes.iter().find(|known| known.node.0 == voter.node)
+                && voter.address.is_empty()
+            {
+                voter.address.clone_from(&known.address);
+            }
+        }
         Ok(Self {
             wal,
             state,
             base,
             decided: restored.decided,
-            undecided,
+            undecided: restored.undecided,
             report,
         })
     }
@@ -224,6 +176,75 @@ impl Survivor {
             state: made.path().to_path_buf(),
             manifest: made.manifest().clone(),
         })
+    }
+}
+
+/// How far the state is, and the nodes that it knows. Looks at all of it.
+fn read_state(state: &Path) -> Result<(Base, Vec<machine::Node>), machine::Error> {
+    let machine = Machine::open(state)?;
+    let mut reader = machine.reader()?;
+    reader.check()?;
+    let nodes = reader.nodes()?.value;
+    let applied = machine.applied();
+    let base = Base {
+        slot: applied.slot,
+        chain: applied.chain,
+        timestamp: applied.timestamp,
+        configuration: applied.configuration.clone(),
+    };
+    Ok((base, nodes))
+}
+
+/// Drops undecided rows behind the first one that does not follow the row before it. How many.
+fn keep_what_follows(restored: &mut Restored) -> u64 {
+    let (mut chain, mut next) = (restored.chain, restored.decided.next());
+    let accepted = restored.undecided.len();
+    let follow = restored.undecided.iter().take_while(|entry| {
+        let follows = entry.slot == next && entry.follows(chain);
+        (chain, next) = (entry.chain, entry.slot.next());
+        follows
+    });
+    let taken = follow.count();
+    restored.undecided.truncate(taken);
+    (accepted - taken) as u64
+}
+
+/// What the log says.
+fn report(wal: &Wal, genesis: &Genesis, restored: &Restored) -> Report {
+    let founders = genesis
+        .voters
+        .iter()
+        .map(|voter| (NodeId(voter.node), voter.address.clone()));
+    let mut addresses: BTreeMap<NodeId, String> = founders.collect();
+    // Where they were last. Without it the genesis is good enough: they are only asked.
+    addresses.extend(wal.peers().unwrap_or_default());
+    let configuration = wal.configuration().cloned().unwrap_or_else(|| {
+        let founders = genesis.voters.iter().map(|voter| NodeId(voter.node));
+        Configuration::first(founders.collect())
+    });
+    let voters = configuration.voters.iter().map(|node| Voter {
+        node: node.0,
+        address: addresses.get(node).cloned().unwrap_or_default(),
+    });
+    let last = restored.undecided.last();
+    let identity = wal.identity();
+    let held = identity.genesis.as_ref();
+    Report {
+        directory: PathBuf::new(),
+        cluster_id: held.map(|held| held.cluster_id).unwrap_or_default(),
+        cluster_name: genesis.cluster_name.clone(),
+        shard: genesis.shard,
+        client_epoch: genesis.client_epoch.max(1),
+        node: held.map_or(0, |held| held.node_id.0),
+        disk_id: identity.disk_id,
+        epoch: configuration.epoch.0,
+        voters: voters.collect(),
+        decided: restored.decided.0,
+        taken_upto: last.map_or(restored.decided, |entry| entry.slot).0,
+        undecided_taken: restored.undecided.len() as u64,
+        left_out: 0,
+        last_row_ms: last.map_or(restored.timestamp, |entry| entry.timestamp).0,
+        promised: restored.promised.to_string(),
     }
 }
 

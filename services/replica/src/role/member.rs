@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use machine::{Machine, Reader};
 use ops::shutdown::Token;
 use paxos::Core;
 use paxos::ids::{Millis, Slot};
@@ -105,15 +106,11 @@ impl Member {
         let me = introduce(shared, &cluster);
         let stop = shared.stopping.child_token();
         let peers = Peers::new(Arc::clone(&me), Arc::clone(&directory), stop.clone());
-        let readers = (0..settings.readers)
-            .map(|_| machine.reader())
-            .collect::<Result<Vec<_>, _>>()?;
+        let readers = open_readers(&machine, settings.readers)?;
         let applied = machine.applied().slot;
         let signals = first_signals(applied, &recovery);
         let core = core(&cluster, &wal, recovery.restored);
-        let state = recover::state_file(shared.data());
-        let snapshots = Snapshots::new(shared.data(), state.clone(), Arc::clone(&signals));
-        let pins = Pins::new(state, Arc::clone(&signals));
+        let (snapshots, pins) = copies(shared, &signals);
         let hub = Arc::new(Hub::new(applied));
         let waiters = Arc::new(Waiters::default());
         let writer = wal.spawn(report_to(Arc::clone(&signals)))?;
@@ -180,6 +177,17 @@ impl Member {
         // Stopped: the process ends.
         let _ = self.wal.remember_peers(self.directory.addresses());
     }
+}
+
+fn open_readers(machine: &Machine, count: usize) -> Result<Vec<Reader>, machine::Error> {
+    (0..count).map(|_| machine.reader()).collect()
+}
+
+/// What others may have of the state.
+fn copies(shared: &Shared, signals: &Arc<Signals>) -> (Snapshots, Pins) {
+    let state = recover::state_file(shared.data());
+    let snapshots = Snapshots::new(shared.data(), state.clone(), Arc::clone(signals));
+    (snapshots, Pins::new(state, Arc::clone(signals)))
 }
 
 fn say_member(cluster: &Cluster, core: &Core, applied: Slot) {

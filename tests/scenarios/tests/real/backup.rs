@@ -14,6 +14,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 const SOON: Duration = Duration::from_secs(40);
+/// A message from before the backup.
+const FIRST: &str = "before the backup";
 
 /// A cluster that `chatterctl up` started; stopped when dropped.
 struct Local {
@@ -107,8 +109,8 @@ async fn a_backup_under_load_becomes_a_new_cluster() -> Result<()> {
     let mut cluster = Cluster::start(3).await?;
     let mut alice = Client::sign_up(&cluster.gateway_urls[0], "alice").await?;
     alice.connect().await?;
-    let (cid, first) = (Uuid::now_v7(), "before the backup");
-    let acked = alice.send(GENERAL, cid, first, SOON).await?;
+    let cid = Uuid::now_v7();
+    let acked = alice.send(GENERAL, cid, FIRST, SOON).await?;
     let Reply::Ack { seq: first_seq, .. } = acked else {
         anyhow::bail!("{acked:?}");
     };
@@ -154,6 +156,20 @@ async fn a_backup_under_load_becomes_a_new_cluster() -> Result<()> {
     }
     let local = Local::up(&data).await?;
     resync(&mut alice, &local.gateway()).await?;
+    require_restored(&mut alice, &whole, known, (cid, first_seq)).await?;
+    let (said, equal) = chatterctl(&["verify", "--data", &data_text]).await?;
+    ensure!(equal, "{said}");
+    keeps_old_nodes_out(&mut cluster, &local).await
+}
+
+/// Everything up to some point is there, as it was, and the room goes on behind it. A message that
+/// is sent once more under its `cid` is the one that is there.
+async fn require_restored(
+    alice: &mut Client,
+    whole: &[Value],
+    known: usize,
+    (cid, first_seq): (Uuid, u64),
+) -> Result<()> {
     let restored = alice.whole_history(GENERAL).await?;
     let (kept, of) = (restored.len(), whole.len());
     println!("{kept} of {of} events are in the backup, {known} were there when it began");
@@ -163,7 +179,7 @@ async fn a_backup_under_load_becomes_a_new_cluster() -> Result<()> {
     );
     ensure!(restored == whole[..kept], "it is what was there, in order");
     require_once(&restored)?;
-    let repeated = alice.send(GENERAL, cid, first, SOON).await?;
+    let repeated = alice.send(GENERAL, cid, FIRST, SOON).await?;
     ensure!(
         matches!(repeated, Reply::Ack { seq, dup: true, .. } if seq == first_seq),
         "{repeated:?}"
@@ -173,9 +189,7 @@ async fn a_backup_under_load_becomes_a_new_cluster() -> Result<()> {
         matches!(next, Reply::Ack { seq, dup: false, .. } if seq == kept as u64 + 1),
         "{next:?}"
     );
-    let (said, equal) = chatterctl(&["verify", "--data", &data_text]).await?;
-    ensure!(equal, "{said}");
-    keeps_old_nodes_out(&mut cluster, &local).await
+    Ok(())
 }
 
 /// Makes a backup and compares the replicas while messages flow. So many events were there when it
