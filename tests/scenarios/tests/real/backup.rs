@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use scenarios::client::GENERAL;
 use scenarios::pour::Pour;
-use scenarios::process::chatterctl;
+use scenarios::process::{Process, Spec, chatterctl};
 use scenarios::{Client, Cluster, Reply, ports};
 use serde_json::Value;
 use uuid::Uuid;
@@ -263,7 +263,8 @@ async fn a_lost_quorum_is_rescued() -> Result<()> {
     let survivor = cluster.replicas[leader].data.clone();
     let from = survivor.to_str().context("a path of letters")?.to_owned();
     let accepted = "I accept that messages of scenario may be lost";
-    let new = ["--data", &data_text, "--port", &port, "--base-port", &base];
+    let new = ["--port", &port, "--base-port", &base, "--replicas", "1"];
+    let new = [&["--data", data_text.as_str()][..], &new].concat();
     let rescue = [&["rescue", from.as_str()][..], &new].concat();
     let accepting = [&rescue[..], &["--i-accept", accepted]].concat();
 
@@ -302,7 +303,7 @@ async fn a_lost_quorum_is_rescued() -> Result<()> {
         "{note}"
     );
     ensure!(
-        data.join("r3/origin.json").exists(),
+        data.join("r1/origin.json").exists(),
         "the new data says it too"
     );
 
@@ -311,5 +312,57 @@ async fn a_lost_quorum_is_rescued() -> Result<()> {
     let rescued = alice.whole_history(GENERAL).await?;
     ensure!(rescued == acked, "{} of {}", rescued.len(), acked.len());
     alice.send_until_acked(GENERAL, "it goes on", SOON).await?;
+    let _voter = take_over(&local, place.path()).await?;
+    let last = alice.send_until_acked(GENERAL, "and on", SOON).await?;
+    let all = acked.len() as u64 + 2;
+    ensure!(
+        matches!(last, Reply::Ack { seq, .. } if seq == all),
+        "{last:?}"
+    );
     Ok(())
+}
+
+/// A replica on an empty directory joins a cluster of one, whose log begins behind the state that
+/// it was made of, and votes in the place of the only voter.
+async fn take_over(local: &Local, place: &Path) -> Result<Process> {
+    let (address, membership) = (format!("127.0.0.1:{}", ports::free()), local.membership());
+    let data = place.join("standby").display().to_string();
+    let env = [
+        ("CHATTERBOX_REPLICA_LISTEN", &address),
+        ("CHATTERBOX_REPLICA_ADVERTISE", &address),
+        ("CHATTERBOX_REPLICA_DATA", &data),
+        ("CHATTERBOX_REPLICA_MEMBERSHIP", &membership),
+    ];
+    let standby = Process::start(Spec {
+        name: "standby".to_owned(),
+        binary: "replica",
+        env: env
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).clone()))
+            .collect(),
+        log: place.join("standby.log"),
+    })?;
+    let deadline = tokio::time::Instant::now() + SOON;
+    let node = loop {
+        let list = ["node", "list", "--json", "--membership", &membership];
+        let (said, _) = chatterctl(&list).await?;
+        let known: Value = serde_json::from_str(&said).unwrap_or_default();
+        let nodes = known["nodes"].as_array().cloned().unwrap_or_default();
+        let new = nodes.iter().find(|node| node["voter"] == false);
+        if let Some(name) = new.and_then(|node| node["name"].as_str()) {
+            let replace = ["node", "replace", "r1", name, "--membership", &membership];
+            if chatterctl(&replace).await?.1 {
+                break name.to_owned();
+            }
+        }
+        ensure!(
+            tokio::time::Instant::now() < deadline,
+            "nobody takes over: {said}\n{}",
+            standby.output()
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    let (said, equal) = chatterctl(&["verify", "--membership", &membership]).await?;
+    ensure!(equal && said.contains(&node), "{said}");
+    Ok(standby)
 }
