@@ -23,6 +23,15 @@ pub(crate) enum Command {
     /// The nodes of the cluster: list them, replace a voter, hand the lead over.
     #[command(subcommand)]
     Node(NodeCommand),
+    /// Copy the state of a running cluster into a new directory.
+    Backup(BackupArgs),
+    /// Make the data of a new cluster from a backup. The new cluster is started afterwards.
+    Restore(RestoreArgs),
+    /// Make the data of a new cluster from a stopped replica whose cluster has lost its majority
+    /// for good. Says what may be lost, and asks.
+    Rescue(RescueArgs),
+    /// Compare the logs and states of all replicas. Exits with 1 when one differs.
+    Verify(WhereArgs),
     /// Show the replicated log as one replica has it.
     Log(LogArgs),
     /// Show what the processes of the local cluster log.
@@ -151,6 +160,68 @@ pub(crate) struct TransferArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// The new directory.
+    #[arg(value_name = "BACKUP")]
+    pub(crate) target: PathBuf,
+    /// Which replica makes the copy: r2 or 2 [default: one that does not lead].
+    #[arg(long, value_name = "NODE")]
+    pub(crate) from: Option<String>,
+    #[command(flatten)]
+    pub(crate) place: WhereArgs,
+}
+
+/// Where a new cluster is made: a local one, or one directory per voter.
+#[derive(Debug, Args)]
+pub(crate) struct NewClusterArgs {
+    /// A local cluster: its new data directory, for `chatterctl up`.
+    #[arg(
+        long,
+        value_name = "DIR",
+        required_unless_present = "voter",
+        conflicts_with = "voter"
+    )]
+    pub(crate) data: Option<PathBuf>,
+    /// Of a local cluster: how many replicas, 1 to 7.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=7))]
+    pub(crate) replicas: u16,
+    /// Of a local cluster: port of the first gateway [default: 1050].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=65_000))]
+    pub(crate) port: Option<u16>,
+    /// Of a local cluster: port of the first replica [default: the gateway's port + 11].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=65_000))]
+    pub(crate) base_port: Option<u16>,
+    /// A voter: its new data directory, and where the others reach it; once for each.
+    #[arg(long, value_name = "DIR=HOST:PORT")]
+    pub(crate) voter: Vec<String>,
+    /// With --voter: the name of the new cluster, as its membership has it in CLUSTER
+    /// [default: the old one's].
+    #[arg(long, value_name = "NAME", conflicts_with = "data")]
+    pub(crate) cluster: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The backup.
+    #[arg(value_name = "BACKUP")]
+    pub(crate) backup: PathBuf,
+    #[command(flatten)]
+    pub(crate) new: NewClusterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RescueArgs {
+    /// The data directory of the stopped replica. It is only read, but for a note.
+    #[arg(value_name = "DIRECTORY")]
+    pub(crate) directory: PathBuf,
+    #[command(flatten)]
+    pub(crate) new: NewClusterArgs,
+    /// The sentence that is asked for otherwise.
+    #[arg(long, value_name = "SENTENCE")]
+    pub(crate) i_accept: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct LogArgs {
     /// Which replica: r1, 1, or host:port.
     #[arg(value_name = "NODE")]
@@ -259,6 +330,12 @@ mod tests {
             "chatterctl node transfer-leader 3",
             "chatterctl log r1 --from 1024 --upto 1030 --json --decode",
             "chatterctl log 127.0.0.1:1061",
+            "chatterctl backup b --from r2 --membership http://m:1051",
+            "chatterctl restore b --data new --replicas 5 --port 2050",
+            "chatterctl restore b --voter d1=h:1 --voter d2=h:2 --cluster name",
+            "chatterctl rescue data/r1 --data new --replicas 1",
+            "chatterctl rescue r1 --voter d1=h:1 --i-accept sentence",
+            "chatterctl verify --replica http://r:1 --replica r:2",
             "chatterctl logs r1 -f",
             "chatterctl kill r1",
             "chatterctl pause r1",
@@ -283,6 +360,10 @@ mod tests {
             "chatterctl node",
             "chatterctl node replace r2",
             "chatterctl kill",
+            "chatterctl backup",
+            "chatterctl restore b",
+            "chatterctl restore b --data d --voter d=h:1",
+            "chatterctl rescue --data d",
             "chatterctl nonsense",
         ] {
             assert!(parse(line).is_err(), "{line}");

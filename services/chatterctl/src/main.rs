@@ -1,14 +1,19 @@
 //! `chatterctl`: for whoever runs a cluster, or wants to see one fail and recover.
 
+mod backup;
 mod chat;
 mod cli;
 mod health;
 mod local;
 mod log;
+mod new_cluster;
 mod node;
 mod output;
 mod remote;
+mod rescue;
+mod restore;
 mod status;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -37,6 +42,10 @@ async fn run(command: Command, output: &mut Output) -> anyhow::Result<ExitCode> 
         Command::Down(args) => local::down::run(&args, output).await,
         Command::Status(args) => status::run(args, output).await,
         Command::Node(command) => node::run(command, output).await,
+        Command::Backup(args) => backup::run(args, output).await,
+        Command::Restore(args) => restore::run(&args, output),
+        Command::Rescue(args) => rescue::run(args, &mut std::io::stdin().lock(), output).await,
+        Command::Verify(args) => verify::run(args, output).await,
         Command::Log(args) => log::run(args, output).await,
         Command::Logs(args) => local::logs::run(args, output).await,
         Command::Kill(args) => local::signal::run(&args, local::signal::Wish::Kill, output),

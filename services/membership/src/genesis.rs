@@ -21,6 +21,10 @@ pub struct Genesis {
     pub shard: u32,
     /// In the order of their node ids, 1 to N.
     pub voters: Vec<Voter>,
+    /// What clients are told in `hello`, for a cluster that was made from a backup; 0: the
+    /// first.
+    #[serde(default)]
+    pub client_epoch: u64,
 }
 
 /// A first voter.
@@ -59,6 +63,7 @@ impl Genesis {
             cluster_name,
             shard: 0,
             voters,
+            client_epoch: 0,
         }
     }
 
@@ -108,6 +113,7 @@ impl From<v1::Genesis> for Genesis {
             cluster_name: wire.cluster_name,
             shard: wire.shard,
             voters: voters.collect(),
+            client_epoch: wire.client_epoch,
         }
     }
 }
@@ -124,6 +130,7 @@ impl From<Genesis> for v1::Genesis {
             cluster_name: genesis.cluster_name,
             shard: genesis.shard,
             voters: voters.collect(),
+            client_epoch: genesis.client_epoch,
         }
     }
 }
@@ -188,6 +195,17 @@ mod tests {
             assert!(by_number(a, b).is_lt(), "{a} {b}");
             assert!(by_number(b, a).is_gt(), "{b} {a}");
             assert!(by_number(a, a).is_eq(), "{a}");
+        }
+    }
+
+    /// Disks compare a genesis byte by byte: what passes through here must come out as it was.
+    #[test]
+    fn passes_the_wire_unchanged() {
+        let mut made = genesis(&[("a", "x:1"), ("b", "x:2")]);
+        for client_epoch in [0, 1_764_000_000] {
+            made.client_epoch = client_epoch;
+            let wire = proto::v1::Genesis::from(made.clone());
+            assert_eq!(Genesis::from(wire), made);
         }
     }
 

@@ -279,6 +279,7 @@ impl Service {
                 .map(|genesis| genesis.cluster_id.clone())
                 .unwrap_or_default(),
             cluster_name: self.0.cluster_name.clone(),
+            client_epoch: genesis.map_or(0, |genesis| genesis.client_epoch.max(1)),
             formed,
             expected: count(state.forming.expected()),
             epoch: if formed {

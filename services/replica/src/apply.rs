@@ -19,6 +19,7 @@ use crate::limits::{
     DURABLE_IDLE,
 };
 use crate::notices::Watched;
+use crate::pins::Pins;
 use crate::signals::Signals;
 use crate::tail::Hub;
 use crate::waiters::Waiters;
@@ -67,6 +68,8 @@ pub(crate) struct Listeners {
     pub(crate) directory: Arc<Directory>,
     /// Who posts notices.
     pub(crate) watched: Arc<Watched>,
+    /// Who waits for the state at a slot.
+    pub(crate) pins: Pins,
 }
 
 /// Starts the thread. It ends when the queue is dropped.
@@ -101,26 +104,37 @@ fn run(mut machine: Machine, queue: &mpsc::Receiver<Vec<Entry>>, listeners: &Lis
             }
             Next::End => return,
         };
-        let entries = gather(first, queue);
-        let has_commands = entries.iter().any(|entry| entry.kind == EntryKind::Batch);
-        if has_commands {
-            failpoints::pass(failpoints::BEFORE_APPLY);
-        }
-        let _span = tracing::debug_span!("apply", slots = entries.len()).entered();
-        match machine.apply(&entries) {
-            Ok(applied) => {
-                listeners.note_registered(&entries, &applied);
-                if applied.iter().any(has_notice) {
-                    listeners.note_watched(&machine);
-                }
-                listeners.tell(applied, has_commands);
-            }
-            Err(error) => fatal::state_failed(&error),
-        }
+        let mut entries = gather(first, queue);
+        let rest = listeners.pins.split(&mut entries);
+        apply(&mut machine, &entries, listeners);
         flush.note_applied(&entries);
+        if !rest.is_empty() {
+            apply(&mut machine, &rest, listeners);
+            flush.note_applied(&rest);
+        }
         if flush.is_due() {
             flush.make_durable(&mut machine, listeners);
         }
+    }
+}
+
+/// One transaction.
+fn apply(machine: &mut Machine, entries: &[Entry], listeners: &Listeners) {
+    let has_commands = entries.iter().any(|entry| entry.kind == EntryKind::Batch);
+    if has_commands {
+        failpoints::pass(failpoints::BEFORE_APPLY);
+    }
+    let _span = tracing::debug_span!("apply", slots = entries.len()).entered();
+    match machine.apply(entries) {
+        Ok(applied) => {
+            listeners.pins.reached(machine);
+            listeners.note_registered(entries, &applied);
+            if applied.iter().any(has_notice) {
+                listeners.note_watched(machine);
+            }
+            listeners.tell(applied, has_commands);
+        }
+        Err(error) => fatal::state_failed(&error),
     }
 }
 

@@ -86,6 +86,8 @@ pub(crate) enum Refused {
     Shard { found: u32, own: u32 },
     #[error("behind: slot {applied} is applied here, {wanted} is wanted")]
     Behind { applied: Slot, wanted: Slot },
+    #[error("slot {wanted} is passed: {applied} is applied here already")]
+    Passed { applied: Slot, wanted: Slot },
     #[error("too many {0} at this replica; try again")]
     Busy(&'static str),
     #[error("the reader fell too far behind; come again with its last slot")]
@@ -138,7 +140,7 @@ impl From<Refused> for Status {
             Refused::NotMember => Code::PermissionDenied,
             Refused::Bad(_) => Code::InvalidArgument,
             Refused::Stranger(_) => Code::Unauthenticated,
-            Refused::Log(wal::Error::Compacted { .. }) => Code::OutOfRange,
+            Refused::Passed { .. } | Refused::Log(wal::Error::Compacted { .. }) => Code::OutOfRange,
             Refused::State(error) => {
                 tracing::error!(error = ops::errors::chain(error), "cannot read the state");
                 Code::Internal

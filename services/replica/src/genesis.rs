@@ -149,6 +149,13 @@ impl Cluster {
         }
     }
 
+    /// What clients are told in `hello`, at least 1: higher in a cluster that was made from a
+    /// backup than in the one before it.
+    #[must_use]
+    pub fn client_epoch(&self) -> u64 {
+        self.genesis.client_epoch.max(1)
+    }
+
     /// The first epoch.
     #[must_use]
     pub fn configuration(&self) -> Configuration {
@@ -174,6 +181,7 @@ pub(crate) mod tests {
             cluster_name: "test".to_owned(),
             shard: 0,
             voters: voters.collect(),
+            client_epoch: 0,
         }
     }
 

@@ -22,6 +22,7 @@ mod apply;
 mod driver;
 mod gather;
 mod notices;
+mod pins;
 mod reads;
 mod signals;
 mod tail;

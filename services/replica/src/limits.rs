@@ -115,6 +115,9 @@ pub const SNAPSHOT_RETRY: Duration = Duration::from_millis(500);
 /// For so long after its last chunk what follows a snapshot is kept for the one that has it.
 pub const SNAPSHOT_LINGER: Duration = Duration::from_secs(30);
 
+/// How long a hash of the state waits for its slot.
+pub const HASH_WAIT: Duration = Duration::from_secs(5);
+
 /// Applied transactions that wait for one reader of the live log …
 pub const TAIL_QUEUE_MAX: usize = 1024;
 /// … and their payload in bytes. A reader that is further behind is sent away.

@@ -6,12 +6,13 @@
 
 pub(crate) mod fetch;
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use machine::snapshot::{self, Snapshot};
-use paxos::ids::{NodeId, Slot};
+use paxos::ids::Slot;
 use proto::v1::snapshot_piece::Kind;
 use proto::v1::{SnapshotChunk, SnapshotPiece};
 use tokio::sync::{Mutex, Semaphore, mpsc};
@@ -68,7 +69,7 @@ impl Snapshots {
     /// Begins a transfer. `known` is what the asker has `offset` bytes of.
     pub(crate) async fn serve(
         &self,
-        to: NodeId,
+        to: impl Display + Send + 'static,
         at_least: Slot,
         known: Option<[u8; 32]>,
         offset: u64,

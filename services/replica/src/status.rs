@@ -48,6 +48,9 @@ pub(crate) fn outside(shared: &Shared) -> pb::GetStatusResponse {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         why,
         remedy: remedy.to_owned(),
+        client_epoch: shared
+            .genesis()
+            .map_or(0, |genesis| genesis.client_epoch.max(1)),
         ..pb::GetStatusResponse::default()
     }
 }
@@ -88,6 +91,7 @@ pub(crate) async fn member(shared: &Shared, member: &Member) -> pb::GetStatusRes
         why: String::new(),
         remedy: String::new(),
         epoch_ready: status.ready,
+        client_epoch: member.cluster.client_epoch(),
     }
 }
 

@@ -53,6 +53,8 @@ pub struct Client {
     pub events: BTreeMap<u64, BTreeMap<u64, Value>>,
     /// The newest `cluster` frame.
     pub cluster: Value,
+    /// The `hello` of the newest connection.
+    pub hello: Value,
 }
 
 impl Client {
@@ -110,6 +112,7 @@ impl Client {
             socket: None,
             events: BTreeMap::new(),
             cluster: Value::Null,
+            hello: Value::Null,
         })
     }
 
@@ -335,6 +338,10 @@ impl Client {
     fn keep(&mut self, frame: &Value) -> Result<()> {
         match frame["t"].as_str() {
             Some("ev") => self.keep_event(frame),
+            Some("hello") => {
+                self.hello = frame.clone();
+                Ok(())
+            }
             Some("cluster") => {
                 self.cluster = frame.clone();
                 Ok(())

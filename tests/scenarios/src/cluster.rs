@@ -21,7 +21,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::log::{self, LogEntry};
 use crate::ports;
-use crate::process::{Process, Spec, binary};
+use crate::process::{Process, Spec, chatterctl};
 
 /// How many clusters of one test program run at once. They share two cores with everything
 /// else: more at once make nothing faster and every election slower.
@@ -309,16 +309,8 @@ impl Cluster {
     /// # Errors
     /// When it cannot be run.
     pub async fn ctl(&self, args: &[&str]) -> Result<(String, bool)> {
-        let mut command = tokio::process::Command::new(binary("chatterctl")?);
-        command
-            .args(args)
-            .args(["--membership", &self.membership_url]);
-        let output = command.output().await?;
-        let said = [output.stdout, output.stderr].concat();
-        Ok((
-            String::from_utf8_lossy(&said).into_owned(),
-            output.status.success(),
-        ))
+        let place = ["--membership", &self.membership_url];
+        chatterctl(&[args, &place].concat()).await
     }
 
     pub(crate) async fn channel(&self, index: usize) -> Result<Channel> {

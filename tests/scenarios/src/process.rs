@@ -50,6 +50,20 @@ pub fn binary(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Runs `chatterctl`: what it said, and whether it succeeded.
+///
+/// # Errors
+/// When it cannot be run.
+pub async fn chatterctl(args: &[&str]) -> Result<(String, bool)> {
+    let mut command = tokio::process::Command::new(binary("chatterctl")?);
+    let output = command.args(args).stdin(Stdio::null()).output().await?;
+    let said = [output.stdout, output.stderr].concat();
+    Ok((
+        String::from_utf8_lossy(&said).into_owned(),
+        output.status.success(),
+    ))
+}
+
 impl Process {
     /// Starts it.
     ///

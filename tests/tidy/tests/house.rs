@@ -138,10 +138,11 @@ fn dependencies_point_one_way() -> Result<()> {
         ("ops", &[]),
         ("wal", &["paxos"]),
         ("machine", &["paxos", "proto"]),
+        ("archive", &["paxos", "wal", "machine", "proto"]),
         ("replica", &["paxos", "wal", "machine", "proto", "ops"]),
         ("gateway", &["proto", "ops"]),
         ("membership", &["proto", "ops"]),
-        ("chatterctl", &["proto", "ops"]),
+        ("chatterctl", &["proto", "ops", "archive"]),
     ]);
     let metadata = metadata()?;
     let none = Vec::new();

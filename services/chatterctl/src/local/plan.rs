@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 /// The port of the original, for the first gateway.
 pub(crate) const PORT: u16 = 1050;
 const REPLICAS: u16 = 3;
+/// The name of every local cluster.
+pub(crate) const LOCAL_CLUSTER: &str = "local";
 
 /// The wishes of the operator; kept in `cluster.json`, so that the next `up` needs none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,7 +145,7 @@ impl Part {
             Kind::Membership => vec![
                 ("CHATTERBOX_MEMBERSHIP_LISTEN", self.address()),
                 ("CHATTERBOX_MEMBERSHIP_DATA", directory),
-                ("CHATTERBOX_MEMBERSHIP_CLUSTER", "local".to_owned()),
+                ("CHATTERBOX_MEMBERSHIP_CLUSTER", LOCAL_CLUSTER.to_owned()),
                 ("CHATTERBOX_MEMBERSHIP_REPLICAS", plan.replicas.to_string()),
             ],
             Kind::Replica => vec![

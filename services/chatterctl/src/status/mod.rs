@@ -2,7 +2,7 @@
 
 mod gather;
 mod show;
-mod view;
+pub(crate) mod view;
 
 use std::process::ExitCode;
 

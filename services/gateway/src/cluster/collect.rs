@@ -39,6 +39,8 @@ pub(super) struct Collector {
     reports: mpsc::Sender<Report>,
     view: watch::Sender<Arc<View>>,
     cluster_id: String,
+    /// Of that cluster, for ever: both come from its genesis.
+    client_epoch: u64,
     name: String,
     membership: bool,
     waiting_for: String,
@@ -60,6 +62,7 @@ impl Collector {
             reports,
             view,
             cluster_id: String::new(),
+            client_epoch: 0,
             name: String::new(),
             membership: false,
             waiting_for: View::empty().waiting_for,
@@ -106,6 +109,7 @@ impl Collector {
                 "found the cluster"
             );
             self.cluster_id = answer.cluster_id;
+            self.client_epoch = answer.client_epoch;
         } else if self.cluster_id != answer.cluster_id {
             tracing::error!(
                 ours = self.cluster_id,
@@ -172,6 +176,7 @@ impl Collector {
                 polled.misses = 0;
                 if self.cluster_id.is_empty() && !status.cluster_id.is_empty() {
                     self.cluster_id.clone_from(&status.cluster_id);
+                    self.client_epoch = status.client_epoch;
                     self.name.clone_from(&status.cluster_name);
                 }
                 // A replica of another cluster under a known address: a foreign disk. Nothing
@@ -231,6 +236,7 @@ impl Collector {
         nodes.sort_by_key(|node| node.id);
         View {
             cluster_id: self.cluster_id.clone(),
+            client_epoch: self.client_epoch.max(1),
             name: self.name.clone(),
             membership: self.membership,
             waiting_for: self.waiting_for.clone(),

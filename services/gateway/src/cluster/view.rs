@@ -52,6 +52,8 @@ impl Node {
 pub(crate) struct View {
     /// The id made at formation; empty until known.
     pub(crate) cluster_id: String,
+    /// Higher in a cluster that was made from a backup than in the one before it.
+    pub(crate) client_epoch: u64,
     /// The operator's name.
     pub(crate) name: String,
     /// Whether membership answered the last time.
@@ -66,6 +68,7 @@ impl View {
     pub(super) fn empty() -> Self {
         Self {
             cluster_id: String::new(),
+            client_epoch: 1,
             name: String::new(),
             membership: false,
             waiting_for: "the membership service to answer".to_owned(),

@@ -31,9 +31,6 @@ use super::{Close, requests, writer};
 
 /// Version of the protocol.
 const VERSION: u32 = 1;
-/// Grows when a cluster is restored from a backup. There is no restore yet, and a cluster that
-/// is made anew has another id.
-const RESTORE_EPOCH: u64 = 1;
 
 type Replay = (RoomId, Pin<Box<dyn Future<Output = ()> + Send>>);
 
@@ -162,10 +159,11 @@ impl Session {
 
     fn hello(&self) -> ServerFrame {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let view = self.app.cluster.view();
         ServerFrame::Hello {
             v: VERSION,
-            cluster: self.app.cluster.view().cluster_id.clone(),
-            epoch: RESTORE_EPOCH,
+            cluster: view.cluster_id.clone(),
+            epoch: view.client_epoch,
             gateway: self.app.options.name.clone(),
             heartbeat_ms: u32::try_from(HEARTBEAT.as_millis()).unwrap_or(u32::MAX),
             max_frame: count(FRAME_BYTES_MAX),

@@ -110,4 +110,20 @@ impl Admin for FakeAdmin {
     ) -> Result<Response<v1::ListNodesResponse>, Status> {
         Err(Status::unimplemented("not here"))
     }
+
+    type BackupStream = tokio_stream::Empty<Result<v1::BackupPiece, Status>>;
+
+    async fn backup(
+        &self,
+        _: Request<v1::BackupRequest>,
+    ) -> Result<Response<Self::BackupStream>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn hash_state(
+        &self,
+        _: Request<v1::HashStateRequest>,
+    ) -> Result<Response<v1::HashStateResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
 }

@@ -23,8 +23,7 @@
 //! checkpoint had moved (a reader was in the way, or the process was killed) and the process is
 //! killed before the next one, unless the mixture is not whole. (Log.db is stricter about its WAL,
 //! because it syncs each commit: here a bad frame before good ones is what a loss of power leaves.)
-//! Equal states make equal snapshots, so comparing the SHA-256 of two replicas' snapshots of the
-//! same slot finds both. Tests: tests/damage.rs.
+//! `chatterctl verify` finds both: it compares the hashes of all replicas' states at the same slot. Tests: tests/damage.rs.
 
 use std::path::Path;
 

@@ -37,6 +37,7 @@ mod senders;
 // The read path.
 mod hash;
 mod history;
+mod pinned;
 mod query;
 mod replay;
 mod rows;
@@ -56,5 +57,6 @@ pub use ids::{RoomId, SenderSessionId, Seq, UserId};
 pub use machine::{Applied, AppliedEntry, Machine};
 pub use nodes::{Node, NodeRefused, Registered, Registration, encode_register_node};
 pub use notices::command as notice_command;
+pub use pinned::Pinned;
 pub use query::{Asker, Denied, Reader, SessionUser, UserState, View};
 pub use replay::EffectsPage;

@@ -14,6 +14,7 @@ use crate::hash::{self, StateHash};
 use crate::history::{self, History, HistoryRange};
 use crate::ids::{RoomId, UserId, from_sql, to_sql};
 use crate::nodes::{self, Node};
+use crate::pinned::Pinned;
 use crate::replay::{self, EffectsPage};
 use crate::{Error, damage, limits, notices, schema};
 
@@ -108,6 +109,15 @@ impl Reader {
         let path = path.as_ref().to_path_buf();
         let connection = schema::open_reader(&path)?;
         Ok(Self { connection, path })
+    }
+
+    /// Fixes the state that is there now, for reading it at leisure.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn pin(self) -> Result<Pinned, Error> {
+        Pinned::new(self.connection, self.path)
     }
 
     /// The last applied slot.

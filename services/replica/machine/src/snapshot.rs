@@ -16,6 +16,7 @@
 //! installed is verified first). Chandra et al., *Paxos Made Live*, section 5.5: snapshots.
 //! Tests: tests/snapshots.rs, tests/receiving.rs, and beside install.rs.
 
+mod anew;
 mod durable;
 mod install;
 mod made;
@@ -23,6 +24,7 @@ mod manifest;
 mod receive;
 mod verify;
 
+pub use anew::begin_anew;
 pub(crate) use durable::beside;
 pub use install::{condemn, install, set_aside};
 pub(crate) use install::{remove_orphans, require_not_condemned};

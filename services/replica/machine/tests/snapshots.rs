@@ -322,3 +322,67 @@ fn copies_beside_a_writer_are_whole() {
     }
     assert!(distinct.len() >= 2, "the machine went on: {copies:?}");
 }
+
+/// Property: the state begins anew in another cluster: what people have is there at the same slot
+/// and chain, no node of the old cluster is known, and the log goes on in the first epoch. What
+/// is not the snapshot that its manifest says is refused.
+#[test]
+fn a_snapshot_begins_another_cluster() {
+    let mut log = log(12);
+    let mut source = Fixture::new();
+    source.machine.apply(&log.entries).unwrap();
+    let made = make(&source);
+    let manifest = made.manifest();
+    assert!(manifest.applied.configuration.is_some(), "epochs had ended");
+    let target = tempfile::tempdir().unwrap();
+    let copy = target.path().join("copy.db");
+    fs::copy(made.path(), &copy).unwrap();
+    let anew = snapshot::begin_anew(&copy, manifest).unwrap();
+    let applied = &anew.manifest().applied;
+    assert_eq!(
+        (applied.slot, applied.chain, applied.timestamp),
+        (
+            manifest.applied.slot,
+            manifest.applied.chain,
+            manifest.applied.timestamp
+        )
+    );
+    assert_eq!(applied.configuration, None);
+    let again = snapshot::begin_anew(&copy, manifest).unwrap_err();
+    assert!(matches!(again, Error::BadSnapshot { .. }), "{again}");
+    let state = target.path().join("state.db");
+    snapshot::install(anew, &state).unwrap();
+    let mut reader = Reader::open(&state).unwrap();
+    assert!(reader.nodes().unwrap().value.is_empty());
+    let mut before = Reader::open(source.path()).unwrap();
+    assert!(!before.nodes().unwrap().value.is_empty());
+    for user in [machine::UserId(1), machine::UserId(3)] {
+        let (old, new) = (before.user_state(user), reader.user_state(user));
+        assert_eq!(old.unwrap().value, new.unwrap().value);
+    }
+    // The first seal of the new cluster.
+    let mut machine = Machine::open(&state).unwrap();
+    let next = log.push(EntryKind::Seal, seal(2, &[1, 2]).encode());
+    machine.apply(&[next]).unwrap();
+}
+
+/// Property: a pinned state stays what it was while the machine goes on, and its hash is the
+/// machine's at that slot.
+#[test]
+fn a_pinned_state_stays() {
+    let log = log(6);
+    let (before, after) = log.entries.split_at(5);
+    let mut fixture = Fixture::new();
+    fixture.machine.apply(before).unwrap();
+    let (stand, hash) = (
+        fixture.machine.applied().clone(),
+        fixture.machine.state_hash().unwrap(),
+    );
+    let pinned = fixture.machine.reader().unwrap().pin().unwrap();
+    fixture.machine.apply(after).unwrap();
+    assert_eq!(
+        (pinned.applied(), pinned.state_hash().unwrap()),
+        (&stand, hash)
+    );
+    assert_ne!(fixture.machine.state_hash().unwrap(), hash);
+}

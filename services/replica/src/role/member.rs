@@ -22,6 +22,7 @@ use crate::genesis::Cluster;
 use crate::limits::STOP_THREAD;
 use crate::notices::Watched;
 use crate::peers::{Callers, Me, Peers};
+use crate::pins::Pins;
 use crate::reads::Reads;
 use crate::signals::Signals;
 use crate::snapshots::Snapshots;
@@ -58,6 +59,8 @@ pub(crate) struct Member {
     pub(crate) wal: wal::Handle,
     /// For others that are behind.
     pub(crate) snapshots: Snapshots,
+    /// For whoever compares replicas.
+    pub(crate) pins: Pins,
     /// The moment that is 0 for the core.
     pub(crate) started: Instant,
     /// This member ends: the process stops, or begins anew with another state.
@@ -71,6 +74,7 @@ pub(crate) struct Running {
     apply: Option<JoinHandle<()>>,
     writer: Option<Writer>,
     reads: Reads,
+    pins: Pins,
 }
 
 /// The identity in an open log.
@@ -105,12 +109,11 @@ impl Member {
         let me = introduce(shared, &cluster);
         let stop = shared.stopping.child_token();
         let peers = Peers::new(Arc::clone(&me), Arc::clone(&directory), stop.clone());
-        let readers = readers_of(&machine, settings.readers)?;
+        let readers = open_readers(&machine, settings.readers)?;
         let applied = machine.applied().slot;
         let signals = first_signals(applied, &recovery);
         let core = core(&cluster, &wal, recovery.restored);
-        let state = recover::state_file(shared.data());
-        let snapshots = Snapshots::new(shared.data(), state, Arc::clone(&signals));
+        let (snapshots, pins) = copies(shared, &signals);
         let hub = Arc::new(Hub::new(applied));
         let waiters = Arc::new(Waiters::default());
         let watched = Arc::new(Watched::new(machine.watched()?));
@@ -121,6 +124,7 @@ impl Member {
             waiters: Arc::clone(&waiters),
             directory: Arc::clone(&directory),
             watched: Arc::clone(&watched),
+            pins: pins.clone(),
         };
         let (queue, apply) = apply::start(machine, listeners).map_err(no_thread)?;
         peers.set_voters(&core.configuration().voters);
@@ -144,6 +148,7 @@ impl Member {
             driver: Some(driver),
             apply: Some(apply),
             reads: reads.clone(),
+            pins: pins.clone(),
             writer: Some(writer),
         };
         let member = Self {
@@ -160,6 +165,7 @@ impl Member {
             signals,
             wal: log,
             snapshots,
+            pins,
             started,
             stop,
         };
@@ -179,8 +185,15 @@ impl Member {
     }
 }
 
-fn readers_of(machine: &Machine, count: usize) -> Result<Vec<Reader>, machine::Error> {
+fn open_readers(machine: &Machine, count: usize) -> Result<Vec<Reader>, machine::Error> {
     (0..count).map(|_| machine.reader()).collect()
+}
+
+/// What others may have of the state.
+fn copies(shared: &Shared, signals: &Arc<Signals>) -> (Snapshots, Pins) {
+    let state = recover::state_file(shared.data());
+    let snapshots = Snapshots::new(shared.data(), state.clone(), Arc::clone(signals));
+    (snapshots, Pins::new(state, Arc::clone(signals)))
 }
 
 fn say_member(cluster: &Cluster, core: &Core, applied: Slot) {
@@ -282,6 +295,7 @@ impl Running {
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
         self.reads.close().await;
+        self.pins.close().await;
         let writer = self.writer.take();
         // Closes the log: a checkpoint, at most.
         let _ = tokio::task::spawn_blocking(move || drop(writer)).await;

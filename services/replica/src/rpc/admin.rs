@@ -1,5 +1,6 @@
 //! What operators and the membership service ask.
 
+mod backup;
 pub(super) mod changes;
 
 use std::pin::Pin;
@@ -132,6 +133,26 @@ impl admin_server::Admin for Admin {
     ) -> Result<Response<pb::ListNodesResponse>, Status> {
         let member = self.0.member()?;
         Ok(Response::new(changes::nodes(&member).await))
+    }
+
+    type BackupStream = backup::Pieces;
+
+    async fn backup(
+        &self,
+        request: Request<pb::BackupRequest>,
+    ) -> Result<Response<Self::BackupStream>, Status> {
+        let member = self.0.member()?;
+        let at_least = Slot(request.into_inner().at_least);
+        Ok(Response::new(backup::backup(&member, at_least).await?))
+    }
+
+    async fn hash_state(
+        &self,
+        request: Request<pb::HashStateRequest>,
+    ) -> Result<Response<pb::HashStateResponse>, Status> {
+        let member = self.0.member()?;
+        let slot = Slot(request.into_inner().slot);
+        Ok(Response::new(backup::hash(&member, slot).await?))
     }
 }
 

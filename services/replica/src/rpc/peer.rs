@@ -227,6 +227,7 @@ mod tests {
             cluster_name: "test".to_owned(),
             shard: 0,
             voters: voters.collect(),
+            client_epoch: 0,
         };
         Cluster::of(genesis, Uuid::from_u128(1)).expect("valid")
     }

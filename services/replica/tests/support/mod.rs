@@ -198,6 +198,7 @@ impl Cluster {
             cluster_name: "test".to_owned(),
             shard: 0,
             voters,
+            client_epoch: 0,
         }
     }
 

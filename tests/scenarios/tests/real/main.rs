@@ -1,5 +1,6 @@
 //! Real processes, real disks: the original's named tests, faults, fail-over and bad input.
 
+mod backup;
 mod bad_input;
 mod basic;
 mod disk_full;
@@ -10,3 +11,4 @@ mod replace;
 mod restart;
 mod snapshots;
 mod startup_faults;
+mod verify;

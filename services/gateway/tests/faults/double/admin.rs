@@ -99,6 +99,22 @@ impl Admin for Double {
     ) -> Result<Response<ListNodesResponse>, Status> {
         Err(Status::unimplemented("not asked for by gateways"))
     }
+
+    type BackupStream = Streamed<BackupPiece>;
+
+    async fn backup(
+        &self,
+        _: Request<BackupRequest>,
+    ) -> Result<Response<Self::BackupStream>, Status> {
+        Err(Status::unimplemented("not asked for by gateways"))
+    }
+
+    async fn hash_state(
+        &self,
+        _: Request<HashStateRequest>,
+    ) -> Result<Response<HashStateResponse>, Status> {
+        Err(Status::unimplemented("not asked for by gateways"))
+    }
 }
 
 pub(super) struct Registry(pub(super) Arc<World>);

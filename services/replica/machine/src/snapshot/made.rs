@@ -195,8 +195,8 @@ fn copy(state: &Path, to: &Path) -> Result<(), Error> {
     durable::sync_file(to)
 }
 
-/// The manifest of a copy, from what the copy itself says.
-fn describe(path: &Path) -> Result<Manifest, Error> {
+/// The manifest of a copy, from what the copy itself says. Checks all of it.
+pub(super) fn describe(path: &Path) -> Result<Manifest, Error> {
     let copy = schema::open_reader(path)?;
     damage::full(&copy, path)?;
     let applied = schema::read_applied(&copy).map_err(|fault| fault.at("read", path))?;
