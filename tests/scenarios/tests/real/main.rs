@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod basic;
+mod basic9;
 mod disk_full;
 mod failover;
 mod identity;
