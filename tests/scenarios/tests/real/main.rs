@@ -8,6 +8,8 @@ mod failover;
 mod identity;
 mod idle;
 mod replace;
+mod replacement;
 mod restart;
 mod snapshots;
 mod startup_faults;
+mod twice;
