@@ -20,7 +20,7 @@ pub(crate) enum Command {
     Down(DataArgs),
     /// Show who leads, who follows, who lags. Exits with 1 when there is no quorum.
     Status(StatusArgs),
-    /// The nodes of the cluster: list them, replace a voter, hand the lead over.
+    /// The nodes of the cluster: list them, drain or replace a voter, hand the lead over.
     #[command(subcommand)]
     Node(NodeCommand),
     /// Copy the state of a running cluster into a new directory.
@@ -106,9 +106,14 @@ pub(crate) struct StatusArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum NodeCommand {
-    /// Show every node of the cluster, as the log names them.
+    /// Show every node of the cluster, as the log names them, and what membership plans.
     List(NodeListArgs),
-    /// Let a standby vote in the place of a voter. The voter goes on as a standby.
+    /// Let nobody vote at the place of a node, though it lives: membership replaces it by a
+    /// standby. For maintenance; a restart of membership does not forget it.
+    Drain(DrainArgs),
+    /// A node at that place may vote again, when a voter is needed.
+    Undrain(DrainArgs),
+    /// Let a standby vote in the place of a voter, which comes back as a new standby.
     Replace(ReplaceArgs),
     /// Hand the lead to another voter.
     TransferLeader(TransferArgs),
@@ -146,6 +151,15 @@ pub(crate) struct ReplaceArgs {
     /// Also when it has not caught up: the cluster decides little until it has.
     #[arg(long)]
     pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) place: WhereArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DrainArgs {
+    /// The node: r2 or 2.
+    #[arg(value_name = "NODE")]
+    pub(crate) node: String,
     #[command(flatten)]
     pub(crate) place: WhereArgs,
 }
@@ -328,6 +342,8 @@ mod tests {
             "chatterctl node list --json --membership http://m:1051",
             "chatterctl node replace r2 r1030 --force --replica http://r:1",
             "chatterctl node transfer-leader 3",
+            "chatterctl node drain r2 --membership http://m:1051",
+            "chatterctl node undrain 1040",
             "chatterctl log r1 --from 1024 --upto 1030 --json --decode",
             "chatterctl log 127.0.0.1:1061",
             "chatterctl backup b --from r2 --membership http://m:1051",

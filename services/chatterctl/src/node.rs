@@ -7,11 +7,12 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use proto::v1;
 use proto::v1::admin_client::AdminClient;
+use proto::v1::membership_client::MembershipClient;
 use serde_json::json;
 use tonic::Code;
 use tonic::transport::Channel;
 
-use crate::cli::{NodeCommand, NodeListArgs, ReplaceArgs, TransferArgs, WhereArgs};
+use crate::cli::{DrainArgs, NodeCommand, NodeListArgs, ReplaceArgs, TransferArgs, WhereArgs};
 use crate::output::{Output, duration, table};
 use crate::remote;
 use crate::status::{gather, places};
@@ -26,6 +27,8 @@ const PAUSE: Duration = Duration::from_millis(300);
 pub(crate) async fn run(command: NodeCommand, output: &mut Output) -> anyhow::Result<ExitCode> {
     match command {
         NodeCommand::List(args) => list(args, output).await?,
+        NodeCommand::Drain(args) => drain(args, true, output).await?,
+        NodeCommand::Undrain(args) => drain(args, false, output).await?,
         NodeCommand::Replace(args) => replace(args, output).await?,
         NodeCommand::TransferLeader(args) => transfer(args, output).await?,
     }
@@ -36,13 +39,50 @@ async fn list(args: NodeListArgs, output: &mut Output) -> anyhow::Result<()> {
     let mut admin = leader(&args.place).await?;
     let answer = admin.list_nodes(v1::ListNodesRequest {}).await;
     let answer = answer.map_err(remote::words)?.into_inner();
+    // Membership only adds to it: without it the list is as true.
+    let planned = match membership(&args.place) {
+        Ok(address) => remote::servers(&address).await.ok(),
+        Err(_) => None,
+    };
+    let planned = planned.unwrap_or_default();
     let text = if args.json {
-        to_json(&answer).to_string()
+        to_json(&answer, &planned).to_string()
     } else {
-        to_table(&answer)
+        to_table(&answer, &planned)
     };
     output.line(&text)?;
     Ok(())
+}
+
+async fn drain(args: DrainArgs, draining: bool, output: &mut Output) -> anyhow::Result<()> {
+    let node = number(&args.node)?;
+    let address = membership(&args.place)?;
+    let mut client = MembershipClient::new(remote::channel(&address).await?);
+    let request = v1::SetDrainingRequest { node, draining };
+    let answer = client.set_draining(request).await.map_err(remote::words)?;
+    let place = answer.into_inner().address;
+    if !draining {
+        output.line(&format!("{place} (r{node}) is not drained any more"))?;
+        return Ok(());
+    }
+    output.line(&format!(
+        "{place} (r{node}) is drained: nobody there is to vote"
+    ))?;
+    let plan = remote::servers(&address).await?.plan;
+    output.line(&format!("plan: {plan}"))?;
+    Ok(())
+}
+
+/// host:port of membership.
+fn membership(place: &WhereArgs) -> anyhow::Result<String> {
+    let found = places(
+        &place.data.data,
+        place.membership.as_deref(),
+        &place.replica,
+    )?;
+    found
+        .membership
+        .context("only membership knows that: name it with --membership")
 }
 
 async fn replace(args: ReplaceArgs, output: &mut Output) -> anyhow::Result<()> {
@@ -138,13 +178,44 @@ fn voters_with(voters: &[u64], old: u64, new: u64) -> anyhow::Result<Vec<u64>> {
     Ok(voters.into_iter().collect())
 }
 
-fn to_table(nodes: &v1::ListNodesResponse) -> String {
+/// What membership knows of a node beyond what the log says, in words.
+fn state(known: Option<&v1::Server>) -> String {
+    let Some(known) = known else {
+        return "-".to_owned();
+    };
+    let mut words = Vec::new();
+    if known.suspected {
+        let silent = known.last_heard_ms.map(duration);
+        words.push(silent.map_or("never heard".to_owned(), |silent| {
+            format!("silent {silent}")
+        }));
+    }
+    if !known.missed_by.is_empty() {
+        let by: Vec<String> = known.missed_by.iter().map(|n| format!("r{n}")).collect();
+        words.push(format!("missed by {}", by.join(" ")));
+    }
+    if known.draining {
+        words.push("drained".to_owned());
+    }
+    if words.is_empty() {
+        words.push("heard".to_owned());
+    }
+    words.join(", ")
+}
+
+fn of_node(planned: &v1::GetServersResponse, node: u64) -> Option<&v1::Server> {
+    planned.servers.iter().find(|server| server.node == node)
+}
+
+fn to_table(nodes: &v1::ListNodesResponse, planned: &v1::GetServersResponse) -> String {
     let rows: Vec<Vec<String>> = nodes
         .nodes
         .iter()
         .map(|node| {
             let heard = node.last_heard_ms.map(duration);
             let known = node.decided > 0;
+            let server = of_node(planned, node.node);
+            let lag = server.map(|server| server.lag.to_string());
             vec![
                 format!("r{}", node.node),
                 if node.voter { "voter" } else { "standby" }.to_owned(),
@@ -153,19 +224,33 @@ fn to_table(nodes: &v1::ListNodesResponse) -> String {
                 } else {
                     "-".to_owned()
                 },
+                lag.unwrap_or_else(|| "-".to_owned()),
                 heard.unwrap_or_else(|| "-".to_owned()),
+                state(server),
                 node.disk_id.clone(),
                 node.address.clone(),
             ]
         })
         .collect();
-    let head = ["NODE", "ROLE", "DECIDED", "HEARD", "DISK", "ADDRESS"];
-    let table = table(&head, &rows, &[2, 3]);
-    format!("epoch {}\n\n{table}", nodes.epoch)
+    let head = [
+        "NODE", "ROLE", "DECIDED", "LAG", "HEARD", "STATE", "DISK", "ADDRESS",
+    ];
+    let mut text = format!("epoch {}\n\n", nodes.epoch);
+    text.push_str(table(&head, &rows, &[2, 3, 4]).trim_end());
+    for (name, words) in [
+        ("plan", &planned.plan),
+        ("last change", &planned.last_change),
+    ] {
+        if !words.is_empty() {
+            text.push_str(&format!("\n\n{name}: {words}"));
+        }
+    }
+    text
 }
 
-fn to_json(nodes: &v1::ListNodesResponse) -> serde_json::Value {
+fn to_json(nodes: &v1::ListNodesResponse, planned: &v1::GetServersResponse) -> serde_json::Value {
     let each = nodes.nodes.iter().map(|node| {
+        let server = of_node(planned, node.node);
         json!({
             "node": node.node,
             "name": format!("r{}", node.node),
@@ -174,9 +259,18 @@ fn to_json(nodes: &v1::ListNodesResponse) -> serde_json::Value {
             "last_heard_ms": node.last_heard_ms,
             "disk_id": node.disk_id,
             "address": node.address,
+            "suspected": server.map(|server| server.suspected),
+            "missed_by": server.map(|server| server.missed_by.clone()),
+            "draining": server.map(|server| server.draining),
+            "lag": server.map(|server| server.lag),
         })
     });
-    json!({"epoch": nodes.epoch, "nodes": each.collect::<Vec<_>>()})
+    json!({
+        "epoch": nodes.epoch,
+        "nodes": each.collect::<Vec<_>>(),
+        "plan": planned.plan,
+        "last_change": planned.last_change,
+    })
 }
 
 #[cfg(test)]
@@ -208,12 +302,35 @@ mod tests {
             last_heard_ms: voter.then_some(90),
             decided: 1040,
         };
-        let shown = to_table(&v1::ListNodesResponse {
+        let nodes = v1::ListNodesResponse {
             nodes: vec![node(1, true), node(1030, false)],
             epoch: 2,
             applied: 1040,
-        });
+        };
+        let shown = to_table(&nodes, &v1::GetServersResponse::default());
         assert!(shown.starts_with("epoch 2"), "{shown}");
         assert!(shown.contains("r1030  standby"), "{shown}");
+        let dead = v1::Server {
+            node: 1,
+            suspected: true,
+            last_heard_ms: Some(12_000),
+            missed_by: vec![2, 3],
+            draining: true,
+            ..v1::Server::default()
+        };
+        let planned = v1::GetServersResponse {
+            servers: vec![dead],
+            plan: "replace r1 by r1030: it is silent".to_owned(),
+            ..v1::GetServersResponse::default()
+        };
+        let shown = to_table(&nodes, &planned);
+        assert!(
+            shown.contains("missed by r2 r3, drained") && shown.contains("silent 12"),
+            "{shown}"
+        );
+        assert!(
+            shown.ends_with("plan: replace r1 by r1030: it is silent"),
+            "{shown}"
+        );
     }
 }

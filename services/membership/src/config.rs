@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use ops::config::{Faults, Settings};
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{NAME_BYTES_MAX, REPLICAS_MAX};
+use crate::limits::{NAME_BYTES_MAX, REPLICAS_MAX, VOTERS_MIN, WAIT_MS_MAX};
 
 /// See [`Settings::FIELDS`] for the words that `--help` shows.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -23,6 +23,12 @@ pub struct Options {
     pub heartbeat_ms: u32,
     /// Silence after which a server is suspected.
     pub suspect_after_ms: u64,
+    /// How many voters the cluster is brought to; 0: as many as there are.
+    pub voters: usize,
+    /// A voter that this service and a majority of the voters miss for so long is replaced.
+    pub replace_after_ms: u64,
+    /// Between two changes of the voters.
+    pub change_pause_ms: u64,
 }
 
 impl Default for Options {
@@ -34,6 +40,9 @@ impl Default for Options {
             replicas: 3,
             heartbeat_ms: 500,
             suspect_after_ms: 1500,
+            voters: 0,
+            replace_after_ms: 10_000,
+            change_pause_ms: 60_000,
         }
     }
 }
@@ -42,7 +51,7 @@ impl Settings for Options {
     const PROGRAM: &'static str = "membership";
     const PREFIX: &'static str = "CHATTERBOX_MEMBERSHIP_";
     const ABOUT: &'static str =
-        "Registers replicas, forms the first configuration of a cluster, suspects the silent.";
+        "Registers replicas, forms the first configuration of a cluster, replaces the dead.";
     const FIELDS: &'static [(&'static str, &'static str)] = &[
         ("listen", "host:port on which it answers."),
         (
@@ -64,6 +73,18 @@ impl Settings for Options {
         (
             "suspect_after_ms",
             "Silence after which a server is suspected, in milliseconds.",
+        ),
+        (
+            "voters",
+            "How many voters to bring the cluster to by standbys: 3, 5, 7; 0: as many as there are.",
+        ),
+        (
+            "replace_after_ms",
+            "Silence, here and for a majority of the voters, after which a voter is replaced.",
+        ),
+        (
+            "change_pause_ms",
+            "Pause between two changes of the voters, in milliseconds.",
         ),
     ];
 
@@ -106,6 +127,26 @@ impl Settings for Options {
                 self.suspect_after_ms
             ),
         );
+        // An even number survives no more than the odd one below it.
+        let sensible = (VOTERS_MIN..=REPLICAS_MAX).contains(&self.voters) && self.voters % 2 == 1;
+        faults.check(
+            self.voters == 0 || sensible,
+            "voters",
+            format!("{} must be 0, 3, 5 or 7", self.voters),
+        );
+        faults.check(
+            (self.suspect_after_ms..=WAIT_MS_MAX).contains(&self.replace_after_ms),
+            "replace_after_ms",
+            format!(
+                "{} must be suspect_after_ms to {WAIT_MS_MAX}",
+                self.replace_after_ms
+            ),
+        );
+        faults.check(
+            self.change_pause_ms <= WAIT_MS_MAX,
+            "change_pause_ms",
+            format!("{} must be 0 to {WAIT_MS_MAX}", self.change_pause_ms),
+        );
     }
 }
 
@@ -125,9 +166,12 @@ mod tests {
             cluster: " ".to_owned(),
             replicas: 8,
             heartbeat_ms: 1000,
+            voters: 4,
+            replace_after_ms: 1000,
+            change_pause_ms: u64::MAX,
             ..Options::default()
         };
         wrong.validate(&mut faults);
-        assert_eq!(faults.as_slice().len(), 4, "{faults}");
+        assert_eq!(faults.as_slice().len(), 7, "{faults}");
     }
 }

@@ -1,6 +1,6 @@
 //! Who is silent: suspicion by time alone. Pure; the clock is handed in.
 //!
-//! A suspicion is reported, and nothing is done about it: replacing a voter needs the log.
+//! A suspicion alone changes nothing: `plan` says what else it takes to replace a voter.
 
 use std::time::Duration;
 
@@ -24,7 +24,14 @@ impl Detector {
     /// time from the start: after a restart of this process nobody is suspected at once.
     #[must_use]
     pub fn suspects(&self, last_heard: Option<Uptime>, now: Uptime) -> bool {
-        now.saturating_sub(last_heard.unwrap_or_default()) >= self.after
+        self.silence(last_heard, now).is_some()
+    }
+
+    /// For how long a suspected server has been silent; absent when it is not suspected.
+    #[must_use]
+    pub fn silence(&self, last_heard: Option<Uptime>, now: Uptime) -> Option<Duration> {
+        let silence = now.saturating_sub(last_heard.unwrap_or_default());
+        Some(silence).filter(|silence| *silence >= self.after)
     }
 }
 

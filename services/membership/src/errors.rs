@@ -56,6 +56,15 @@ pub enum Error {
     /// Forming has stopped.
     #[error("{0}")]
     Stopped(String),
+    /// No server with this id was heard of.
+    #[error("r{node} is not known here; `chatterctl node list` shows who is")]
+    NoSuchNode {
+        /// The id.
+        node: u64,
+    },
+    /// It could not be written down.
+    #[error("it cannot be written down, so nothing was changed: {0}")]
+    NotStored(String),
     /// Too many disks.
     #[error(transparent)]
     Full(#[from] Full),
@@ -70,6 +79,8 @@ impl From<Error> for Status {
             | Error::NotNamed { .. }
             | Error::OtherDisk { .. }
             | Error::Stopped(_) => Self::failed_precondition(words),
+            Error::NoSuchNode { .. } => Self::not_found(words),
+            Error::NotStored(_) => Self::unavailable(words),
             Error::Rival { .. } => Self::already_exists(words),
             Error::Full(_) => Self::resource_exhausted(words),
         }

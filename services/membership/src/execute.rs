@@ -32,7 +32,8 @@ pub struct Executor {
     store: Store,
 }
 
-enum Failure {
+#[derive(Debug)]
+pub(crate) enum Failure {
     /// Passes by itself, perhaps.
     Unreachable(String),
     /// The node understood and said no.
@@ -214,23 +215,29 @@ impl Executor {
     }
 }
 
-async fn admin(address: &str) -> Result<AdminClient<Channel>, Failure> {
+/// Connects to a replica. An answer may take `timeout`.
+pub(crate) async fn admin(
+    address: &str,
+    timeout: Duration,
+) -> Result<AdminClient<Channel>, Failure> {
     let unreachable =
         |error: tonic::transport::Error| Failure::Unreachable(ops::errors::chain(&error));
     let channel = Endpoint::from_shared(format!("http://{address}"))
         .map_err(|error| Failure::Refused(format!("its address is not one: {error}")))?
         .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(CALL_TIMEOUT)
+        .timeout(timeout)
         .connect()
         .await
         .map_err(unreachable)?;
     Ok(AdminClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX))
 }
 
-fn failure(status: tonic::Status) -> Failure {
+/// What a status means to who asked.
+pub(crate) fn failure(status: tonic::Status) -> Failure {
     let words = status.message().to_owned();
     match status.code() {
         Code::FailedPrecondition
+        | Code::Aborted
         | Code::InvalidArgument
         | Code::Unimplemented
         | Code::PermissionDenied
@@ -240,7 +247,7 @@ fn failure(status: tonic::Status) -> Failure {
 }
 
 async fn call_identity(address: &str) -> Result<GetIdentityResponse, Failure> {
-    let answer = admin(address)
+    let answer = admin(address, CALL_TIMEOUT)
         .await?
         .get_identity(GetIdentityRequest {})
         .await;
@@ -251,7 +258,7 @@ async fn call_install(address: &str, genesis: Genesis) -> Result<(), Failure> {
     let request = InstallGenesisRequest {
         genesis: Some(genesis.into()),
     };
-    admin(address)
+    admin(address, CALL_TIMEOUT)
         .await?
         .install_genesis(request)
         .await
@@ -261,7 +268,7 @@ async fn call_install(address: &str, genesis: Genesis) -> Result<(), Failure> {
 
 async fn call_confirm(address: &str, cluster_id: String) -> Result<(), Failure> {
     let request = ConfirmGenesisRequest { cluster_id };
-    admin(address)
+    admin(address, CALL_TIMEOUT)
         .await?
         .confirm_genesis(request)
         .await

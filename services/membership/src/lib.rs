@@ -1,10 +1,13 @@
-//! The membership service: who is there, and the first configuration, formed exactly once.
+//! The membership service: who is there, the first configuration, formed exactly once, and who
+//! votes in the place of the dead.
 //!
 //! It never votes and never decides an order. Its truth is the genesis that the disks of the
-//! replicas hold; its own file is a cache. Killing it stops no chat.
+//! replicas hold, and the configuration in the log; its own file is a cache. Killing it stops no
+//! chat.
 //!
 //! In reading order:
 
+pub mod change;
 pub mod config;
 pub mod detector;
 pub mod errors;
@@ -12,6 +15,7 @@ pub mod execute;
 pub mod forming;
 pub mod genesis;
 pub mod limits;
+pub mod plan;
 pub mod registry;
 pub mod rpc;
 pub mod service;

@@ -1,6 +1,7 @@
 //! `membership`: options, telemetry, run.
 
 use anyhow::Context;
+use membership::change::Changer;
 use membership::config::Options;
 use membership::execute::Executor;
 use membership::rpc;
@@ -25,16 +26,20 @@ async fn run() -> anyhow::Result<()> {
     let store = Store::open(&options.data)?;
     let stored = store.load(&options.cluster)?;
     let service = Service::new(&options, stored);
+    service.drain(store.load_draining()?);
     tracing::info!(listen = options.listen, "membership is up");
-    let executor = tokio::spawn(Executor::new(service.clone(), store).run(shutdown.clone()));
+    let executor =
+        tokio::spawn(Executor::new(service.clone(), store.clone()).run(shutdown.clone()));
     let watch = tokio::spawn({
         let (service, shutdown) = (service.clone(), shutdown.clone());
         async move { service.watch(shutdown).await }
     });
-    let served = rpc::serve(service, listener, shutdown.clone()).await;
+    let changer = tokio::spawn(Changer::new(service.clone()).run(shutdown.clone()));
+    let served = rpc::serve(service, store, listener, shutdown.clone()).await;
     shutdown.cancel();
     executor.await.context("the task that forms the cluster")?;
     watch.await.context("the task that suspects")?;
+    changer.await.context("the task that changes the voters")?;
     served?;
     tracing::info!("stopped");
     Ok(())

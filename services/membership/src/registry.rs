@@ -7,7 +7,10 @@ use proto::v1;
 
 use crate::detector::{Detector, Uptime};
 use crate::genesis::{DiskId, Genesis};
-use crate::limits::{GATEWAYS_MAX, SERVERS_MAX};
+use crate::limits::{CAUGHT_UP_BEATS, CAUGHT_UP_SLOTS, GATEWAYS_MAX, SERVERS_MAX};
+
+/// The first epoch; a later one comes with the log's configuration.
+pub(crate) const EPOCH_FIRST: u64 = 1;
 
 /// A replica's disk, and what was heard of it last.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +31,12 @@ pub struct Server {
     pub decided: u64,
     /// Its applied slot.
     pub applied: u64,
+    /// The epoch that is active there.
+    pub epoch: u64,
+    /// The voters of that epoch that it misses, and for how long.
+    pub missed: Vec<(u64, Duration)>,
+    /// Heartbeats in sequence with a lag under the window, as a standby.
+    pub caught_up: u32,
     /// Whether the last look found it silent; so that a change is said once.
     suspected: bool,
 }
@@ -51,15 +60,25 @@ pub struct Voters {
     pub epoch: u64,
     /// The ids.
     pub nodes: Vec<u64>,
+    /// Whether somebody knows that the epoch's `Ready` is decided.
+    pub ready: bool,
+    /// When the latest change was heard of. Absent in the first epoch, before which there was
+    /// none; how old a later one is that this process finds at its start nobody knows.
+    pub changed: Option<Uptime>,
 }
 
 impl Voters {
     /// Takes over what a replica says, if it is of a later epoch.
-    pub fn note(&mut self, epoch: u64, nodes: &[u64]) {
+    pub fn note(&mut self, epoch: u64, nodes: &[u64], ready: bool, now: Uptime) {
         if epoch > self.epoch && !nodes.is_empty() {
-            self.epoch = epoch;
-            self.nodes = nodes.to_vec();
+            *self = Self {
+                epoch,
+                nodes: nodes.to_vec(),
+                ready: false,
+                changed: (epoch > EPOCH_FIRST).then_some(now),
+            };
         }
+        self.ready |= ready && epoch == self.epoch;
     }
 
     /// Whether a node votes; before anybody has told, the first voters do.
@@ -90,6 +109,20 @@ pub struct Registry {
     gateways: BTreeMap<String, Gateway>,
 }
 
+impl Server {
+    /// Counts a heartbeat of a standby: how far it is behind, and whether it went on without a
+    /// break.
+    pub fn count_caught_up(&mut self, standby: bool, head: u64, unbroken: bool) {
+        let lag = head.saturating_sub(self.decided);
+        let before = if unbroken { self.caught_up } else { 0 };
+        self.caught_up = if standby && lag <= CAUGHT_UP_SLOTS {
+            before.saturating_add(1).min(CAUGHT_UP_BEATS)
+        } else {
+            0
+        };
+    }
+}
+
 impl Registry {
     /// The entry of a disk, made when there is none. When there is no room, the disk that was
     /// silent for longest and is not a voter makes room.
@@ -107,9 +140,10 @@ impl Registry {
         Ok(self.servers.entry(disk.to_owned()).or_default())
     }
 
-    /// Makes sure that the voters of a genesis are there, also those never heard.
-    pub fn add_voters(&mut self, genesis: &Genesis) {
-        for voter in &genesis.voters {
+    /// Makes sure that the voters of a genesis are there, also those never heard, but for those
+    /// that were removed since.
+    pub fn add_voters(&mut self, genesis: &Genesis, voters: &Voters) {
+        for voter in genesis.voters.iter().filter(|v| voters.has(v.node, true)) {
             let server = self.servers.entry(voter.disk_id.clone()).or_default();
             if server.address.is_empty() {
                 server.address.clone_from(&voter.address);
@@ -117,8 +151,8 @@ impl Registry {
         }
     }
 
-    /// Forgets other disks at this address that are not named by a genesis and do not vote: a
-    /// machine with a new disk has lost the old one.
+    /// Forgets other disks at this address that do not vote: a machine with a new disk has lost
+    /// the old one, or was removed with it.
     pub fn replace_at(
         &mut self,
         address: &str,
@@ -127,11 +161,56 @@ impl Registry {
         voters: &Voters,
     ) {
         self.servers.retain(|known, server| {
-            known == disk
-                || server.address != address
-                || genesis.is_some_and(|genesis| genesis.voter(known).is_some())
-                || voters.nodes.contains(&server.node)
+            let founder = genesis.and_then(|genesis| genesis.voter(known));
+            let node = founder.map_or(server.node, |founder| founder.node);
+            known == disk || server.address != address || voters.has(node, founder.is_some())
         });
+    }
+
+    /// The disk of a node, and what is known of it.
+    #[must_use]
+    pub fn node(&self, node: u64, genesis: Option<&Genesis>) -> Option<&Server> {
+        let founder = genesis.and_then(|g| g.voters.iter().find(|voter| voter.node == node));
+        match founder {
+            Some(founder) => self.servers.get(&founder.disk_id),
+            None => self.servers.values().find(|server| server.node == node),
+        }
+    }
+
+    /// Everybody who has registered or was heard.
+    pub fn known(&self) -> impl Iterator<Item = &Server> {
+        self.servers.values()
+    }
+
+    /// The highest commit index that anybody told.
+    #[must_use]
+    pub fn head(&self) -> u64 {
+        let decided = self.servers.values().map(|server| server.decided);
+        decided.max().unwrap_or(0)
+    }
+
+    /// The voters that say of this one that they miss it, and for how long: those of the same
+    /// epoch that were heard a moment ago.
+    #[must_use]
+    pub fn missed_by(
+        &self,
+        node: u64,
+        genesis: Option<&Genesis>,
+        voters: &Voters,
+        detector: Detector,
+        now: Uptime,
+    ) -> Vec<(u64, Duration)> {
+        let mut by = Vec::new();
+        for reporter in voters.nodes.iter().filter(|other| **other != node) {
+            let Some(server) = self.node(*reporter, genesis) else {
+                continue;
+            };
+            if server.epoch == voters.epoch && !detector.suspects(server.last_heard, now) {
+                let about = server.missed.iter().find(|(missed, _)| *missed == node);
+                by.extend(about.map(|(_, for_long)| (*reporter, *for_long)));
+            }
+        }
+        by
     }
 
     /// Whether another live process has this disk: it was heard a moment ago. A process that
@@ -194,6 +273,7 @@ impl Registry {
         detector: Detector,
         now: Uptime,
     ) -> Vec<v1::Server> {
+        let head = self.head();
         let mut servers: Vec<v1::Server> = self
             .servers
             .iter()
@@ -208,6 +288,7 @@ impl Registry {
                 let heard = server
                     .last_heard
                     .map(|heard| millis(now.saturating_sub(heard)));
+                let missed_by = self.missed_by(node, genesis, voters, detector, now);
                 v1::Server {
                     node,
                     disk_id: disk.clone(),
@@ -218,6 +299,10 @@ impl Registry {
                     leading: server.leading,
                     decided: server.decided,
                     applied: server.applied,
+                    draining: false,
+                    lag: head.saturating_sub(server.decided),
+                    caught_up: server.caught_up,
+                    missed_by: missed_by.into_iter().map(|(by, _)| by).collect(),
                 }
             })
             .collect();
@@ -281,7 +366,7 @@ mod tests {
         ];
         let genesis = Genesis::new("id".to_owned(), "name".to_owned(), disks);
         heard(&mut registry, "a", 0);
-        registry.add_voters(&genesis);
+        registry.add_voters(&genesis, &Voters::default());
         let servers = registry.servers(
             Some(&genesis),
             &Voters::default(),
@@ -302,7 +387,7 @@ mod tests {
         let mut registry = Registry::default();
         let disks = vec![("a".to_owned(), "h:1".to_owned())];
         let genesis = Genesis::new("id".to_owned(), "name".to_owned(), disks);
-        registry.add_voters(&genesis);
+        registry.add_voters(&genesis, &Voters::default());
         heard(&mut registry, "b", 0);
         registry.server("b", None).expect("room").node = 1030;
         let mut voters = Voters::default();
@@ -312,9 +397,61 @@ mod tests {
         };
         use v1::server::Role::{Standby, Voter};
         assert_eq!(roles(&voters), [Voter, Standby]);
-        voters.note(2, &[1030]);
-        voters.note(1, &[1]);
+        voters.note(2, &[1030], false, at(10));
+        voters.note(1, &[1], true, at(20));
         assert_eq!(roles(&voters), [Standby, Voter]);
+        assert!(!voters.ready && voters.changed == Some(at(10)));
+        voters.note(2, &[1030], true, at(30));
+        assert!(voters.ready && voters.changed == Some(at(10)));
+        // Removed: its place is forgotten with its disk as soon as another disk is there.
+        registry.replace_at("h:1", "c", Some(&genesis), &voters);
+        registry.add_voters(&genesis, &voters);
+        assert!(registry.node(1, Some(&genesis)).is_none());
+    }
+
+    /// A heartbeat with a large lag, or after a silence, begins the count anew; a voter has none.
+    #[test]
+    fn a_standby_has_caught_up_after_heartbeats_in_sequence() {
+        let mut server = super::Server {
+            decided: 5000,
+            ..super::Server::default()
+        };
+        for (standby, head, unbroken, counted) in [
+            (true, 5000, false, 1),
+            (true, 6024, true, 2),
+            (true, 5500, true, 3),
+            (true, 5500, true, 3),
+            (true, 6025, true, 0),
+            (true, 5000, true, 1),
+            (true, 5000, false, 1),
+            (false, 5000, true, 0),
+        ] {
+            server.count_caught_up(standby, head, unbroken);
+            assert_eq!(server.caught_up, counted, "{head}");
+        }
+    }
+
+    /// Only the word of a voter of the same epoch counts, and only while it is heard itself.
+    #[test]
+    fn a_report_counts_while_it_is_fresh() {
+        let mut registry = Registry::default();
+        let detector = Detector::new(AFTER);
+        let mut voters = Voters::default();
+        voters.note(2, &[1, 2, 3], true, at(0));
+        for (disk, node, epoch, ms) in [("a", 1, 2, 5000), ("b", 2, 2, 100), ("d", 4, 2, 5000)] {
+            heard(&mut registry, disk, ms);
+            let server = registry.server(disk, None).expect("room");
+            (server.node, server.epoch) = (node, epoch);
+            server.missed = vec![(3, at(700))];
+        }
+        let by = |registry: &Registry| registry.missed_by(3, None, &voters, detector, at(5100));
+        assert_eq!(
+            by(&registry),
+            [(1, at(700))],
+            "b is silent, d does not vote"
+        );
+        registry.server("a", None).expect("room").epoch = 1;
+        assert_eq!(by(&registry), [], "a is of another epoch");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::errors::Error;
 use crate::genesis::Genesis;
 use crate::limits::{CALL_TIMEOUT, CONCURRENCY_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX};
 use crate::service::{Registration, Service};
+use crate::store::Store;
 
 /// How long open calls may take when the service stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -36,11 +37,13 @@ pub enum ServeError {
 
 struct Rpc {
     service: Service,
+    store: Store,
 }
 
 /// Serves until `shutdown`: membership, health, reflection.
 pub async fn serve(
     service: Service,
+    store: Store,
     listener: TcpListener,
     shutdown: Token,
 ) -> Result<(), ServeError> {
@@ -51,7 +54,7 @@ pub async fn serve(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
     let membership =
-        MembershipServer::new(Rpc { service }).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        MembershipServer::new(Rpc { service, store }).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let server = Server::builder()
         // Nothing here takes long: an answer that does is of no use to a heartbeat.
         .timeout(CALL_TIMEOUT)
@@ -130,6 +133,21 @@ impl Membership for Rpc {
         _: Request<v1::GetServersRequest>,
     ) -> Result<Response<v1::GetServersResponse>, Status> {
         Ok(Response::new(self.service.servers()))
+    }
+
+    async fn set_draining(
+        &self,
+        request: Request<v1::SetDrainingRequest>,
+    ) -> Result<Response<v1::SetDrainingResponse>, Status> {
+        let v1::SetDrainingRequest { node, draining } = request.into_inner();
+        if node == 0 {
+            return Err(invalid("node", "must be the id of a node").into());
+        }
+        let address = self
+            .service
+            .set_draining(&self.store, node, draining)
+            .await?;
+        Ok(Response::new(v1::SetDrainingResponse { address }))
     }
 }
 

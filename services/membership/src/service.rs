@@ -2,6 +2,8 @@
 //!
 //! One mutex, held for microseconds and never across an await. [`Service`] is a cheap handle.
 
+mod planning;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,14 +17,13 @@ use crate::detector::{Detector, Uptime};
 use crate::errors::Error;
 use crate::forming::{Action, Event, Forming};
 use crate::genesis::{DiskId, Genesis};
-use crate::limits::SWEEP_PAUSE;
-use crate::registry::{Registry, Voters};
+use crate::limits::{REPLICAS_MAX, SWEEP_PAUSE};
+use crate::registry::{EPOCH_FIRST, Registry, Voters};
+pub use planning::Order;
+use planning::Planning;
 
 /// How many suspicion times a gateway may be silent before it is forgotten.
 const FORGET_FACTOR: u32 = 10;
-
-/// The first epoch; a later one comes with the log's configuration.
-const EPOCH_FIRST: u64 = 1;
 
 /// The highest id of a first voter; later ids are slots of the log.
 const GENESIS_NODE_MAX: u64 = 1023;
@@ -42,6 +43,8 @@ struct Inner {
     forget: Duration,
     started: Instant,
     state: Mutex<State>,
+    /// Held while the file of the drained places is written.
+    draining: tokio::sync::Mutex<()>,
     /// Something happened that forming may act on.
     wake: Notify,
 }
@@ -52,6 +55,8 @@ struct State {
     forming: Forming,
     /// As the replicas tell. A cache: the log's configuration is the truth.
     voters: Voters,
+    /// Who is to vote next.
+    planning: Planning,
     /// What was logged last of the forming, so that a wait is said once.
     said: String,
 }
@@ -81,7 +86,7 @@ impl Service {
         let fresh_id = Uuid::new_v4().to_string();
         let mut registry = Registry::default();
         if let Some((genesis, _)) = &stored {
-            registry.add_voters(genesis);
+            registry.add_voters(genesis, &Voters::default());
             if genesis.voters.len() != options.replicas {
                 tracing::warn!(
                     voters = genesis.voters.len(),
@@ -102,8 +107,10 @@ impl Service {
                 registry,
                 forming,
                 voters: Voters::default(),
+                planning: Planning::new(options),
                 said,
             }),
+            draining: tokio::sync::Mutex::new(()),
             wake: Notify::new(),
         }))
     }
@@ -179,10 +186,7 @@ impl Service {
 
     /// The nodes of the cluster that may take a new one in.
     fn named(&self, state: &State, now: Uptime) -> Vec<v1::Server> {
-        let genesis = state.forming.genesis();
-        let servers = state
-            .registry
-            .servers(genesis, &state.voters, self.0.detector, now);
+        let servers = self.listed(state, now);
         let useful = |server: &v1::Server| server.node != 0 && !server.address.is_empty();
         servers.into_iter().filter(useful).collect()
     }
@@ -217,8 +221,13 @@ impl Service {
             });
             self.0.wake.notify_one();
         }
-        state.voters.note(beat.epoch, &beat.voters);
+        let ready = beat.epoch_ready;
+        state.voters.note(beat.epoch, &beat.voters, ready, now);
+        let standby = state.voters.epoch > 0 && !state.voters.nodes.contains(&beat.node);
+        let head = state.registry.head().max(beat.decided);
         let server = state.registry.server(&beat.disk_id, named.as_ref())?;
+        let unbroken =
+            server.process == beat.process && !self.0.detector.suspects(server.last_heard, now);
         server.address = beat.address;
         server.node = beat.node;
         server.process = beat.process;
@@ -226,6 +235,9 @@ impl Service {
         server.leading = beat.leading;
         server.decided = beat.decided;
         server.applied = beat.applied;
+        server.epoch = beat.epoch;
+        server.missed = missed(&beat.missed);
+        server.count_caught_up(standby, head, unbroken);
         Ok(self.beaten(state, now))
     }
 
@@ -258,13 +270,23 @@ impl Service {
     }
 
     fn beaten(&self, state: &State, now: Uptime) -> v1::HeartbeatResponse {
-        let genesis = state.forming.genesis();
         v1::HeartbeatResponse {
             heartbeat_ms: self.0.heartbeat_ms,
-            servers: state
-                .registry
-                .servers(genesis, &state.voters, self.0.detector, now),
+            servers: self.listed(state, now),
         }
+    }
+
+    /// Everybody known, with what is drained.
+    fn listed(&self, state: &State, now: Uptime) -> Vec<v1::Server> {
+        let genesis = state.forming.genesis();
+        let detector = self.0.detector;
+        let mut servers = state
+            .registry
+            .servers(genesis, &state.voters, detector, now);
+        for server in &mut servers {
+            server.draining = state.planning.is_draining(&server.address);
+        }
+        servers
     }
 
     /// Everybody known.
@@ -287,11 +309,12 @@ impl Service {
             } else {
                 0
             },
-            servers: state
-                .registry
-                .servers(genesis, &state.voters, self.0.detector, now),
+            servers: self.listed(&state, now),
             gateways: state.registry.gateways(now),
             waiting_for: state.forming.waiting_for(),
+            plan: state.plan_in_words(self.0.detector, now),
+            last_change: state.planning.last_change().to_owned(),
+            wished: count(state.planning.wished()),
         }
     }
 
@@ -400,7 +423,7 @@ impl State {
     fn on(&mut self, event: Event) {
         self.forming.on(event);
         if let Some(genesis) = self.forming.genesis() {
-            self.registry.add_voters(genesis);
+            self.registry.add_voters(genesis, &self.voters);
         }
         self.say();
     }
@@ -426,6 +449,13 @@ impl State {
         }
         self.said = words;
     }
+}
+
+/// What a replica misses, without what no replica of ours tells.
+fn missed(told: &[v1::MissedVoter]) -> Vec<(u64, Duration)> {
+    let told = told.iter().take(REPLICAS_MAX);
+    told.map(|missed| (missed.node, Duration::from_millis(missed.for_ms)))
+        .collect()
 }
 
 fn count(count: usize) -> u32 {

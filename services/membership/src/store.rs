@@ -1,8 +1,10 @@
-//! The file of this service: a cache of the genesis. The truth is on the replicas' disks.
+//! The files of this service: a cache of the genesis, whose truth is on the replicas' disks; and
+//! which places are drained, which nobody else knows.
 //!
 //! Written as a whole: temporary file, fsync, rename, fsync of the directory; so it is the old
 //! one or the new one after a crash.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -12,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::genesis::Genesis;
 
 const FILE: &str = "membership.json";
+const DRAINING_FILE: &str = "draining.json";
 const VERSION: u32 = 1;
 
 /// What is in the file.
@@ -119,14 +122,45 @@ impl Store {
 
     /// Makes the genesis durable. Blocks for the disk.
     pub fn save(&self, genesis: &Genesis, held: bool) -> Result<(), Error> {
-        let path = self.directory.join(FILE);
-        let temporary = self.directory.join(format!("{FILE}.new"));
         let content = Content {
             version: VERSION,
             genesis: genesis.clone(),
             held,
         };
-        let bytes = serde_json::to_vec_pretty(&content)
+        self.write(FILE, &content)
+    }
+
+    /// The addresses of the places that are drained. A damaged file is put aside: the operator
+    /// drains again.
+    pub fn load_draining(&self) -> Result<BTreeSet<String>, Error> {
+        let path = self.directory.join(DRAINING_FILE);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+            Err(error) => return Err(io_error("read", &path)(error)),
+        };
+        let found = serde_json::from_slice::<BTreeSet<String>>(&bytes);
+        found.or_else(|error| {
+            let aside = self.directory.join(format!("{DRAINING_FILE}.damaged"));
+            fs::rename(&path, &aside).map_err(io_error("put aside", &path))?;
+            tracing::warn!(
+                file = %path.display(), aside = %aside.display(), %error,
+                "the file is damaged and was put aside: nothing is drained any more, see \
+                 `chatterctl node drain`"
+            );
+            Ok(BTreeSet::new())
+        })
+    }
+
+    /// Makes durable which places are drained. Blocks for the disk.
+    pub fn save_draining(&self, addresses: &BTreeSet<String>) -> Result<(), Error> {
+        self.write(DRAINING_FILE, addresses)
+    }
+
+    fn write(&self, name: &str, content: &impl Serialize) -> Result<(), Error> {
+        let path = self.directory.join(name);
+        let temporary = self.directory.join(format!("{name}.new"));
+        let bytes = serde_json::to_vec_pretty(content)
             .map_err(|error| io_error("encode", &path)(io::Error::other(error)))?;
         let write = || -> io::Result<()> {
             let mut file = File::create(&temporary)?;
@@ -165,6 +199,19 @@ mod tests {
         store.save(&genesis(), false).expect("save");
         store.save(&genesis(), true).expect("save");
         assert_eq!(store.load("name").expect("load"), Some((genesis(), true)));
+    }
+
+    #[test]
+    fn keeps_which_places_are_drained() {
+        let directory = tempfile::tempdir().expect("directory");
+        let store = Store::open(directory.path()).expect("open");
+        assert!(store.load_draining().expect("load").is_empty());
+        let places = ["h:1".to_owned()].into();
+        store.save_draining(&places).expect("save");
+        assert_eq!(store.load_draining().expect("load"), places);
+        std::fs::write(directory.path().join("draining.json"), "{").expect("write");
+        assert!(store.load_draining().expect("load").is_empty());
+        assert!(directory.path().join("draining.json.damaged").exists());
     }
 
     #[test]

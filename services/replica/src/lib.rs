@@ -13,6 +13,7 @@ pub mod service;
 // What comes in over the network.
 mod health;
 mod quarantine;
+mod retire;
 mod rpc;
 mod server;
 mod status;

@@ -2,6 +2,7 @@
 //! a member goes on without it.
 
 mod join;
+mod missed;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::errors::plain;
 use crate::limits::{HEARTBEAT_MAX, HEARTBEAT_MIN, MEMBERSHIP_TIMEOUT, REGISTER_EVERY};
 use crate::logs::Seldom;
 use crate::role::{Member, Shared};
+use missed::Missed;
 
 /// Speaks with the service at one address.
 pub(crate) struct Membership {
@@ -85,13 +87,18 @@ impl Membership {
     pub(crate) async fn beat(&mut self, shared: &Shared, member: &Arc<Member>) {
         let mut wait = HEARTBEAT_MIN;
         let mut registered = false;
+        let mut missed = Missed::default();
         loop {
             if !registered {
                 // So that a service that lost its disk learns of this one. It is refused as the
                 // heartbeat is, which says so.
                 registered = self.register_once(shared).await.is_ok();
             }
-            match self.client.heartbeat(heartbeat(shared, member)).await {
+            match self
+                .client
+                .heartbeat(heartbeat(shared, member, &mut missed))
+                .await
+            {
                 Ok(response) => {
                     self.unreachable.reset();
                     shared.set_foreign(None);
@@ -170,9 +177,8 @@ impl Membership {
     }
 }
 
-fn heartbeat(shared: &Shared, member: &Member) -> HeartbeatRequest {
+fn heartbeat(shared: &Shared, member: &Member, missed: &mut Missed) -> HeartbeatRequest {
     let status = member.driver.status();
-    let unheard = status.peers.iter().filter(|(_, peer)| !peer.heard);
     let voters = &status.configuration.voters;
     let replica = ReplicaHeartbeat {
         node: status.node.0,
@@ -181,10 +187,11 @@ fn heartbeat(shared: &Shared, member: &Member) -> HeartbeatRequest {
         leading: status.role == RoleName::Leader && status.quorum_connected,
         decided: status.decided.0,
         applied: member.signals.applied().0,
-        unheard: unheard.map(|(node, _)| node.0).collect(),
         epoch: status.configuration.epoch.0,
         voters: voters.iter().map(|node| node.0).collect(),
         process: shared.process,
+        missed: missed.look(&status, member.now()),
+        epoch_ready: status.active && status.ready,
     };
     HeartbeatRequest {
         cluster_id: member.cluster.cluster_id.to_string(),

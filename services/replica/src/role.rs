@@ -7,6 +7,7 @@ mod recover;
 mod unformed;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -50,6 +51,8 @@ pub(crate) struct Shared {
     stage: RwLock<Stage>,
     /// Why this replica must not serve clients: membership is of another cluster.
     foreign: Mutex<Option<String>>,
+    /// Whether the node of this disk votes, or voted since this process has the disk open.
+    voted: AtomicBool,
 }
 
 impl Shared {
@@ -64,6 +67,7 @@ impl Shared {
             started: Instant::now(),
             stage: RwLock::new(Stage::Starting),
             foreign: Mutex::new(None),
+            voted: AtomicBool::new(false),
         }
     }
 
@@ -140,6 +144,16 @@ impl Shared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Whether the node of this disk is known to have voted in some epoch.
+    pub(crate) fn has_voted(&self) -> bool {
+        self.voted.load(Ordering::Relaxed)
+    }
+
+    /// See [`Shared::has_voted`]; `false` for a new disk.
+    pub(crate) fn set_voted(&self, voted: bool) {
+        self.voted.store(voted, Ordering::Relaxed);
     }
 
     /// See [`Shared::foreign`].

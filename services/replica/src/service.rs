@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use machine::snapshot::Verified;
 use ops::shutdown::Token;
-use paxos::ids::Slot;
+use paxos::config::Configuration;
+use paxos::ids::{Epoch, NodeId, Slot};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -15,11 +16,14 @@ use crate::directory::Directory;
 use crate::driver::{End, watch_space};
 use crate::errors::Error;
 use crate::failpoints;
-use crate::limits::{FREE_EVERY, SCRUB_PAUSE, SCRUB_SLOTS, STOP_STREAMS, SWEEP_EVERY};
+use crate::limits::{
+    FREE_EVERY, REMOVED_EVERY, SCRUB_PAUSE, SCRUB_SLOTS, STOP_STREAMS, SWEEP_EVERY,
+};
 use crate::membership::Membership;
 use crate::notices;
 use crate::peers::Me;
 use crate::quarantine::Quarantine;
+use crate::retire;
 use crate::role::{Member, Outcome, Recovered, Shared, Stage, Unformed, cluster_of};
 use crate::server;
 use crate::snapshots::fetch::{Wanted, fetch};
@@ -126,6 +130,7 @@ async fn open_when_roomy(shared: &Arc<Shared>, options: &Options) -> Result<Opti
 async fn open(options: &Options) -> Result<Wal, Error> {
     let (data, cluster) = (options.data.clone(), options.cluster.clone());
     let opened = tokio::task::spawn_blocking(move || {
+        retire::finish(&data)?;
         let wal = Wal::open(&data)?;
         if !cluster.is_empty() {
             wal.require_cluster(&cluster)?;
@@ -145,6 +150,7 @@ enum Opened {
 
 fn enter(shared: &Shared, wal: Wal) -> Opened {
     shared.set_identity(wal.identity().clone());
+    shared.set_voted(is_known_voter(&wal));
     if wal.identity().confirmed {
         shared.set_stage(Stage::Starting);
         return Opened::Confirmed(Box::new(wal));
@@ -152,6 +158,15 @@ fn enter(shared: &Shared, wal: Wal) -> Opened {
     let unformed = Arc::new(Unformed::new(wal));
     shared.set_stage(Stage::Unformed(Arc::clone(&unformed)));
     Opened::Unformed(unformed)
+}
+
+/// Whether the log says that its node votes, or has voted: the first voters all have.
+fn is_known_voter(wal: &Wal) -> bool {
+    let Some(genesis) = &wal.identity().genesis else {
+        return false;
+    };
+    let named = |configuration: &Configuration| configuration.voters.contains(&genesis.node_id);
+    genesis.node_id <= NodeId::GENESIS_MAX || wal.configuration().is_some_and(named)
 }
 
 /// Waits until the disk belongs to a cluster. `None`: the process stops.
@@ -232,6 +247,7 @@ async fn take_part(
         () = notices::post(&member) => Ended::Stopping,
         () = scrub(&member) => Ended::Stopping,
         ended = end_of(&member, shared) => ended,
+        epoch = removed(&member, shared) => Ended::Removed(epoch),
         () = shared.stopping.cancelled() => Ended::Stopping,
     };
     space.abort();
@@ -247,6 +263,16 @@ async fn take_part(
             running.end().await;
             Ok(Some(snapshot))
         }
+        Ended::Removed(epoch) => {
+            let (node, data) = (member.cluster.node, shared.data().to_path_buf());
+            shared.set_stage(Stage::Restoring("it was removed and begins anew".into()));
+            running.end().await;
+            let retired = tokio::task::spawn_blocking(move || retire::retire(&data, node, epoch));
+            retired
+                .await
+                .map_err(|_| Error::Panicked("moving files aside"))??;
+            Ok(None)
+        }
         Ended::Halted(found) => {
             let quarantined = quarantine(shared, found);
             let (_, ()) = tokio::join!(quarantined, running.stop());
@@ -259,6 +285,8 @@ async fn take_part(
 enum Ended {
     Stopping,
     Arrived(Verified),
+    /// This epoch began without it.
+    Removed(Epoch),
     Halted(Quarantine),
 }
 
@@ -289,6 +317,20 @@ async fn end_of(member: &Arc<Member>, shared: &Arc<Shared>) -> Ended {
                     return Ended::Arrived(snapshot);
                 }
             }
+        }
+    }
+}
+
+/// Waits until this node, which voted, is left out by a decided configuration, and whoever votes
+/// in it needs nothing of this disk any more: its `Ready` is decided.
+async fn removed(member: &Member, shared: &Shared) -> Epoch {
+    loop {
+        tokio::time::sleep(REMOVED_EVERY).await;
+        let status = member.driver.status();
+        if status.is_voter {
+            shared.set_voted(true);
+        } else if shared.has_voted() && status.active && status.ready {
+            return status.configuration.epoch;
         }
     }
 }

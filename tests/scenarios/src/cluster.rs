@@ -116,7 +116,11 @@ impl Cluster {
         Self::spawn_with(replicas, gateways, &[]).await
     }
 
-    async fn spawn_with(
+    /// As [`Cluster::spawn`], with further settings of the replicas.
+    ///
+    /// # Errors
+    /// When a process cannot be started.
+    pub async fn spawn_with(
         replicas: usize,
         gateways: usize,
         replica_env: &[(&'static str, String)],

@@ -6,10 +6,12 @@
 
 pub mod client;
 pub mod cluster;
+pub mod flow;
 pub mod log;
 pub mod ports;
 pub mod pour;
 pub mod process;
+pub mod replacing;
 
 pub use client::{Client, Reply};
 pub use cluster::Cluster;

@@ -50,6 +50,7 @@ mod writer;
 
 pub use crate::error::Error;
 pub use crate::identity::{Genesis, Identity};
+pub use crate::lock::DirectoryLock;
 pub use crate::log::{Committed, Peers, Wal};
 pub use crate::replay::Replay;
 pub use crate::restore::{Base, Recovery};

@@ -12,6 +12,26 @@ use crate::error::Error;
 /// Name of the lock file in the data directory.
 pub(crate) const FILE: &str = "log.lock";
 
+/// Keeps other processes out of a data directory whose log is not open here, while it lives.
+#[derive(Debug)]
+pub struct DirectoryLock {
+    _file: File,
+}
+
+impl DirectoryLock {
+    /// The name of its file, which stays where it is whatever else is moved.
+    pub const FILE: &str = FILE;
+
+    /// Takes the lock of an existing directory.
+    ///
+    /// # Errors
+    ///
+    /// When another process has it ([`Error::InUse`]), or the file cannot be opened.
+    pub fn take(dir: &Path) -> Result<Self, Error> {
+        take(dir).map(|file| Self { _file: file })
+    }
+}
+
 /// Takes the lock. It is held as long as the file is open.
 pub(crate) fn take(dir: &Path) -> Result<File, Error> {
     let path = dir.join(FILE);

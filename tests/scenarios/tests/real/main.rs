@@ -3,12 +3,15 @@
 mod backup;
 mod bad_input;
 mod basic;
+mod basic9;
 mod disk_full;
 mod failover;
 mod identity;
 mod idle;
 mod replace;
+mod replacement;
 mod restart;
 mod snapshots;
 mod startup_faults;
+mod twice;
 mod verify;

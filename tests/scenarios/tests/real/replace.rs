@@ -106,9 +106,10 @@ async fn the_lead_is_handed_over_on_request() -> Result<()> {
     Ok(())
 }
 
-/// A voter that is replaced goes on as a standby, and says so.
+/// A voter that is replaced while it lives begins anew: it comes back as a standby with a new id
+/// and a new disk, and its old files lie aside. Its old id votes nevermore.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replaced_voter_goes_on_as_a_standby() -> Result<()> {
+async fn a_replaced_voter_comes_back_as_a_new_standby() -> Result<()> {
     let mut cluster = Cluster::start(3).await?;
     let mut alice = Client::sign_up(&cluster.gateway_urls[0], "alice").await?;
     let standby = cluster.add_standby()?;
@@ -119,11 +120,21 @@ async fn a_replaced_voter_goes_on_as_a_standby() -> Result<()> {
         .await?;
     // The leader itself is replaced: the lead goes to another voter.
     let leaves = cluster.leader(SOON).await?;
-    let old = format!("r{}", cluster.status(leaves).await?.node);
+    let before = cluster.status(leaves).await?;
+    let old = format!("r{}", before.node);
     let new = format!("r{}", joined.node);
     let (said, ok) = cluster.ctl(&["node", "replace", &old, &new]).await?;
     ensure!(ok, "{said}");
-    cluster.until(leaves, SOON, |status| !status.voter).await?;
+    let again = cluster.until_joined(leaves, SOON).await?;
+    ensure!(
+        again.disk_id != before.disk_id && !again.voter,
+        "{again:?} was {before:?}"
+    );
+    let aside = cluster.replicas[leaves].data.join("retired");
+    let aside = aside.join(format!("{old}-until-epoch-2"));
+    ensure!(aside.join("log.db").exists(), "{}", aside.display());
+    let (said, ok) = cluster.ctl(&["node", "replace", &new, &old]).await?;
+    ensure!(!ok && said.contains("removed from the voters"), "{said}");
     alice.send_until_acked(GENERAL, "on", SOON).await?;
     cluster.equal_logs(&cluster.all(), SOON).await?;
     let (shown, _) = cluster.ctl(&["status"]).await?;

@@ -139,6 +139,13 @@ impl Membership for Registry {
         }))
     }
 
+    async fn set_draining(
+        &self,
+        _: Request<SetDrainingRequest>,
+    ) -> Result<Response<SetDrainingResponse>, Status> {
+        Err(Status::unimplemented("not asked for by gateways"))
+    }
+
     async fn get_servers(
         &self,
         _: Request<GetServersRequest>,

@@ -69,6 +69,7 @@ pub(super) async fn reconfigure(
     let status = member.driver.status_now().await;
     require_leader(member, &status)?;
     require_known(member, &wanted).await?;
+    refuse_removed(&status, &wanted)?;
     if !force {
         require_caught_up(&status, &wanted)?;
     }
@@ -201,6 +202,20 @@ async fn require_known(member: &Member, wanted: &BTreeSet<NodeId>) -> Result<(),
     Err(Refused::NotPossible(format!(
         "no such nodes: {unknown:?}; `chatterctl node list` shows those there are"
     )))
+}
+
+/// An id votes once. A first voter that votes no more was removed, and comes back as a new node;
+/// a later one that was removed is known by its own disk only.
+fn refuse_removed(status: &Status, wanted: &BTreeSet<NodeId>) -> Result<(), Refused> {
+    let removed = |node: &&NodeId| {
+        **node <= NodeId::GENESIS_MAX && !status.configuration.voters.contains(node)
+    };
+    match wanted.iter().find(removed) {
+        None => Ok(()),
+        Some(node) => Err(Refused::NotPossible(format!(
+            "{node} was removed from the voters for ever: its replica comes back as a new node,              see `chatterctl node list`"
+        ))),
+    }
 }
 
 /// A new voter that lacks much would hold up the new epoch until it has it.
