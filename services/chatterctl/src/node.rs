@@ -12,9 +12,7 @@ use serde_json::json;
 use tonic::Code;
 use tonic::transport::Channel;
 
-use crate::cli::{
-    DrainArgs, NodeCommand, NodeListArgs, ReplaceArgs, TransferArgs, WhereArgs,
-};
+use crate::cli::{DrainArgs, NodeCommand, NodeListArgs, ReplaceArgs, TransferArgs, WhereArgs};
 use crate::output::{Output, duration, table};
 use crate::remote;
 use crate::status::{gather, places};
@@ -67,7 +65,9 @@ async fn drain(args: DrainArgs, draining: bool, output: &mut Output) -> anyhow::
         output.line(&format!("{place} (r{node}) is not drained any more"))?;
         return Ok(());
     }
-    output.line(&format!("{place} (r{node}) is drained: nobody there is to vote"))?;
+    output.line(&format!(
+        "{place} (r{node}) is drained: nobody there is to vote"
+    ))?;
     let plan = remote::servers(&address).await?.plan;
     output.line(&format!("plan: {plan}"))?;
     Ok(())
@@ -186,7 +186,9 @@ fn state(known: Option<&v1::Server>) -> String {
     let mut words = Vec::new();
     if known.suspected {
         let silent = known.last_heard_ms.map(duration);
-        words.push(silent.map_or("never heard".to_owned(), |silent| format!("silent {silent}")));
+        words.push(silent.map_or("never heard".to_owned(), |silent| {
+            format!("silent {silent}")
+        }));
     }
     if !known.missed_by.is_empty() {
         let by: Vec<String> = known.missed_by.iter().map(|n| format!("r{n}")).collect();
@@ -246,10 +248,7 @@ fn to_table(nodes: &v1::ListNodesResponse, planned: &v1::GetServersResponse) -> 
     text
 }
 
-fn to_json(
-    nodes: &v1::ListNodesResponse,
-    planned: &v1::GetServersResponse,
-) -> serde_json::Value {
+fn to_json(nodes: &v1::ListNodesResponse, planned: &v1::GetServersResponse) -> serde_json::Value {
     let each = nodes.nodes.iter().map(|node| {
         let server = of_node(planned, node.node);
         json!({
@@ -329,6 +328,9 @@ mod tests {
             shown.contains("missed by r2 r3, drained") && shown.contains("silent 12"),
             "{shown}"
         );
-        assert!(shown.ends_with("plan: replace r1 by r1030: it is silent"), "{shown}");
+        assert!(
+            shown.ends_with("plan: replace r1 by r1030: it is silent"),
+            "{shown}"
+        );
     }
 }

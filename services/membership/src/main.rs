@@ -28,7 +28,8 @@ async fn run() -> anyhow::Result<()> {
     let service = Service::new(&options, stored);
     service.drain(store.load_draining()?);
     tracing::info!(listen = options.listen, "membership is up");
-    let executor = tokio::spawn(Executor::new(service.clone(), store.clone()).run(shutdown.clone()));
+    let executor =
+        tokio::spawn(Executor::new(service.clone(), store.clone()).run(shutdown.clone()));
     let watch = tokio::spawn({
         let (service, shutdown) = (service.clone(), shutdown.clone());
         async move { service.watch(shutdown).await }

@@ -236,7 +236,12 @@ fn wish<'a>(view: &'a View, policy: &Policy) -> Result<Wish<'a>, String> {
     let draining = view.voters.iter().find(|voter| voter.draining);
     let others = |voter: &&Voter| draining.is_none_or(|draining| draining.node != voter.node);
     // It may be back in a moment, or be dead in a moment: either changes what is best.
-    if let Some(doubted) = view.voters.iter().filter(others).find(|v| !is_fine(view, v)) {
+    if let Some(doubted) = view
+        .voters
+        .iter()
+        .filter(others)
+        .find(|v| !is_fine(view, v))
+    {
         return Err(in_doubt(view, policy, doubted));
     }
     if let Some(draining) = draining {
@@ -397,7 +402,9 @@ fn in_doubt(view: &View, policy: &Policy, voter: &Voter) -> String {
         }
         Some(silent) => {
             let silent = silent.as_secs_f64();
-            format!("r{node} has been silent for {silent:.1} s; it is taken for dead after {after} s")
+            format!(
+                "r{node} has been silent for {silent:.1} s; it is taken for dead after {after} s"
+            )
         }
     }
 }

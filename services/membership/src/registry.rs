@@ -445,7 +445,11 @@ mod tests {
             server.missed = vec![(3, at(700))];
         }
         let by = |registry: &Registry| registry.missed_by(3, None, &voters, detector, at(5100));
-        assert_eq!(by(&registry), [(1, at(700))], "b is silent, d does not vote");
+        assert_eq!(
+            by(&registry),
+            [(1, at(700))],
+            "b is silent, d does not vote"
+        );
         registry.server("a", None).expect("room").epoch = 1;
         assert_eq!(by(&registry), [], "a is of another epoch");
     }

@@ -226,8 +226,8 @@ impl Service {
         let standby = state.voters.epoch > 0 && !state.voters.nodes.contains(&beat.node);
         let head = state.registry.head().max(beat.decided);
         let server = state.registry.server(&beat.disk_id, named.as_ref())?;
-        let unbroken = server.process == beat.process
-            && !self.0.detector.suspects(server.last_heard, now);
+        let unbroken =
+            server.process == beat.process && !self.0.detector.suspects(server.last_heard, now);
         server.address = beat.address;
         server.node = beat.node;
         server.process = beat.process;

@@ -339,6 +339,7 @@ async fn serves_over_grpc() {
     let url = format!("http://{}", listener.local_addr().expect("bound"));
     let server = tokio::spawn(rpc::serve(
         process.service.clone(),
+        Store::open(directory.path()).expect("open"),
         listener,
         shutdown.clone(),
     ));

@@ -94,7 +94,11 @@ impl Membership {
                 // heartbeat is, which says so.
                 registered = self.register_once(shared).await.is_ok();
             }
-            match self.client.heartbeat(heartbeat(shared, member, &mut missed)).await {
+            match self
+                .client
+                .heartbeat(heartbeat(shared, member, &mut missed))
+                .await
+            {
                 Ok(response) => {
                     self.unreachable.reset();
                     shared.set_foreign(None);

@@ -16,7 +16,9 @@ use crate::directory::Directory;
 use crate::driver::{End, watch_space};
 use crate::errors::Error;
 use crate::failpoints;
-use crate::limits::{FREE_EVERY, REMOVED_EVERY, SCRUB_PAUSE, SCRUB_SLOTS, STOP_STREAMS, SWEEP_EVERY};
+use crate::limits::{
+    FREE_EVERY, REMOVED_EVERY, SCRUB_PAUSE, SCRUB_SLOTS, STOP_STREAMS, SWEEP_EVERY,
+};
 use crate::membership::Membership;
 use crate::peers::Me;
 use crate::quarantine::Quarantine;

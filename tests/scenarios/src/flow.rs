@@ -111,7 +111,10 @@ impl Flowed {
             });
             if let Some(at) = first {
                 let (sent, found) = (sent.get(at), found.get(at));
-                ensure!(false, "message {at} of flow{person}: {sent:?}, found {found:?}");
+                ensure!(
+                    false,
+                    "message {at} of flow{person}: {sent:?}, found {found:?}"
+                );
             }
         }
         Ok(())

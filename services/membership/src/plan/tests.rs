@@ -88,8 +88,20 @@ const REPLACED: Option<Step> = Some(Step::Replace { old: 3, new: 1030 });
 #[test]
 fn a_voter_is_dead_when_membership_and_a_majority_say_so() {
     check(vec![
-        ("nobody is missed", healthy(3), POLICY, None, "all voters are heard"),
-        ("everybody misses it", dead(), POLICY, REPLACED, "silent for 12 s"),
+        (
+            "nobody is missed",
+            healthy(3),
+            POLICY,
+            None,
+            "all voters are heard",
+        ),
+        (
+            "everybody misses it",
+            dead(),
+            POLICY,
+            REPLACED,
+            "silent for 12 s",
+        ),
         (
             "membership alone",
             silent(healthy(3), 3, 100, 0, &[]),
@@ -141,7 +153,13 @@ fn a_voter_is_dead_when_membership_and_a_majority_say_so() {
         ),
         (
             "two of five, the one that is silent for longer first",
-            silent(silent(healthy(5), 4, 20, 20, &[1, 2, 3]), 3, 12, 12, &[1, 2, 5]),
+            silent(
+                silent(healthy(5), 4, 20, 20, &[1, 2, 3]),
+                3,
+                12,
+                12,
+                &[1, 2, 5],
+            ),
             POLICY,
             Some(Step::Replace { old: 4, new: 1030 }),
             "r4",
@@ -153,10 +171,34 @@ fn a_voter_is_dead_when_membership_and_a_majority_say_so() {
 fn one_change_at_a_time_and_a_pause_between_two() {
     let ago = |seconds: u64| with(dead(), |view| view.last_change = Some(secs(1000 - seconds)));
     check(vec![
-        ("nobody has told who votes", with(dead(), |v| v.epoch = 0), POLICY, None, "no replica"),
-        ("a call is under way", with(dead(), |v| v.changing = true), POLICY, None, "under way"),
-        ("not ready", with(dead(), |v| v.settled = false), POLICY, None, "not complete"),
-        ("changed a moment ago", ago(59), POLICY, None, "waits 2 s more"),
+        (
+            "nobody has told who votes",
+            with(dead(), |v| v.epoch = 0),
+            POLICY,
+            None,
+            "no replica",
+        ),
+        (
+            "a call is under way",
+            with(dead(), |v| v.changing = true),
+            POLICY,
+            None,
+            "under way",
+        ),
+        (
+            "not ready",
+            with(dead(), |v| v.settled = false),
+            POLICY,
+            None,
+            "not complete",
+        ),
+        (
+            "changed a moment ago",
+            ago(59),
+            POLICY,
+            None,
+            "waits 2 s more",
+        ),
         ("changed long ago", ago(60), POLICY, REPLACED, "r3"),
     ]);
 }
@@ -166,10 +208,28 @@ fn the_living_are_a_majority_before_and_after() {
     let two_dead = silent(dead(), 2, 12, 12, &[1]);
     let added = |view: View| with(view, |view| view.standbys.push(fit(1040)));
     // Two of four miss nobody else than each other: one more dead than is known to the others.
-    let four = silent(silent(healthy(4), 4, 12, 12, &[1, 2, 3]), 3, 0, 1, &[1, 2, 4]);
+    let four = silent(
+        silent(healthy(4), 4, 12, 12, &[1, 2, 3]),
+        3,
+        0,
+        1,
+        &[1, 2, 4],
+    );
     check(vec![
-        ("a majority is dead", two_dead, POLICY, None, "only 1 of 3 voters are heard"),
-        ("half is dead", silent(healthy(2), 2, 12, 12, &[1]), POLICY, None, "only 1 of 2"),
+        (
+            "a majority is dead",
+            two_dead,
+            POLICY,
+            None,
+            "only 1 of 3 voters are heard",
+        ),
+        (
+            "half is dead",
+            silent(healthy(2), 2, 12, 12, &[1]),
+            POLICY,
+            None,
+            "only 1 of 2",
+        ),
         (
             "three living of four, and one more missed: still a majority",
             added(four.clone()),
@@ -208,13 +268,55 @@ fn only_a_caught_up_standby_comes_in() {
     };
     let second = Some(Step::Replace { old: 3, new: 1040 });
     check(vec![
-        ("none", standbys(vec![]), POLICY, None, "no standby: start one more"),
-        ("two heartbeats", standbys(vec![late.clone()]), POLICY, None, "r1030 has not caught up"),
-        ("drained", standbys(vec![drained]), POLICY, None, "all standbys are drained"),
-        ("silent", standbys(vec![gone.clone()]), POLICY, None, "no standby"),
-        ("the fit one", standbys(vec![late, gone, fit(1040)]), POLICY, second, "r3"),
-        ("the one that lacks least", standbys(vec![behind, fit(1040)]), POLICY, second, "r3"),
-        ("of two the first", standbys(vec![fit(1040), fit(1030)]), POLICY, REPLACED, "r3"),
+        (
+            "none",
+            standbys(vec![]),
+            POLICY,
+            None,
+            "no standby: start one more",
+        ),
+        (
+            "two heartbeats",
+            standbys(vec![late.clone()]),
+            POLICY,
+            None,
+            "r1030 has not caught up",
+        ),
+        (
+            "drained",
+            standbys(vec![drained]),
+            POLICY,
+            None,
+            "all standbys are drained",
+        ),
+        (
+            "silent",
+            standbys(vec![gone.clone()]),
+            POLICY,
+            None,
+            "no standby",
+        ),
+        (
+            "the fit one",
+            standbys(vec![late, gone, fit(1040)]),
+            POLICY,
+            second,
+            "r3",
+        ),
+        (
+            "the one that lacks least",
+            standbys(vec![behind, fit(1040)]),
+            POLICY,
+            second,
+            "r3",
+        ),
+        (
+            "of two the first",
+            standbys(vec![fit(1040), fit(1030)]),
+            POLICY,
+            REPLACED,
+            "r3",
+        ),
     ]);
 }
 
@@ -229,12 +331,48 @@ fn the_number_of_voters_comes_to_the_wished_one() {
         view
     };
     check(vec![
-        ("three of five", healthy(3), wishes(5), add, "3 voters, and 5 are wished"),
-        ("four of five", healthy(4), wishes(5), add, "4 voters, and 5 are wished"),
-        ("five of five", healthy(5), wishes(5), None, "as many as wished"),
-        ("five of three", healthy(5), wishes(3), remove(5), "5 voters, and 3 are wished"),
-        ("four of three", healthy(4), wishes(3), remove(4), "4 voters"),
-        ("the leader stays", leads(healthy(5), 5), wishes(3), remove(4), "5 voters"),
+        (
+            "three of five",
+            healthy(3),
+            wishes(5),
+            add,
+            "3 voters, and 5 are wished",
+        ),
+        (
+            "four of five",
+            healthy(4),
+            wishes(5),
+            add,
+            "4 voters, and 5 are wished",
+        ),
+        (
+            "five of five",
+            healthy(5),
+            wishes(5),
+            None,
+            "as many as wished",
+        ),
+        (
+            "five of three",
+            healthy(5),
+            wishes(3),
+            remove(5),
+            "5 voters, and 3 are wished",
+        ),
+        (
+            "four of three",
+            healthy(4),
+            wishes(3),
+            remove(4),
+            "4 voters",
+        ),
+        (
+            "the leader stays",
+            leads(healthy(5), 5),
+            wishes(3),
+            remove(4),
+            "5 voters",
+        ),
         (
             "never below three",
             healthy(3),
@@ -242,7 +380,13 @@ fn the_number_of_voters_comes_to_the_wished_one() {
             None,
             "as many as wished",
         ),
-        ("no wish", healthy(5), wishes(0), None, "all voters are heard"),
+        (
+            "no wish",
+            healthy(5),
+            wishes(0),
+            None,
+            "all voters are heard",
+        ),
         (
             "no standby to grow by",
             with(healthy(3), |view| view.standbys.clear()),
@@ -286,9 +430,27 @@ fn a_drained_voter_is_replaced_though_alive() {
     let pausing = |view: View| with(view, |view| view.last_change = Some(secs(999)));
     let gone_too = silent(drain(healthy(3), 2), 2, 3, 3, &[1, 3]);
     check(vec![
-        ("a follower", drain(healthy(3), 2), POLICY, replace(2), "r2 is drained"),
-        ("the leader hands over first", ahead.clone(), POLICY, transfer, "r1 is drained"),
-        ("not even that in the pause", pausing(ahead), POLICY, None, "waits"),
+        (
+            "a follower",
+            drain(healthy(3), 2),
+            POLICY,
+            replace(2),
+            "r2 is drained",
+        ),
+        (
+            "the leader hands over first",
+            ahead.clone(),
+            POLICY,
+            transfer,
+            "r1 is drained",
+        ),
+        (
+            "not even that in the pause",
+            pausing(ahead),
+            POLICY,
+            None,
+            "waits",
+        ),
         (
             "no standby",
             with(drain(healthy(3), 2), |view| view.standbys.clear()),
@@ -296,8 +458,20 @@ fn a_drained_voter_is_replaced_though_alive() {
             None,
             "r2 is drained, but there is no standby",
         ),
-        ("one too many is removed", drain(healthy(4), 2), wishes(3), Some(Step::Remove { old: 2 }), "drained"),
-        ("the dead come first", drain(dead(), 2), POLICY, REPLACED, "r3"),
+        (
+            "one too many is removed",
+            drain(healthy(4), 2),
+            wishes(3),
+            Some(Step::Remove { old: 2 }),
+            "drained",
+        ),
+        (
+            "the dead come first",
+            drain(dead(), 2),
+            POLICY,
+            REPLACED,
+            "r3",
+        ),
         (
             "not while another is in doubt",
             silent(drain(healthy(3), 2), 3, 3, 3, &[1, 2]),
@@ -305,7 +479,13 @@ fn a_drained_voter_is_replaced_though_alive() {
             None,
             "r3 has been silent",
         ),
-        ("though it was stopped already", gone_too, POLICY, replace(2), "r2 is drained"),
+        (
+            "though it was stopped already",
+            gone_too,
+            POLICY,
+            replace(2),
+            "r2 is drained",
+        ),
         (
             "all drained: the lead goes to another drained one",
             drain(drain(drain(healthy(3), 1), 2), 3),
@@ -377,11 +557,17 @@ fn no_view_leads_to_a_step_that_breaks_a_rule() {
         assert!(living(&voters) * 2 > voters.len(), "{step}: {view:?}");
         assert!(living(&after) * 2 > after.len(), "{step}: {view:?}");
         let differing = voters.iter().filter(|node| !after.contains(node)).count();
-        assert!(differing <= 1 && after.len().abs_diff(voters.len()) <= 1, "{step}");
+        assert!(
+            differing <= 1 && after.len().abs_diff(voters.len()) <= 1,
+            "{step}"
+        );
         if let Step::Replace { new, .. } | Step::Add { new } = step {
             let found = view.standbys.iter().find(|standby| standby.node == new);
             let found = found.expect("a standby");
-            assert!(!found.suspected && !found.draining && found.caught_up >= 3, "{step}");
+            assert!(
+                !found.suspected && !found.draining && found.caught_up >= 3,
+                "{step}"
+            );
         }
         if let Step::Remove { .. } = step {
             assert!(after.len() >= 3 && after.len() >= policy.wished, "{step}");
@@ -394,7 +580,10 @@ fn no_view_leads_to_a_step_that_breaks_a_rule() {
         };
         kinds[kind] += 1;
     }
-    assert!(kinds.iter().all(|count| *count > 100), "all kinds: {kinds:?}");
+    assert!(
+        kinds.iter().all(|count| *count > 100),
+        "all kinds: {kinds:?}"
+    );
 }
 
 /// Replaying a plan over and over ends: no sequence of views without a fault flaps.
@@ -407,7 +596,8 @@ fn a_cluster_without_faults_comes_to_rest() {
         while let Some(step) = plan(&view, &wishes(wished)).step {
             let voters: Vec<u64> = view.voters.iter().map(|voter| voter.node).collect();
             let after = step.apply(&voters);
-            view.standbys.retain(|standby| !after.contains(&standby.node));
+            view.standbys
+                .retain(|standby| !after.contains(&standby.node));
             view.voters = healthy(0).voters;
             view.voters.extend(after.iter().map(|node| Voter {
                 node: *node,

@@ -25,7 +25,9 @@ async fn basic9() -> Result<()> {
 
     let dead = cluster.leader(SOON).await?;
     let old = cluster.status(dead).await?.node;
-    cluster.failpoint(dead, "before_propose", "1*return").await?;
+    cluster
+        .failpoint(dead, "before_propose", "1*return")
+        .await?;
     let never = cluster.submit(dead, alice.user, GENERAL, Uuid::now_v7(), "never");
     ensure!(never.await.is_err(), "it died with the message in hand");
     cluster.replicas[dead].process.wait_exit(SOON)?;

@@ -30,7 +30,10 @@ struct Fork(Arc<Mutex<Vec<String>>>);
 
 impl Fork {
     fn urls(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn add(&self, url: &str) {
@@ -149,10 +152,17 @@ async fn two_membership_services_make_each_change_once() -> Result<()> {
         alice.send_until_acked(GENERAL, "on", SOON).await?;
         cluster.epoch_stays(epoch, Duration::from_secs(3)).await?;
     }
-    let alive: Vec<usize> = cluster.all().into_iter().filter(|i| !dead.contains(i)).collect();
+    let alive: Vec<usize> = cluster
+        .all()
+        .into_iter()
+        .filter(|i| !dead.contains(i))
+        .collect();
     cluster.equal_logs(&alive, SOON).await?;
     let mut other = MembershipClient::connect(second_url).await?;
-    let known = other.get_servers(v1::GetServersRequest {}).await?.into_inner();
+    let known = other
+        .get_servers(v1::GetServersRequest {})
+        .await?
+        .into_inner();
     ensure!(known.epoch == 3, "the second one knows it: {known:?}");
     let made = |words: &str| words.matches("done: replace").count();
     let log = cluster.membership.output() + &second.output();
@@ -202,7 +212,9 @@ async fn of_many_changes_of_one_epoch_one_is_made() -> Result<()> {
     ensure!(now.epoch == 2, "{now:?}");
     let again = ask(standbys[1]).await?;
     ensure!(
-        again.as_ref().is_err_and(|status| status.code() == Code::Aborted),
+        again
+            .as_ref()
+            .is_err_and(|status| status.code() == Code::Aborted),
         "the epoch is over: {again:?}"
     );
     Ok(())
