@@ -1,4 +1,5 @@
-//! A replica's Admin service as far as forming needs it: it keeps the contract of the genesis.
+//! A replica's Admin service as far as membership needs it: it keeps the contract of the genesis
+//! and of a change of voters.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,6 +14,11 @@ pub(crate) struct Disk {
     pub(crate) id: String,
     pub(crate) genesis: Option<Genesis>,
     pub(crate) confirmed: bool,
+    /// The epoch in which this replica leads, and its voters.
+    pub(crate) epoch: u64,
+    pub(crate) voters: Vec<u64>,
+    /// How often somebody asked for other voters.
+    pub(crate) asked: usize,
 }
 
 /// The service on a disk.
@@ -92,9 +98,21 @@ impl Admin for FakeAdmin {
 
     async fn reconfigure(
         &self,
-        _: Request<v1::ReconfigureRequest>,
+        request: Request<v1::ReconfigureRequest>,
     ) -> Result<Response<v1::ReconfigureResponse>, Status> {
-        Err(Status::unimplemented("not here"))
+        let request = request.into_inner();
+        let mut disk = self.0.lock().expect("lock");
+        disk.asked += 1;
+        if request.expected_epoch != disk.epoch {
+            let words = format!("the epoch is {} already", disk.epoch);
+            return Err(Status::aborted(words));
+        }
+        disk.epoch += 1;
+        disk.voters.clone_from(&request.voters);
+        Ok(Response::new(v1::ReconfigureResponse {
+            epoch: disk.epoch,
+            voters: request.voters,
+        }))
     }
 
     async fn transfer_lead(
