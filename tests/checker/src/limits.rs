@@ -1,5 +1,7 @@
 //! Every bound of the checker, each with its reason.
 
+use std::time::Duration;
+
 /// Violations of one kind that are told in words: the first few show the bug, a million of them
 /// would fill the memory. All of them are counted.
 pub const EXAMPLES_MAX: usize = 20;
@@ -10,3 +12,5 @@ pub(crate) const RECORDER_BUFFER_BYTES: usize = 64 * 1024;
 pub(crate) const QUESTIONS_MAX: usize = 64;
 /// An entry of the log as a replica hands it out: 256 KiB of commands, with room.
 pub(crate) const LOG_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Opening a connection to a replica that is said to run.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);

@@ -12,10 +12,10 @@ use prost::Message as _;
 use proto::v1::admin_client::AdminClient;
 use proto::v1::{Batch, Entry, GetStatusRequest, ReadLogRequest};
 use serde::{Deserialize, Serialize};
-use tonic::transport::Channel;
+use tonic::transport::Endpoint;
 use uuid::Uuid;
 
-use crate::limits::LOG_MESSAGE_BYTES_MAX;
+use crate::limits::{CONNECT_TIMEOUT, LOG_MESSAGE_BYTES_MAX};
 
 /// The log of one node. Rows at or below `compacted_to` are gone: the node has them only as
 /// part of its state.
@@ -73,12 +73,17 @@ pub struct NodeState {
 }
 
 impl NodeLog {
-    /// Asks a running replica for its whole log. What is not kept in full is left out: the
-    /// messages' texts, which the chain covers.
+    /// Asks the running replica at `address` (host:port) for its whole log. The texts of the
+    /// messages are left out; the chain covers them.
     ///
     /// # Errors
     /// When it does not answer, or its answer has a hole.
-    pub async fn fetch(channel: Channel) -> Result<Self> {
+    pub async fn fetch(address: &str) -> Result<Self> {
+        let channel = Endpoint::from_shared(format!("http://{address}"))?
+            .connect_timeout(CONNECT_TIMEOUT)
+            .connect()
+            .await
+            .with_context(|| format!("connect to the replica at {address}"))?;
         let mut admin = AdminClient::new(channel).max_decoding_message_size(LOG_MESSAGE_BYTES_MAX);
         let status = admin.get_status(GetStatusRequest {}).await?.into_inner();
         let request = ReadLogRequest {

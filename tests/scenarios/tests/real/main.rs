@@ -10,3 +10,4 @@ mod replace;
 mod restart;
 mod snapshots;
 mod startup_faults;
+mod under_load;
