@@ -5,20 +5,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use uuid::Uuid;
+use workload::wire::{Account, Socket};
 
 /// The first room of every cluster.
 pub const GENERAL: u64 = 1;
-
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// What a gateway said to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +39,7 @@ pub enum Reply {
 #[derive(Debug)]
 pub struct Client {
     base: String,
-    token: String,
+    account: Account,
     /// The account.
     pub user: u64,
     socket: Option<Socket>,
@@ -64,51 +58,12 @@ impl Client {
     /// # Errors
     /// When the name is refused, or nothing was committed for 20 s.
     pub async fn sign_up(base: &str, name: &str) -> Result<Self> {
-        let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-        let body = json!({"cid": Uuid::now_v7(), "name": name, "secret": secret});
-        let deadline = Instant::now() + Duration::from_secs(20);
-        loop {
-            let request = reqwest::Client::new()
-                .post(format!("{base}/api/v1/sign-up"))
-                .header("origin", base)
-                .header("content-type", "application/json")
-                .body(body.to_string());
-            match request.send().await {
-                Ok(response) if response.status() == 201 => {
-                    return Self::from_sign_up(base, response).await;
-                }
-                Ok(response) if !response.status().is_server_error() => {
-                    bail!(
-                        "sign-up as {name}: {} {}",
-                        response.status(),
-                        response.text().await?
-                    );
-                }
-                result => {
-                    ensure!(Instant::now() < deadline, "sign-up as {name}: {result:?}");
-                    sleep(Duration::from_millis(50)).await;
-                }
-            }
-        }
-    }
-
-    async fn from_sign_up(base: &str, response: reqwest::Response) -> Result<Self> {
-        let cookie = response
-            .headers()
-            .get("set-cookie")
-            .context("sign-up sets a cookie")?;
-        let token = cookie
-            .to_str()?
-            .split(';')
-            .next()
-            .and_then(|pair| pair.strip_prefix("chatterbox_session="))
-            .context("the cookie is chatterbox_session")?
-            .to_owned();
-        let user: Value = serde_json::from_slice(&response.bytes().await?)?;
+        let bases = [base.to_owned()];
+        let account = Account::sign_up(&bases, name, Duration::from_secs(20)).await?;
         Ok(Self {
             base: base.to_owned(),
-            token,
-            user: user["user"]["id"].as_u64().context("user.id")?,
+            user: account.user,
+            account,
             socket: None,
             events: BTreeMap::new(),
             cluster: Value::Null,
@@ -127,23 +82,14 @@ impl Client {
     /// # Errors
     /// When no gateway answers, or it does not keep the protocol.
     pub async fn connect(&mut self) -> Result<()> {
-        let url = format!("{}/ws", self.base.replacen("http", "ws", 1));
-        let mut request = url.into_client_request()?;
-        let headers = request.headers_mut();
-        let bearer = format!("Bearer {}", self.token);
-        headers.insert("authorization", HeaderValue::from_str(&bearer)?);
-        headers.insert(
-            "sec-websocket-protocol",
-            HeaderValue::from_static("chatterbox.v1.json"),
-        );
-        let (mut socket, _) = tokio_tungstenite::connect_async(request).await?;
+        let mut socket = Socket::open(&self.base, &self.account).await?;
         let rooms: BTreeMap<String, u64> = self
             .events
             .iter()
             .filter_map(|(room, events)| Some((room.to_string(), *events.keys().next_back()?)))
             .collect();
         let start = json!({"t": "start", "useq": 0, "min_slot": 0, "rooms": rooms});
-        socket.send(Message::text(start.to_string())).await?;
+        socket.write(Message::text(start.to_string())).await?;
         self.socket = Some(socket);
         self.wait_for(Duration::from_secs(10), |frame| frame["t"] == "ready")
             .await?;
@@ -318,16 +264,10 @@ impl Client {
         let deadline = Instant::now() + within;
         loop {
             let socket = self.socket.as_mut().context("not connected")?;
-            let message = timeout_at(deadline, socket.next())
+            let text = timeout_at(deadline, socket.next())
                 .await
-                .with_context(|| format!("nothing that was wanted came within {within:?}"))?;
-            let frame = match message {
-                Some(Ok(Message::Text(text))) => serde_json::from_str::<Value>(&text)?,
-                Some(Ok(Message::Close(reason))) => bail!("closed: {reason:?}"),
-                Some(Ok(_)) => continue,
-                Some(Err(error)) => return Err(error.into()),
-                None => bail!("the socket ended"),
-            };
+                .with_context(|| format!("nothing that was wanted came within {within:?}"))??;
+            let frame = serde_json::from_str::<Value>(&text)?;
             self.keep(&frame)?;
             if wanted(&frame) {
                 return Ok(frame);
@@ -379,13 +319,7 @@ impl Client {
     /// # Errors
     /// When the socket is not open.
     pub async fn write(&mut self, frame: &Value) -> Result<()> {
-        let socket = self.socket.as_mut().context("not connected")?;
-        let sent = timeout(
-            Duration::from_secs(5),
-            socket.send(Message::text(frame.to_string())),
-        );
-        sent.await.context("the socket takes nothing")??;
-        Ok(())
+        self.write_raw(Message::text(frame.to_string())).await
     }
 
     /// Writes raw bytes as a text or binary frame, for tests of bad input.
@@ -396,9 +330,8 @@ impl Client {
         self.socket
             .as_mut()
             .context("not connected")?
-            .send(message)
-            .await?;
-        Ok(())
+            .write(message)
+            .await
     }
 
     /// Reads a path of the HTTP interface as this person.
@@ -406,12 +339,9 @@ impl Client {
     /// # Errors
     /// When the answer is not 200 with JSON.
     pub async fn get(&self, path: &str) -> Result<Value> {
-        let request = reqwest::Client::new()
-            .get(format!("{}{path}", self.base))
-            .header("authorization", format!("Bearer {}", self.token));
-        let response = request.send().await?;
-        ensure!(response.status() == 200, "{path}: {}", response.status());
-        Ok(serde_json::from_slice(&response.bytes().await?)?)
+        let url = format!("{}{path}", self.base);
+        let body = self.account.get(&reqwest::Client::new(), &url).await?;
+        Ok(serde_json::from_slice(&body)?)
     }
 
     /// Every event of a room from the first on, by HTTP pages; asserts that nothing is missing.

@@ -15,3 +15,4 @@ mod snapshots;
 mod startup_faults;
 mod twice;
 mod verify;
+mod under_load;

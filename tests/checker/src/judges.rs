@@ -1,0 +1,20 @@
+//! What is judged when everything has been read, one file for each question.
+
+mod logs;
+mod messages;
+mod order;
+mod quorum;
+mod rooms;
+mod states;
+
+use crate::facts::Facts;
+
+/// Judges all of it.
+pub(crate) fn judge(facts: &mut Facts) {
+    messages::judge(facts);
+    rooms::judge(facts);
+    order::judge(facts);
+    quorum::judge(facts);
+    logs::judge(facts);
+    states::judge(facts);
+}

@@ -1,0 +1,59 @@
+//! Pages of history over HTTP, and events as rows of a history.
+
+use anyhow::{Context as _, Result};
+use checker::{MessageRow, Range, Row, digest};
+use gateway::frames::{Event, EventKind, EventsAnswer};
+
+use crate::wire::Account;
+
+/// An event as it is written down.
+pub(crate) fn row(event: &Event) -> Row {
+    let (message, rest) = match &event.what {
+        EventKind::Message {
+            msg_no,
+            cid,
+            body,
+            reply_to,
+        } => {
+            let message = MessageRow {
+                cid: cid.0,
+                msg_no: msg_no.0,
+                body: digest(body),
+            };
+            let rest = format!("message {} {} {reply_to:?}", event.ts, event.author.name);
+            (Some(message), rest)
+        }
+        other => (
+            None,
+            format!("{other:?} {} {}", event.ts, event.author.name),
+        ),
+    };
+    Row {
+        seq: event.seq.0,
+        slot: event.slot.0,
+        author: event.author.id.0,
+        message,
+        rest: digest(&rest),
+    }
+}
+
+/// Asks a gateway for a page.
+pub(crate) async fn page(
+    http: &reqwest::Client,
+    account: &Account,
+    gateway: &str,
+    room: u64,
+    (range, limit): (Range, u64),
+    min_slot: u64,
+) -> Result<(Vec<Row>, u64)> {
+    let range = match range {
+        Range::After(seq) => format!("after={seq}"),
+        Range::Before(seq) => format!("before={seq}"),
+    };
+    let url =
+        format!("{gateway}/api/v1/rooms/{room}/events?{range}&limit={limit}&min_slot={min_slot}");
+    let body = account.get(http, &url).await?;
+    let answer: EventsAnswer =
+        serde_json::from_slice(&body).with_context(|| format!("the answer to {url}"))?;
+    Ok((answer.events.iter().map(row).collect(), answer.head.0))
+}
