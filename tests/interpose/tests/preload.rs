@@ -12,43 +12,44 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, SystemTime};
 
+use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
 const SYNCED: &[u8] = &[b's'; 3000];
 const LATER: &[u8] = &[b'l'; 2000];
 const SEEDS: u64 = 30;
 
-fn library() -> PathBuf {
-    let own = std::env::current_exe().unwrap();
-    own.with_file_name("libinterpose.so")
+fn library() -> Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name("libinterpose.so"))
 }
 
 /// Runs one test of this program as a child with the library.
-fn child(test: &str, directory: &Path) -> Output {
-    fs::create_dir_all(directory.join("undo")).unwrap();
-    Command::new(std::env::current_exe().unwrap())
+fn child(test: &str, directory: &Path) -> Result<Output> {
+    fs::create_dir_all(directory.join("undo"))?;
+    let ran = Command::new(std::env::current_exe()?)
         .args([test, "--exact", "--nocapture", "--ignored"])
-        .env("LD_PRELOAD", library())
+        .env("LD_PRELOAD", library()?)
         .env("INTERPOSE_UNDO", directory.join("undo"))
         .env("INTERPOSE_CLOCK", directory.join("clock"))
         .env("CHILD", directory.join("data"))
-        .output()
-        .unwrap()
+        .output()?;
+    Ok(ran)
 }
 
-fn data() -> PathBuf {
-    PathBuf::from(std::env::var_os("CHILD").expect("only a parent starts this"))
+fn data() -> Result<PathBuf> {
+    let data = std::env::var_os("CHILD").context("only a parent starts this")?;
+    Ok(PathBuf::from(data))
 }
 
 #[test]
 #[ignore = "the child of the test below"]
 fn writes_and_dies() {
-    fs::create_dir_all(data()).unwrap();
+    fs::create_dir_all(data().unwrap()).unwrap();
     let file = File::options()
         .create_new(true)
         .read(true)
         .write(true)
-        .open(data().join("file"))
+        .open(data().unwrap().join("file"))
         .unwrap();
     file.write_all_at(SYNCED, 0).unwrap();
     file.sync_data().unwrap();
@@ -66,7 +67,7 @@ fn what_is_not_synced_may_be_lost() {
     let (mut as_synced, mut as_written) = (0, 0);
     for seed in 0..SEEDS {
         let directory = TempDir::new().unwrap();
-        child("writes_and_dies", directory.path());
+        child("writes_and_dies", directory.path()).unwrap();
         let path = directory.path().join("data/file");
         assert_eq!(
             fs::read(&path).unwrap(),
@@ -94,8 +95,8 @@ fn what_is_not_synced_may_be_lost() {
 #[test]
 #[ignore = "the child of the test below"]
 fn syncs_and_dies() {
-    fs::create_dir_all(data()).unwrap();
-    let mut file = File::create(data().join("file")).unwrap();
+    fs::create_dir_all(data().unwrap()).unwrap();
+    let mut file = File::create(data().unwrap().join("file")).unwrap();
     for _ in 0..10 {
         file.write_all(SYNCED).unwrap();
     }
@@ -108,7 +109,7 @@ fn syncs_and_dies() {
 fn what_is_synced_stays() {
     for seed in 0..SEEDS {
         let directory = TempDir::new().unwrap();
-        child("syncs_and_dies", directory.path());
+        child("syncs_and_dies", directory.path()).unwrap();
         let power_off = Command::new(env!("CARGO_BIN_EXE_power-off"))
             .args([directory.path().join("undo"), directory.path().join("data")])
             .arg(seed.to_string())
@@ -137,7 +138,7 @@ fn the_wall_clock_is_off() {
             (hours * 3_600_000).to_le_bytes(),
         )
         .unwrap();
-        let said = child("tells_the_time", directory.path());
+        let said = child("tells_the_time", directory.path()).unwrap();
         let said = String::from_utf8(said.stdout).unwrap();
         let now: i64 = said
             .split("now=")
