@@ -71,7 +71,7 @@ fn main() -> Result<()> {
         fs::remove_file(&record)?;
     }
     println!(
-        "{} un-synced changes of {} files, {} of them lost",
+        "{} un-synced changes of {} files, {} lost",
         taken.pending,
         taken.files,
         taken.pending - taken.kept
