@@ -5,6 +5,7 @@
 //! 2. [`nemesis`] carries them out on a [`ground`], while [`watch`] looks at the cluster.
 
 pub mod clock;
+pub mod figures;
 pub mod ground;
 pub mod kind;
 pub mod limits;
@@ -13,4 +14,5 @@ pub mod options;
 pub mod progress;
 pub mod record;
 pub mod schedule;
+pub mod table;
 pub mod watch;
