@@ -65,69 +65,33 @@ pub fn table(record: &Record) -> String {
 fn figures(text: &mut String, record: &Record) {
     let verdict = &record.verdict;
     let count = |kind: &str| record.marks.iter().filter(|mark| mark.kind == kind).count();
-    let mut gaps: Vec<u64> = record
-        .failovers
-        .iter()
-        .map(|failover| failover.gap_ms)
-        .collect();
-    gaps.sort_unstable();
-    let median = {
-        let mut p50: Vec<u64> = record
-            .samples
-            .iter()
-            .map(|sample| sample.p50_us)
-            .filter(|us| *us > 0)
-            .collect();
-        p50.sort_unstable();
-        percentile(&p50, 50)
-    };
+    let load = format!(
+        "{:.1} min, {} clients, {} rooms",
+        minutes(record.length_ms),
+        record.clients,
+        record.rooms
+    );
+    let messages = format!(
+        "{} sent, {} acknowledged, {} refused, {} without an answer",
+        verdict.sent, verdict.acknowledged, verdict.refused, verdict.unknown
+    );
+    let cluster = format!(
+        "{} elections, {} suspicions, {} changes of voters",
+        count("election"),
+        count("suspicion"),
+        count("replacement")
+    );
+    let looked = format!(
+        "{} events shown, {} rows of logs",
+        verdict.shown, verdict.rows
+    );
     let lines = [
-        (
-            "load",
-            format!(
-                "{:.1} min, {} clients, {} rooms",
-                minutes(record.length_ms),
-                record.clients,
-                record.rooms
-            ),
-        ),
-        (
-            "messages",
-            format!(
-                "{} sent, {} acknowledged, {} refused, {} without an answer",
-                verdict.sent, verdict.acknowledged, verdict.refused, verdict.unknown
-            ),
-        ),
-        (
-            "looked at",
-            format!(
-                "{} events shown, {} rows of logs",
-                verdict.shown, verdict.rows
-            ),
-        ),
-        (
-            "latency",
-            format!("median of the seconds' medians {} us", median),
-        ),
-        (
-            "cluster",
-            format!(
-                "{} elections, {} suspicions, {} changes of voters",
-                count("election"),
-                count("suspicion"),
-                count("replacement")
-            ),
-        ),
-        (
-            "fail-over",
-            format!(
-                "{} leaders killed: gap median {} ms, p99 {} ms, longest {} ms",
-                gaps.len(),
-                percentile(&gaps, 50),
-                percentile(&gaps, 99),
-                gaps.last().copied().unwrap_or(0)
-            ),
-        ),
+        ("load", load),
+        ("messages", messages),
+        ("looked at", looked),
+        ("latency", latency(record)),
+        ("cluster", cluster),
+        ("fail-over", failover(record)),
         (
             "longest wait",
             format!("{} ms for one message", verdict.longest_gap_ms),
@@ -136,6 +100,27 @@ fn figures(text: &mut String, record: &Record) {
     for (name, words) in lines {
         let _ = writeln!(text, "{name:<14} {words}");
     }
+}
+
+fn latency(record: &Record) -> String {
+    let medians = record.samples.iter().map(|sample| sample.p50_us);
+    let mut medians: Vec<u64> = medians.filter(|us| *us > 0).collect();
+    medians.sort_unstable();
+    let median = percentile(&medians, 50);
+    format!("{median} us, the median of the medians of all seconds")
+}
+
+fn failover(record: &Record) -> String {
+    let gaps = record.failovers.iter().map(|failover| failover.gap_ms);
+    let mut gaps: Vec<u64> = gaps.collect();
+    gaps.sort_unstable();
+    format!(
+        "{} leaders killed: gap median {} ms, p99 {} ms, longest {} ms",
+        gaps.len(),
+        percentile(&gaps, 50),
+        percentile(&gaps, 99),
+        gaps.last().copied().unwrap_or(0)
+    )
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a week of milliseconds fits")]
