@@ -69,6 +69,13 @@ model: ## The real core, exhaustively, in small worlds: WORLD=seal searches one
 zoo: ## Plant known bugs, one at a time, and see which test finds each: ONLY=007 plants one
 	@cargo run --quiet --locked -p zoo -- $(if $(ONLY),--only '$(ONLY)')
 
+.PHONY: chaos
+chaos: ## Faults under load, then the verdict: MINUTES=10 SEED=7 FAULTS=kill,replace
+	@MODE='$(MODE)' MINUTES='$(MINUTES)' SEED='$(SEED)' FAULTS='$(FAULTS)' \
+		REPLICAS='$(REPLICAS)' GATEWAYS='$(GATEWAYS)' STANDBYS='$(STANDBYS)' \
+		CLIENTS='$(CLIENTS)' RATE='$(RATE)' ROOMS='$(ROOMS)' OUT='$(OUT)' \
+		PROFILE='$(PROFILE)' tests/chaos.sh
+
 .PHONY: verify
 verify: ## Every check that only reads: format, lints, docs, dependencies, types
 	@tests/verify.sh

@@ -79,6 +79,24 @@ fn spec(directory: &Path, name: &str, binary: &'static str, env: &[(&str, String
     }
 }
 
+async fn channel_to(address: &str) -> Result<Channel> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
+    Ok(endpoint
+        .connect_timeout(Duration::from_millis(500))
+        .connect()
+        .await?)
+}
+
+/// What the replica at `address` (host:port) says of itself.
+///
+/// # Errors
+/// When it does not accept a connection within half a second, or answers with an error. One that
+/// stands still never answers.
+pub async fn status_at(address: &str) -> Result<GetStatusResponse> {
+    let mut admin = AdminClient::new(channel_to(address).await?);
+    Ok(admin.get_status(GetStatusRequest {}).await?.into_inner())
+}
+
 impl Cluster {
     /// Starts a cluster and waits until it has a leader and a ready gateway.
     ///
@@ -318,11 +336,7 @@ impl Cluster {
     }
 
     pub(crate) async fn channel(&self, index: usize) -> Result<Channel> {
-        let endpoint = Endpoint::from_shared(format!("http://{}", self.replicas[index].address))?;
-        Ok(endpoint
-            .connect_timeout(Duration::from_millis(500))
-            .connect()
-            .await?)
+        channel_to(&self.replicas[index].address).await
     }
 
     /// What a replica says of itself.
@@ -330,10 +344,7 @@ impl Cluster {
     /// # Errors
     /// When it does not answer within a second.
     pub async fn status(&self, index: usize) -> Result<GetStatusResponse> {
-        let asked = async {
-            let mut admin = AdminClient::new(self.channel(index).await?);
-            Ok(admin.get_status(GetStatusRequest {}).await?.into_inner())
-        };
+        let asked = status_at(&self.replicas[index].address);
         timeout(Duration::from_secs(1), asked).await?
     }
 

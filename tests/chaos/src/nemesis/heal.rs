@@ -1,0 +1,147 @@
+//! The end: everything is undone, and the cluster has to become whole by itself.
+
+use anyhow::Result;
+use proto::v1::get_status_response::Phase;
+use tokio::time::{Instant, sleep};
+
+use super::{End, Nemesis};
+use crate::ground::{Ground, Name};
+use crate::limits::{HEALED, TURN};
+use crate::record::Violation;
+use crate::watch::View;
+
+impl<G: Ground> Nemesis<G> {
+    /// Ends every fault and waits until the cluster is whole: all voters that there should be,
+    /// all of them caught up, a leader. If it is not in time, that is a violation.
+    ///
+    /// # Errors
+    /// When a fault cannot be ended on the ground.
+    pub async fn heal(&mut self) -> Result<()> {
+        let deadline = Instant::now() + HEALED;
+        self.said.line("healing   every fault ends now");
+        for active in std::mem::take(&mut self.active) {
+            if matches!(active.end, End::Replaced(_) | End::Mended) {
+                // Nothing that this program does ends these: the cluster does.
+                self.active.push(active);
+            } else {
+                self.finish(active, false).await?;
+            }
+        }
+        self.set_network().await?;
+        self.falls.clear();
+        // What the view says may be older than the last end.
+        sleep(std::time::Duration::from_secs(1)).await;
+        loop {
+            self.finish_due().await?;
+            self.pick_up_fallen().await?;
+            self.renew_refused().await?;
+            let missing = self.missing();
+            if missing.is_empty() && self.active.is_empty() {
+                self.said.line("healed    all voters are whole");
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                let words = format!("after {HEALED:?}: {}", missing.join("; "));
+                self.said.line(&format!("not healed: {words}"));
+                self.done.violations.push(Violation {
+                    kind: "not healed".to_owned(),
+                    words,
+                });
+                return self.give_up().await;
+            }
+            sleep(TURN).await;
+        }
+    }
+
+    async fn give_up(&mut self) -> Result<()> {
+        for active in std::mem::take(&mut self.active) {
+            self.finish(active, false).await?;
+        }
+        Ok(())
+    }
+
+    /// What the cluster lacks to be whole, in words.
+    fn missing(&mut self) -> Vec<String> {
+        let view = self.view();
+        let mut missing = Vec::new();
+        if view.leader.is_none() {
+            missing.push("nobody leads".to_owned());
+        }
+        if view.voters.len() != self.wished {
+            missing.push(format!("{} voters of {}", view.voters.len(), self.wished));
+        }
+        if view.epoch > 1 && !view.epoch_ready {
+            missing.push(format!("epoch {} is not ready", view.epoch));
+        }
+        for voter in &view.voters {
+            if !view.name_of(*voter).is_some_and(|name| view.is_whole(name)) {
+                missing.push(format!(
+                    "voter r{voter} is {}",
+                    state(&view, view.name_of(*voter))
+                ));
+            }
+        }
+        for place in self.ground.replicas() {
+            if !view.is_whole(&place.name) {
+                missing.push(format!(
+                    "{} is {}",
+                    place.name,
+                    state(&view, Some(&place.name))
+                ));
+            }
+        }
+        missing
+    }
+
+    /// One that refuses its disk for ever needs a new one; that it does is a violation unless
+    /// its disk was damaged or lost its power.
+    async fn renew_refused(&mut self) -> Result<()> {
+        let view = self.view();
+        let refuses = |name: &Name| {
+            let status = view.statuses.get(name);
+            status.is_some_and(|status| status.phase() == Phase::Quarantined)
+        };
+        let replicas = self.ground.replicas().into_iter().map(|place| place.name);
+        let refused: Vec<Name> = replicas.filter(refuses).collect();
+        for name in refused {
+            let why = view.statuses.get(&name).map_or("", |status| &status.why);
+            self.said
+                .line(&format!("refused   {name} refuses its disk: {why}"));
+            if !self.excused.contains(&name) {
+                self.done.violations.push(Violation {
+                    kind: "refused".to_owned(),
+                    words: format!("{name} refuses a disk that nothing damaged: {why}"),
+                });
+            }
+            self.renew(&name).await?;
+            // Until the view has seen it start.
+            sleep(std::time::Duration::from_secs(1)).await;
+        }
+        Ok(())
+    }
+}
+
+fn state(view: &View, name: Option<&Name>) -> String {
+    let Some(name) = name else {
+        return "no replica that is here".to_owned();
+    };
+    let Some(status) = view.statuses.get(name) else {
+        return "silent".to_owned();
+    };
+    format!(
+        "{} in epoch {}, slot {} of {}{}",
+        status
+            .phase()
+            .as_str_name()
+            .trim_start_matches("PHASE_")
+            .to_lowercase(),
+        status.epoch,
+        status.decided,
+        view.decided,
+        if status.why.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", status.why)
+        }
+    )
+}
