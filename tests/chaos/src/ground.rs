@@ -4,6 +4,8 @@
 //! containers and speaks to the operating system. Each operation is small and certain: it is done
 //! when it returns `Ok`; after an error nobody knows. A fault is a few of them.
 
+pub mod compose;
+mod disk;
 pub mod local;
 
 use std::collections::BTreeSet;

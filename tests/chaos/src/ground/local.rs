@@ -2,7 +2,6 @@
 //! with a proxy in front of it and its disk under `interpose`.
 
 mod callers;
-mod disk;
 mod network;
 
 use std::collections::BTreeSet;
@@ -16,6 +15,7 @@ use scenarios::process::{Process, Spec, binary};
 use tokio::task::{JoinHandle, block_in_place};
 
 use self::network::Network;
+use super::disk;
 use crate::ground::{Damage, Ground, Link, Name, Place, Weather};
 use crate::kind::Kind;
 use crate::limits::STOPPED;

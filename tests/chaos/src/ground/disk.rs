@@ -92,6 +92,19 @@ pub(super) fn erase(data: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Removes everything in a directory, which stays: it belongs to somebody, as a volume does.
+pub(super) fn empty(directory: &Path) -> Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 fn files(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory)? {
