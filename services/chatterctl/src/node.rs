@@ -186,7 +186,7 @@ fn state(known: Option<&v1::Server>) -> String {
     let mut words = Vec::new();
     if known.suspected {
         let silent = known.last_heard_ms.map(duration);
-        words.push(silent.map_or("never heard".to_owned(), |silent| {
+        words.push(silent.map_or_else(|| "never heard".to_owned(), |silent| {
             format!("silent {silent}")
         }));
     }

@@ -10,6 +10,7 @@ pub mod local;
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::path::PathBuf;
 
 use anyhow::Result;
 
@@ -146,4 +147,7 @@ pub trait Ground: Send {
 
     /// Whether what the replicas hold stays when everything has ended: to look into a violation.
     fn keep_data(&mut self, keep: bool);
+
+    /// Where this machine has the files of a replica.
+    fn data(&self, name: &str) -> impl Future<Output = Result<PathBuf>> + Send;
 }

@@ -5,6 +5,7 @@
 //! 2. [`nemesis`] carries them out on a [`ground`], while [`watch`] looks at the cluster.
 
 pub mod clock;
+pub mod evidence;
 pub mod figures;
 pub mod ground;
 pub mod kind;
@@ -14,6 +15,7 @@ pub mod options;
 pub mod progress;
 pub mod record;
 pub mod report;
+pub mod run;
 pub mod schedule;
 pub mod table;
 pub mod watch;

@@ -61,3 +61,15 @@ pub const CLOCK_JUMP_MS: u64 = 86_400_000;
 pub const PROCESSES_MAX: usize = 16;
 /// Minutes of load at most: a week.
 pub const MINUTES_MAX: f64 = 10_080.0;
+
+/// How long membership and a majority miss a voter before it is replaced. Longer than most
+/// faults last, so that not every one ends in a replacement.
+pub const REPLACE_AFTER_MS: u64 = 4_000;
+/// Between two changes of the voters.
+pub const REPLACE_PAUSE_MS: u64 = 3_000;
+/// After the load: how long messages without an answer are waited for.
+pub const DRAIN: Duration = Duration::from_secs(30);
+/// How long reading every room from every gateway may take.
+pub const READ: Duration = Duration::from_secs(120);
+/// How long replicas may take to have applied the same, without load.
+pub const EQUAL: Duration = Duration::from_secs(60);

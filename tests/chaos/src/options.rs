@@ -15,7 +15,7 @@ use crate::limits::{MINUTES_MAX, PROCESSES_MAX};
 #[command(name = "chaos", version, after_help = kinds())]
 pub struct Options {
     /// Where the cluster runs.
-    #[arg(long, default_value = "local", value_parser = ["local"])]
+    #[arg(long, default_value = "local", value_parser = ["local", "compose"])]
     pub mode: String,
     /// How long the load is on.
     #[arg(long, default_value_t = 2.0)]
@@ -39,7 +39,7 @@ pub struct Options {
     #[arg(long, default_value_t = 40)]
     pub clients: usize,
     /// Messages per second that each of them wants to write.
-    #[arg(long, default_value_t = 10.0)]
+    #[arg(long, default_value_t = 9.0)]
     pub rate: f64,
     /// Rooms that they write to.
     #[arg(long, default_value_t = 6)]
@@ -123,8 +123,8 @@ impl Options {
             );
         }
         ensure!(
-            self.rate > 0.0 && self.rate <= 1000.0,
-            "--rate {}: must be above 0 and at most 1000",
+            self.rate > 0.0 && self.rate <= 9.0,
+            "--rate {}: must be above 0 and at most 9",
             self.rate
         );
         Ok(())

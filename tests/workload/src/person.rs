@@ -5,6 +5,7 @@
 //! history are those at which things came.
 
 mod hearing;
+mod reading;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -23,12 +24,11 @@ use uuid::Uuid;
 
 use crate::figures::Counter;
 use crate::limits::{
-    ANSWER_PATIENCE, CONNECT_TIMEOUT, DEBT_MAX, DID_PATIENCE, PAGE, PING_INTERVAL,
-    READS_WAITING_MAX, RECONNECT_MS, SILENCE_MAX,
+    ANSWER_PATIENCE, CONNECT_TIMEOUT, DEBT_MAX, DID_PATIENCE, PING_INTERVAL, RECONNECT_MS,
+    SILENCE_MAX,
 };
 use crate::options::Options;
 use crate::outbox::Outbox;
-use crate::reads;
 use crate::setup::text;
 use crate::wire::{Account, Socket};
 
@@ -376,68 +376,6 @@ impl Person {
         };
         self.asked = Some((cid, now + DID_PATIENCE));
         self.say(&frame).await
-    }
-
-    /// A page from a random place of a room of its own.
-    fn wish_to_read(&mut self) {
-        let room = self.homes[self.random.random_range(0..self.homes.len())];
-        let seq = self
-            .random
-            .random_range(0..=self.last.get(&room).copied().unwrap_or(0));
-        let range = if self.random.random() {
-            Range::After(seq)
-        } else {
-            Range::Before(seq + 1)
-        };
-        self.want_page(room, range);
-    }
-
-    fn want_page(&mut self, room: u64, range: Range) {
-        if self.to_read.len() < READS_WAITING_MAX {
-            self.to_read.push_back((room, range));
-        }
-    }
-
-    fn begin_reading(&mut self) -> Result<()> {
-        if self.reading.is_some() {
-            return Ok(());
-        }
-        let Some((room, range)) = self.to_read.pop_front() else {
-            return Ok(());
-        };
-        let limit = self.random.random_range(1..=PAGE);
-        let gateway = self.world.options.gateways[self.gateway].clone();
-        self.questions += 1;
-        self.recorder.record(Event::Asked {
-            question: self.questions,
-            gateway: gateway.clone(),
-            room,
-            range,
-            limit,
-        })?;
-        let (http, account) = (self.world.http.clone(), self.account.clone());
-        let min_slot = self.min_slot;
-        let page = tokio::spawn(async move {
-            reads::page(&http, &account, &gateway, room, (range, limit), min_slot).await
-        });
-        self.reading = Some((self.questions, page));
-        Ok(())
-    }
-
-    /// A page that did not come is a question without an answer.
-    fn take_page(&mut self, question: u64, page: Result<(Vec<Row>, u64)>) -> Result<()> {
-        let Ok((rows, head)) = page else {
-            return Ok(());
-        };
-        for row in &rows {
-            self.min_slot = self.min_slot.max(row.slot);
-        }
-        self.recorder.record(Event::Page {
-            question,
-            head,
-            rows,
-        })?;
-        Ok(())
     }
 
     /// Opens a connection to the next gateway; when that fails, the one after it is due soon.

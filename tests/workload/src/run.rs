@@ -95,6 +95,12 @@ impl Workload {
         self.world.counter.live(self.world.clock.now_us())
     }
 
+    /// The figures at any later moment, for another task.
+    pub fn watch(&self) -> impl Fn() -> Live + Send + 'static {
+        let (counter, clock) = (Arc::clone(&self.world.counter), self.world.clock);
+        move || counter.live(clock.now_us())
+    }
+
     /// Each second that is over.
     #[must_use]
     pub fn seconds(&self) -> Vec<Second> {

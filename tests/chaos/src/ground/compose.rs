@@ -57,7 +57,6 @@ pub struct Compose {
     cut: BTreeSet<Link>,
     weather: Weather,
     logs: PathBuf,
-    keep_data: bool,
 }
 
 impl Compose {
@@ -92,7 +91,6 @@ impl Compose {
             cut: BTreeSet::new(),
             weather: Weather::default(),
             logs,
-            keep_data: false,
         };
         // Published ports would be taken by a second cluster; these two are the engine's choice.
         compose.engine.up().await?;
@@ -331,8 +329,12 @@ impl Ground for Compose {
         bail!("containers share the clock of their machine")
     }
 
-    fn keep_data(&mut self, keep: bool) {
-        self.keep_data = keep;
+    /// Volumes go with their containers.
+    fn keep_data(&mut self, _keep: bool) {}
+
+    async fn data(&self, name: &str) -> Result<PathBuf> {
+        let id = self.engine.id(name).await?;
+        self.engine.data(&id).await
     }
 }
 

@@ -447,6 +447,11 @@ impl Ground for Local {
     fn keep_data(&mut self, keep: bool) {
         self.keep_data = keep;
     }
+
+    async fn data(&self, name: &str) -> Result<PathBuf> {
+        let index = self.position(name)?;
+        Ok(self.replicas[index].data())
+    }
 }
 
 impl Drop for Local {

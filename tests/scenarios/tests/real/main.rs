@@ -14,5 +14,5 @@ mod restart;
 mod snapshots;
 mod startup_faults;
 mod twice;
-mod verify;
 mod under_load;
+mod verify;

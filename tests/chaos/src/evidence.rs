@@ -1,0 +1,107 @@
+//! What is kept of a run beside the histories, and what the histories say of its traffic.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use checker::{Event, Line, NodeLog, NodeState, Outage};
+use std::collections::HashMap;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use crate::figures::Traffic;
+use crate::ground::{Ground, Place};
+use crate::limits::{EQUAL, TURN};
+use crate::nemesis::Silence;
+use scenarios::cluster::status_at;
+
+/// Keeps the log and the hash of the state of every replica, once all have applied the same; and
+/// the times in which a majority was dead.
+///
+/// # Errors
+/// When they do not come to the same slot in time, or something cannot be read or written.
+pub async fn keep<G: Ground>(ground: &G, silences: &[Silence], folder: &Path) -> Result<()> {
+    let places = ground.replicas();
+    come_to_rest(&places).await?;
+    for place in &places {
+        let log = NodeLog::fetch(&place.address).await;
+        let log = log.with_context(|| format!("the log of {}", place.name))?;
+        log.write(folder)?;
+        let (node, path) = (log.node, ground.data(&place.name).await?.join("state.db"));
+        let state = tokio::task::spawn_blocking(move || NodeState::read(node, &path));
+        let state = state
+            .await?
+            .with_context(|| format!("the state of {}", place.name))?;
+        state.write(folder)?;
+    }
+    for Silence {
+        from_us,
+        to_us,
+        why,
+    } in silences
+    {
+        let outage = Outage {
+            from_us: *from_us,
+            to_us: *to_us,
+            why: why.clone(),
+        };
+        outage.append(folder)?;
+    }
+    Ok(())
+}
+
+async fn come_to_rest(places: &[Place]) -> Result<()> {
+    let deadline = Instant::now() + EQUAL;
+    loop {
+        let mut slots = Vec::new();
+        for place in places {
+            let status = status_at(&place.address).await;
+            slots.push(status.map(|status| (status.decided, status.applied)).ok());
+        }
+        let first = slots.first().copied().flatten();
+        let rests = first.is_some_and(|(decided, applied)| decided == applied);
+        if rests && slots.iter().all(|slot| *slot == first) {
+            return Ok(());
+        }
+        ensure!(
+            Instant::now() < deadline,
+            "the replicas have not applied the same after {EQUAL:?}: {slots:?}"
+        );
+        sleep(TURN.max(Duration::from_millis(100))).await;
+    }
+}
+
+/// When messages were sent and acknowledged, as all clients together wrote it down.
+///
+/// # Errors
+/// When a history cannot be read.
+pub fn traffic(folder: &Path) -> Result<Traffic> {
+    let mut traffic = Traffic::default();
+    for entry in std::fs::read_dir(folder.join("clients"))? {
+        let path = entry?.path();
+        let file = File::open(&path).with_context(|| format!("read {}", path.display()))?;
+        let mut waiting: HashMap<Uuid, u64> = HashMap::new();
+        for line in BufReader::new(file).lines() {
+            let line = line?;
+            // Most lines are what was shown: not worth reading as a whole.
+            if !line.contains("\"sent\"") && !line.contains("\"acked\"") {
+                continue;
+            }
+            match Line::parse(&line).with_context(|| path.display().to_string())? {
+                Line(at, Event::Sent { cid, .. }) => {
+                    traffic.sent.push(at);
+                    waiting.insert(cid, at);
+                }
+                Line(at, Event::Acked { cid, .. }) => {
+                    if let Some(sent) = waiting.remove(&cid) {
+                        traffic.acked.push((sent, at));
+                    }
+                }
+                Line(..) => {}
+            }
+        }
+    }
+    Ok(traffic)
+}
