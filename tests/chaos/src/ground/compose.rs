@@ -82,7 +82,7 @@ impl Compose {
             replicas.to_string(),
         ));
         let engine = Engine::find(root, &membership, &FAST_CLIENTS).await?;
-        let logs = root.join("logs");
+        let logs = root.join("output");
         std::fs::create_dir_all(&logs)?;
         let mut compose = Self {
             engine,

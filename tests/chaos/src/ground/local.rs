@@ -100,14 +100,14 @@ fn node(
 ) -> Result<Node> {
     let home = root.join("nodes").join(name);
     std::fs::create_dir_all(home.join("undo"))?;
-    std::fs::create_dir_all(root.join("logs"))?;
+    std::fs::create_dir_all(root.join("output"))?;
     // 0: the clock is right.
     std::fs::write(home.join("clock"), 0_i64.to_le_bytes())?;
     let process = Process::start(Spec {
         name: name.to_owned(),
         binary: program,
         env,
-        log: root.join("logs").join(format!("{name}.log")),
+        log: root.join("output").join(format!("{name}.log")),
     })?;
     Ok(Node {
         name: name.to_owned(),
@@ -298,7 +298,7 @@ impl Ground for Local {
     }
 
     fn tail(&self, name: &str) -> String {
-        let path = self.root.join("logs").join(format!("{name}.log"));
+        let path = self.root.join("output").join(format!("{name}.log"));
         let text = std::fs::read_to_string(path).unwrap_or_default();
         let from = text.lines().count().saturating_sub(5);
         text.lines().skip(from).collect::<Vec<_>>().join("\n")
