@@ -454,6 +454,29 @@ mod tests {
         }
     }
 
+    /// Goal: the length of a log says nothing (trap 8). Method: the longer of two reports is the
+    /// older one; either arrives first.
+    #[test]
+    fn a_longer_log_does_not_win_against_a_higher_ballot() {
+        let low = entry(Chain::GENESIS, 1024, 1, b'a');
+        let longer = vec![low.clone(), entry(low.chain, 1025, 1, b'c')];
+        let high = entry(Chain::GENESIS, 1024, 2, b'b');
+        let report = |entries: &[Entry]| Promise {
+            entries: entries.to_vec(),
+            ..page(1023, 0, 1)
+        };
+        for reports in [
+            [&longer[..], &[high.clone()]],
+            [&[high.clone()], &longer[..]],
+        ] {
+            let mut candidate = Candidate::new(ballot(9), Slot::FIRST, Millis(0));
+            for (peer, entries) in (2..).zip(reports) {
+                assert!(candidate.add(NodeId(peer), report(entries)));
+            }
+            assert_eq!(chosen(candidate.best).entries, vec![high.clone()]);
+        }
+    }
+
     #[test]
     fn a_promise_counts_when_all_pages_of_one_view_are_there() {
         let mut candidate = Candidate::new(ballot(9), Slot::FIRST, Millis(0));

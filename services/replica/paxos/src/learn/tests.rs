@@ -99,6 +99,23 @@ fn a_row_of_an_older_ballot_is_not_decided_by_its_number() {
     );
 }
 
+/// A row that was chosen is written as it was chosen: under the promise of this node it would
+/// look like a vote in a ballot whose owner never proposed it.
+#[test]
+fn fetched_rows_keep_their_ballot_under_a_higher_promise() {
+    let (mut bench, b) = (Bench::new(3), ballot(4, 3));
+    let prepare = Prepare {
+        ballot: ballot(9, 2),
+        from: slot(1),
+    };
+    bench.receive(2, Message::Prepare(prepare));
+    bench.persisted();
+    let log = entries(b, 2, 0);
+    let out = bench.receive(2, rows(1, &log));
+    assert!(written(&out).contains(&PersistOp::Accept(log)), "{out:?}");
+    assert_eq!(bench.core.status().promised, ballot(9, 2));
+}
+
 #[test]
 fn fetched_rows_raise_the_promise_and_keep_their_ballot() {
     let (mut bench, b) = (Bench::new(3), ballot(4, 3));
