@@ -25,7 +25,8 @@ cargo build --locked --profile "$PROFILE" --features replica/failpoints -p chaos
 set -- target/"$directory"/chaos
 for setting in "mode ${MODE:-}" "minutes ${MINUTES:-}" "seed ${SEED:-}" "faults ${FAULTS:-}" \
     "replicas ${REPLICAS:-}" "gateways ${GATEWAYS:-}" "standbys ${STANDBYS:-}" \
-    "clients ${CLIENTS:-}" "rate ${RATE:-}" "rooms ${ROOMS:-}" "out ${OUT:-}"; do
+    "clients ${CLIENTS:-}" "rate ${RATE:-}" "rooms ${ROOMS:-}" "out ${OUT:-}" \
+    "at-least-kinds ${AT_LEAST_KINDS:-}" "at-least-replaced ${AT_LEAST_REPLACED:-}"; do
     value=${setting#* }
     # MODE has a default for other commands.
     [ -n "$value" ] && [ "$value" != auto ] || continue

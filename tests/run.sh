@@ -31,6 +31,13 @@ step "page: size" in_directory web npm run budget
     step "rust: tests, with real processes" cargo test $FEATURES
 }
 
+# Ten kinds of fault in 100 s, a node that dies for good among them; it fails when less than six
+# kinds or no replacement happened.
+step "chaos: faults under load, judged" env MODE=local MINUTES=1.6 SEED=3 CLIENTS=20 \
+    AT_LEAST_KINDS=6 AT_LEAST_REPLACED=1 \
+    FAULTS=kill-leader,pause,partition-one,partition-halves,loss,restart,replace,power-one,power-all,gateway \
+    tests/chaos.sh
+
 step "browser: packages" npm_packages tests/browser
 CHROMIUM=$(find_chromium)
 export CHROMIUM

@@ -186,9 +186,10 @@ fn state(known: Option<&v1::Server>) -> String {
     let mut words = Vec::new();
     if known.suspected {
         let silent = known.last_heard_ms.map(duration);
-        words.push(silent.map_or_else(|| "never heard".to_owned(), |silent| {
-            format!("silent {silent}")
-        }));
+        words.push(silent.map_or_else(
+            || "never heard".to_owned(),
+            |silent| format!("silent {silent}"),
+        ));
     }
     if !known.missed_by.is_empty() {
         let by: Vec<String> = known.missed_by.iter().map(|n| format!("r{n}")).collect();

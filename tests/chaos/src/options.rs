@@ -47,6 +47,13 @@ pub struct Options {
     /// Where histories, logs and report go; `target/chaos/SEED-TIME` when it is not given.
     #[arg(long)]
     pub out: Option<PathBuf>,
+    /// Fail when fewer kinds of faults were installed: a run in which little happened proves
+    /// little.
+    #[arg(long, default_value_t = 0)]
+    pub at_least_kinds: usize,
+    /// Fail when fewer nodes were killed for good and replaced.
+    #[arg(long, default_value_t = 0)]
+    pub at_least_replaced: u32,
     /// Print the plan of the faults and end.
     #[arg(long)]
     pub plan: bool,

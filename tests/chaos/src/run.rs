@@ -1,5 +1,6 @@
 //! One run from beginning to end: a cluster, load, faults, peace, the verdict.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -17,7 +18,7 @@ use crate::limits::{DRAIN, READ, READY};
 use crate::nemesis::{Done, Nemesis};
 use crate::options::Options;
 use crate::progress::{self, Counts, Said};
-use crate::record::{Mark, Record, Verdict, Violation};
+use crate::record::{Mark, Outcome, Record, Verdict, Violation};
 use crate::schedule;
 use crate::watch::{Watched, watch_cluster};
 
@@ -107,6 +108,26 @@ fn show(
     tokio::spawn(progress::show(said, began, counts, view, faults))
 }
 
+/// What should have happened and has not.
+fn too_little(options: &Options, done: &Done) -> Option<Violation> {
+    let installed = done
+        .faults
+        .iter()
+        .filter(|fault| fault.outcome == Outcome::Installed);
+    let kinds: BTreeSet<&str> = installed.map(|fault| fault.kind.as_str()).collect();
+    let few = kinds.len() < options.at_least_kinds || done.replaced < options.at_least_replaced;
+    few.then(|| Violation {
+        kind: "too little".to_owned(),
+        words: format!(
+            "{} kinds of faults and {} replacements; {} and {} were asked for",
+            kinds.len(),
+            done.replaced,
+            options.at_least_kinds,
+            options.at_least_replaced
+        ),
+    })
+}
+
 /// The verdict, and with it everything that the report shows.
 fn judge(
     options: &Options,
@@ -132,7 +153,10 @@ fn judge(
         shown: figures.shown,
         rows: figures.rows,
         longest_gap_ms: figures.longest_wait_us / 1_000,
-        violations: found.chain(done.violations.iter().cloned()).collect(),
+        violations: found
+            .chain(done.violations.iter().cloned())
+            .chain(too_little(options, done))
+            .collect(),
     };
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     Ok(Record {

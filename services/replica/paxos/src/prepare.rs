@@ -459,15 +459,15 @@ mod tests {
     #[test]
     fn a_longer_log_does_not_win_against_a_higher_ballot() {
         let low = entry(Chain::GENESIS, 1024, 1, b'a');
-        let longer = vec![low.clone(), entry(low.chain, 1025, 1, b'c')];
+        let longer = [low.clone(), entry(low.chain, 1025, 1, b'c')];
         let high = entry(Chain::GENESIS, 1024, 2, b'b');
         let report = |entries: &[Entry]| Promise {
             entries: entries.to_vec(),
             ..page(1023, 0, 1)
         };
         for reports in [
-            [&longer[..], &[high.clone()]],
-            [&[high.clone()], &longer[..]],
+            [&longer[..], core::slice::from_ref(&high)],
+            [core::slice::from_ref(&high), &longer[..]],
         ] {
             let mut candidate = Candidate::new(ballot(9), Slot::FIRST, Millis(0));
             for (peer, entries) in (2..).zip(reports) {
