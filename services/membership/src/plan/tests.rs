@@ -1,9 +1,10 @@
 //! The table of every rule, and two properties over random views.
 
+#![allow(clippy::too_many_lines, reason = "tables")]
+
 use std::time::Duration;
 
 use super::{Decision, Miss, Policy, Standby, Step, View, Voter, plan};
-
 mod any_view;
 
 const POLICY: Policy = Policy {
@@ -88,7 +89,6 @@ fn check(rows: Vec<(&str, View, Policy, Option<Step>, &str)>) {
 const REPLACED: Option<Step> = Some(Step::Replace { old: 3, new: 1030 });
 
 #[test]
-#[allow(clippy::too_many_lines, reason = "a table")]
 fn a_voter_is_dead_when_membership_and_a_majority_say_so() {
     check(vec![
         (
@@ -324,7 +324,6 @@ fn only_a_caught_up_standby_comes_in() {
 }
 
 #[test]
-#[allow(clippy::too_many_lines, reason = "a table")]
 fn the_number_of_voters_comes_to_the_wished_one() {
     let add = Some(Step::Add { new: 1030 });
     let remove = |old| Some(Step::Remove { old });
@@ -423,7 +422,6 @@ fn the_number_of_voters_comes_to_the_wished_one() {
 }
 
 #[test]
-#[allow(clippy::too_many_lines, reason = "a table")]
 fn a_drained_voter_is_replaced_though_alive() {
     let drain = |mut view: View, node: u64| {
         voter(&mut view, node).draining = true;
