@@ -42,8 +42,12 @@ pub(crate) fn retire(data: &Path, node: NodeId, epoch: Epoch) -> Result<(), Erro
 /// Completes what a crash interrupted. To be called before a log is opened. Blocks.
 pub(crate) fn finish(data: &Path) -> Result<(), Error> {
     let mark = data.join(MARK);
-    if !mark.try_exists().map_err(failed("look for the mark"))? {
-        return Ok(());
+    match mark.try_exists() {
+        Ok(true) => {}
+        Ok(false) => return Ok(()),
+        // No directory: who makes it next says what is wrong with its path.
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(()),
+        Err(error) => return Err(failed("look for the mark")(error)),
     }
     let _lock = DirectoryLock::take(data)?;
     let moved = || -> io::Result<()> {

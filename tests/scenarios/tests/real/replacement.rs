@@ -8,6 +8,7 @@ use scenarios::client::GENERAL;
 use scenarios::flow::bodies;
 use scenarios::replacing::QUICK;
 use scenarios::{Client, Cluster};
+use tokio::time::{Instant, sleep};
 
 const SOON: Duration = Duration::from_secs(40);
 /// Several times as long as [`QUICK`] takes for a replacement that is due.
@@ -204,8 +205,17 @@ async fn a_drained_place_has_no_voter() -> Result<()> {
     let again = cluster.until_joined(drained, SOON).await?;
 
     cluster.set_membership(&[])?;
-    let (listed, ok) = cluster.ctl(&["node", "list"]).await?;
-    ensure!(ok && listed.contains("drained"), "{listed}");
+    // It begins without knowing anybody: the replicas register again.
+    let deadline = Instant::now() + SOON;
+    let listed = loop {
+        let (listed, ok) = cluster.ctl(&["node", "list"]).await?;
+        if ok {
+            break listed;
+        }
+        ensure!(Instant::now() < deadline, "{listed}");
+        sleep(Duration::from_millis(50)).await;
+    };
+    ensure!(listed.contains("drained"), "{listed}");
     // Another voter dies: the only standby is at the drained place.
     cluster.replicas[standby].process.kill();
     cluster
