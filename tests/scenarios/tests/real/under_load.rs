@@ -75,7 +75,7 @@ async fn judged_by_the_checker() -> Result<()> {
         true
     })?;
     ensure!(
-        exchanged.found(Kind::Reordered) && exchanged.found(Kind::Moved),
+        exchanged.found(Kind::Moved) && exchanged.found(Kind::RealTime),
         "an exchange is not seen: {exchanged}"
     );
     Ok(())
