@@ -7,6 +7,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use proto::v1 as pb;
 use proto::v1::notice::Kind;
 use support::{Cluster, eventually, person, post};
@@ -52,6 +54,15 @@ async fn what_happens_is_told_once_and_everywhere() {
     let elected = |leads: u64| move |kind: &Kind| matches!(kind, Kind::Elected(elected) if elected.node == leads);
     line(&cluster, first, "the first election", elected(node)).await;
 
+    // A follower knows whom it followed if it looked while it did (every 50 ms): nothing tells
+    // when it has looked, hence the pause.
+    for index in 0..3 {
+        eventually("everybody follows", async || {
+            (cluster.status(index).await.leader == node).then_some(())
+        })
+        .await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
     cluster.kill(first);
     cluster.commit(post(alice, "after the death")).await;
     let next = cluster.leader().await;
