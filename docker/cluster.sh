@@ -217,7 +217,7 @@ local_runs() { [ "$MODE" != compose ] && [ -x "$CHATTERCTL" ] && [ -d "$DATA" ];
 down() {
     stopped=0
     if compose_runs; then
-        compose --profile two-gateways down
+        compose --profile two-gateways --profile standby down
         stopped=1
     fi
     if local_runs; then
@@ -243,7 +243,7 @@ status() {
 logs() {
     if compose_runs; then
         # v2 leaves out what the profiles of this moment do not name, though it runs.
-        compose --profile two-gateways logs -f --tail 100
+        compose --profile two-gateways --profile standby logs -f --tail 100
     elif local_runs; then
         tail -n 50 -F "$DATA"/*/*.log
     else
@@ -260,7 +260,7 @@ wipe() {
         printf 'Type "delete" to go on: '
         read -r answer || answer=
         [ "$answer" = delete ] || fail "nothing was deleted"
-        compose --profile two-gateways down --volumes
+        compose --profile two-gateways --profile standby down --volumes
         say "Deleted."
     fi
     if local_runs; then

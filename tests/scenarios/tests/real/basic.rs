@@ -1,5 +1,5 @@
-//! `GetServers` and `Basic1` to `Basic8`: the ten tests by which the original was known, but
-//! for the replacement of dead nodes.
+//! `GetServers` and `Basic1` to `Basic8` of the ten tests by which the original was known. The
+//! replacement of dead nodes is in `basic9`.
 
 use std::time::Duration;
 
