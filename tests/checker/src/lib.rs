@@ -17,6 +17,7 @@ pub mod log;
 pub mod recorder;
 
 pub mod limits;
+pub mod synthetic;
 
 // What is concluded from it.
 mod facts;

@@ -92,30 +92,35 @@ fn real_time(facts: &Facts, shown: &HashMap<usize, Place>, findings: &mut Findin
     }
 }
 
+/// As acknowledged and as shown: where the two differ, each has an order of its own.
 fn per_author(facts: &Facts, shown: &HashMap<usize, Place>, findings: &mut Findings) {
+    let acked = |index: usize| Some(facts.messages.get(index)?.ack?.seq);
+    rising(facts, acked, "acknowledged", findings);
+    let shown = |index: usize| shown.get(&index).map(|place| place.seq);
+    rising(facts, shown, "shown", findings);
+}
+
+fn rising(facts: &Facts, seq: impl Fn(usize) -> Option<u64>, how: &str, findings: &mut Findings) {
     // Messages stand in the order of the histories; several histories of one author are several
     // devices, which share no order but that of real time.
     let mut last: HashMap<(u64, u64), (usize, u64, u64)> = HashMap::new();
     for (index, message) in facts.messages.iter().enumerate() {
-        let Some(place) = place(index, message, shown) else {
-            continue;
-        };
+        let Some(here) = seq(index) else { continue };
         let key = (message.author, message.room);
-        let here = (index, message.sent_at, place.seq);
-        let before = last.insert(key, here);
-        let Some((before, _, seq)) =
-            before.filter(|(_, sent_at, seq)| *seq >= place.seq && *sent_at <= message.sent_at)
+        let before = last.insert(key, (index, message.sent_at, here));
+        let Some((before, _, there)) =
+            before.filter(|(_, sent_at, seq)| *seq >= here && *sent_at <= message.sent_at)
         else {
             continue;
         };
         findings.add(Kind::Reordered, || {
             format!(
-                "room {}: account {} sent {:?} before {}, but they are seq {seq} and {}",
+                "room {}: account {} sent {:?} before {}, but they are {how} as seq {there} and \
+                 {here}",
                 message.room,
                 message.author,
                 facts.messages.get(before).map(|message| message.cid),
                 message.cid,
-                place.seq
             )
         });
     }
