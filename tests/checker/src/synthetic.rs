@@ -349,8 +349,12 @@ impl Chat {
         let at = self.tick();
         self.people[index].disconnect(at);
         let other = (index + 1) % self.people.len();
-        let (room, cid, body) = self.begin(other);
-        self.commit(&[(other, room, cid, body)]);
+        // Away for a moment, or for so long that the replay skips something.
+        let missed = if self.random.below(2) == 0 { 1 } else { 25 };
+        for _ in 0..missed {
+            let (room, cid, body) = self.begin(other);
+            self.commit(&[(other, room, cid, body)]);
+        }
         self.connect(index);
     }
 
