@@ -15,7 +15,7 @@ use crate::cli::BackupArgs;
 use crate::output::{Output, bytes};
 use crate::remote;
 use crate::status::view::Replica;
-use crate::status::{gather, places};
+use crate::status::{Places, gather};
 
 /// A replica makes the copy before it sends the first piece: a second per million messages, as a
 /// rule.
@@ -27,12 +27,7 @@ const MESSAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 pub(crate) async fn run(args: BackupArgs, output: &mut Output) -> anyhow::Result<ExitCode> {
     Draft::require_free(&args.target)?;
-    let place = &args.place;
-    let places = places(
-        &place.data.data,
-        place.membership.as_deref(),
-        &place.replica,
-    )?;
+    let places = Places::of(&args.place)?;
     let view = gather(&places).await;
     // What was acknowledged before was decided at a leader, and one of these leads.
     let at_least = view.replicas.iter().filter_map(|replica| replica.decided);

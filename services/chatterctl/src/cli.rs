@@ -92,13 +92,7 @@ pub(crate) struct UpArgs {
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
     #[command(flatten)]
-    pub(crate) data: DataArgs,
-    /// Ask this membership service, such as http://127.0.0.1:1051.
-    #[arg(long, value_name = "URL")]
-    pub(crate) membership: Option<String>,
-    /// Ask this replica, such as http://127.0.0.1:1061; may be repeated.
-    #[arg(long, value_name = "URL")]
-    pub(crate) replica: Vec<String>,
+    pub(crate) place: WhereArgs,
     /// As one JSON object.
     #[arg(long)]
     pub(crate) json: bool,

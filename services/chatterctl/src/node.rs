@@ -15,7 +15,7 @@ use tonic::transport::Channel;
 use crate::cli::{DrainArgs, NodeCommand, NodeListArgs, ReplaceArgs, TransferArgs, WhereArgs};
 use crate::output::{Output, duration, table};
 use crate::remote;
-use crate::status::{gather, places};
+use crate::status::{Places, gather};
 
 /// A change waits in the cluster for 10 s at most, and a little longer on its way.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(12);
@@ -75,12 +75,7 @@ async fn drain(args: DrainArgs, draining: bool, output: &mut Output) -> anyhow::
 
 /// host:port of membership.
 fn membership(place: &WhereArgs) -> anyhow::Result<String> {
-    let found = places(
-        &place.data.data,
-        place.membership.as_deref(),
-        &place.replica,
-    )?;
-    found
+    Places::of(place)?
         .membership
         .context("only membership knows that: name it with --membership")
 }
@@ -138,11 +133,7 @@ async fn transfer(args: TransferArgs, output: &mut Output) -> anyhow::Result<()>
 
 /// Who leads, with a majority.
 async fn leader(place: &WhereArgs) -> anyhow::Result<AdminClient<Channel>> {
-    let places = places(
-        &place.data.data,
-        place.membership.as_deref(),
-        &place.replica,
-    )?;
+    let places = Places::of(place)?;
     let view = gather(&places).await;
     let name = view.leader.with_context(|| {
         let words = &view.words;

@@ -20,7 +20,7 @@ use self::judge::{Compared, Line, Verdict};
 use crate::cli::WhereArgs;
 use crate::output::{Output, table};
 use crate::remote;
-use crate::status::{gather, places};
+use crate::status::{Places, gather};
 
 /// How often another slot is chosen because the first ones were passed or did not come.
 const ATTEMPTS: u32 = 8;
@@ -49,7 +49,7 @@ enum Hashed {
 }
 
 pub(crate) async fn run(args: WhereArgs, output: &mut Output) -> anyhow::Result<ExitCode> {
-    let places = places(&args.data.data, args.membership.as_deref(), &args.replica)?;
+    let places = Places::of(&args)?;
     let view = gather(&places).await;
     let (mut members, mut lines) = (Vec::new(), Vec::new());
     for replica in &view.replicas {

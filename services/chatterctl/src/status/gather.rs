@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use proto::v1;
 
 use super::view::{Gateway, Membership, Replica, View};
+use crate::cli::WhereArgs;
 use crate::local::plan::Kind;
 use crate::local::state::{Lock, State};
 use crate::remote::{self, bare};
@@ -31,6 +32,17 @@ pub(crate) struct Places {
     names: BTreeMap<String, String>,
     /// The local cluster, when it was stopped.
     pub(crate) stopped: bool,
+}
+
+impl Places {
+    /// As the flags of a command say; see [`places`].
+    pub(crate) fn of(place: &WhereArgs) -> anyhow::Result<Self> {
+        places(
+            &place.data.data,
+            place.membership.as_deref(),
+            &place.replica,
+        )
+    }
 }
 
 /// By flags, else by the local cluster in `data`, else by the environment of a container,

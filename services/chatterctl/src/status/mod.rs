@@ -6,13 +6,13 @@ pub(crate) mod view;
 
 use std::process::ExitCode;
 
-pub(crate) use gather::{gather, places};
+pub(crate) use gather::{Places, gather, places};
 
 use crate::cli::StatusArgs;
 use crate::output::Output;
 
 pub(crate) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result<ExitCode> {
-    let places = places(&args.data.data, args.membership.as_deref(), &args.replica)?;
+    let places = Places::of(&args.place)?;
     let view = gather(&places).await;
     if args.json {
         output.line(&serde_json::to_string(&view)?)?;
