@@ -1,52 +1,35 @@
 //! What is kept of a run beside the histories, and what the histories say of its traffic.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use checker::{Event, Line, NodeLog, NodeState, Outage};
-use std::collections::HashMap;
+use checker::folder::CLIENTS;
+use checker::{Event, Line, Outage};
+use scenarios::cluster::status_at;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::figures::Traffic;
 use crate::ground::{Ground, Place};
-use crate::limits::{EQUAL, TURN};
-use crate::nemesis::Silence;
-use scenarios::cluster::status_at;
+use crate::limits::{EQUAL, WATCH};
 
 /// Keeps the log and the hash of the state of every replica, once all have applied the same; and
 /// the times in which a majority was dead.
 ///
 /// # Errors
 /// When they do not come to the same slot in time, or something cannot be read or written.
-pub async fn keep<G: Ground>(ground: &G, silences: &[Silence], folder: &Path) -> Result<()> {
+pub async fn keep<G: Ground>(ground: &G, outages: &[Outage], folder: &Path) -> Result<()> {
     let places = ground.replicas();
     come_to_rest(&places).await?;
     for place in &places {
-        let log = NodeLog::fetch(&place.address).await;
-        let log = log.with_context(|| format!("the log of {}", place.name))?;
-        log.write(folder)?;
-        let (node, path) = (log.node, ground.data(&place.name).await?.join("state.db"));
-        let state = tokio::task::spawn_blocking(move || NodeState::read(node, &path));
-        let state = state
-            .await?
-            .with_context(|| format!("the state of {}", place.name))?;
-        state.write(folder)?;
+        let state_db = ground.data(&place.name).await?.join("state.db");
+        let kept = checker::keep_node(&place.address, state_db, folder).await;
+        kept.with_context(|| format!("log and state of {}", place.name))?;
     }
-    for Silence {
-        from_us,
-        to_us,
-        why,
-    } in silences
-    {
-        let outage = Outage {
-            from_us: *from_us,
-            to_us: *to_us,
-            why: why.clone(),
-        };
+    for outage in outages {
         outage.append(folder)?;
     }
     Ok(())
@@ -69,7 +52,7 @@ async fn come_to_rest(places: &[Place]) -> Result<()> {
             Instant::now() < deadline,
             "the replicas have not applied the same after {EQUAL:?}: {slots:?}"
         );
-        sleep(TURN.max(Duration::from_millis(100))).await;
+        sleep(WATCH).await;
     }
 }
 
@@ -79,7 +62,7 @@ async fn come_to_rest(places: &[Place]) -> Result<()> {
 /// When a history cannot be read.
 pub fn traffic(folder: &Path) -> Result<Traffic> {
     let mut traffic = Traffic::default();
-    for entry in std::fs::read_dir(folder.join("clients"))? {
+    for entry in std::fs::read_dir(folder.join(CLIENTS))? {
         let path = entry?.path();
         let file = File::open(&path).with_context(|| format!("read {}", path.display()))?;
         let mut waiting: HashMap<Uuid, u64> = HashMap::new();

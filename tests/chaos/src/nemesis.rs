@@ -14,6 +14,7 @@ mod tolerance;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use anyhow::Result;
+use checker::Outage;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -61,18 +62,6 @@ struct Active {
     weather: Weather,
 }
 
-/// A time in which a majority of the voters was certainly dead: what is sent within it cannot be
-/// acknowledged within it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Silence {
-    /// From when on, in microseconds since the run began.
-    pub from_us: u64,
-    /// Before the first of them was started again.
-    pub to_us: u64,
-    /// Who was dead.
-    pub why: String,
-}
-
 /// A leader that was killed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LeaderKill {
@@ -88,7 +77,7 @@ pub struct Done {
     /// What should not have happened to a process.
     pub violations: Vec<Violation>,
     /// When a majority was certainly dead.
-    pub silences: Vec<Silence>,
+    pub outages: Vec<Outage>,
     /// Leaders that were killed while all else was well enough.
     pub leader_kills: Vec<LeaderKill>,
     /// Disks that were lost for good and whose node was replaced by another.

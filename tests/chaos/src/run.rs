@@ -70,7 +70,7 @@ pub async fn run<G: Ground>(
     shown.abort();
     watcher.abort();
     let (mut ground, done) = nemesis.into_parts();
-    evidence::keep(&ground, &done.silences, folder).await?;
+    evidence::keep(&ground, &done.outages, folder).await?;
     said.line("judging   the histories of all clients, the logs and states of all replicas");
     let marks = watched.marks();
     let record = judge(options, &done, marks, at, length_ms, folder)?;

@@ -19,7 +19,8 @@ use crate::facts::Checker;
 use crate::log::{NodeLog, NodeState};
 use crate::report::Report;
 
-pub(crate) const CLIENTS: &str = "clients";
+/// The folder of the histories, in that of a run.
+pub const CLIENTS: &str = "clients";
 pub(crate) const LOGS: &str = "logs";
 pub(crate) const STATES: &str = "states";
 const OUTAGES: &str = "outages.jsonl";

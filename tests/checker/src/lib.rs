@@ -31,7 +31,7 @@ mod violation;
 pub use event::{Event, Line, MessageRow, Range, Row, digest};
 pub use facts::Checker;
 pub use folder::{Outage, check};
-pub use log::{CommandId, LogRow, NodeLog, NodeState};
+pub use log::{CommandId, LogRow, NodeLog, NodeState, keep_node};
 pub use recorder::{Clock, Recorder};
 pub use report::{Figures, Report};
 pub use violation::{Kind, Violation};

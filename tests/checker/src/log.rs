@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use prost::Message as _;
@@ -210,6 +210,18 @@ impl LogRow {
 
 /// `paxos::EntryKind::Batch` on the wire.
 const KIND_BATCH: u32 = 1;
+
+/// Writes the log of a running replica and the hash of its state into the folder of a run.
+///
+/// # Errors
+/// As [`NodeLog::fetch`], [`NodeState::read`] and what writes the files.
+pub async fn keep_node(address: &str, state_db: PathBuf, folder: &Path) -> Result<()> {
+    let log = NodeLog::fetch(address).await?;
+    log.write(folder)?;
+    let node = log.node;
+    let state = tokio::task::spawn_blocking(move || NodeState::read(node, &state_db));
+    state.await??.write(folder)
+}
 
 impl NodeState {
     /// Hashes the state in a `state.db` and checks the whole file. The replica may run or not.

@@ -227,17 +227,7 @@ impl Chat {
         }
         let index = self.random.below(self.people.len());
         let (room, cid, body) = self.begin(index);
-        let at = self.tick();
-        let code = "no_quorum".to_owned();
-        let temporary = true;
-        self.people[index].write(
-            at,
-            Event::Refused {
-                cid,
-                code,
-                temporary,
-            },
-        );
+        self.refuse(index, cid, "no_quorum", true);
         let to_us = self.tick();
         self.outages.push(Outage {
             from_us,
@@ -378,16 +368,18 @@ impl Chat {
         let (_, cid, _) = self.begin(index);
         let author = self.people[index].user;
         self.decide(vec![CommandId { author, cid }]);
+        self.refuse(index, cid, "not_member", false);
+    }
+
+    fn refuse(&mut self, index: usize, cid: Uuid, code: &str, temporary: bool) {
         let at = self.tick();
-        let (code, temporary) = ("not_member".to_owned(), false);
-        self.people[index].write(
-            at,
-            Event::Refused {
-                cid,
-                code,
-                temporary,
-            },
-        );
+        let code = code.to_owned();
+        let refused = Event::Refused {
+            cid,
+            code,
+            temporary,
+        };
+        self.people[index].write(at, refused);
     }
 
     /// A message whose author never hears what became of it; it may be there or not.

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Result;
+use checker::Outage;
 use fastrand::Rng;
 use tokio::time::{Instant, sleep};
 
-use super::{Active, End, LeaderKill, Nemesis, Silence, partition, tolerance};
+use super::{Active, End, LeaderKill, Nemesis, partition, tolerance};
 use crate::ground::{Damage, Ground, Name, Weather};
 use crate::kind::Kind;
 use crate::limits::{CLOCK_JUMP_MS, IN_FLIGHT, REPLACED, ROLLED, TURN};
@@ -289,13 +290,13 @@ impl<G: Ground> Nemesis<G> {
         sleep(IN_FLIGHT).await;
         let from_us = self.began.us();
         sleep(Duration::from_millis(step.hold_ms)).await;
-        let silence = Silence {
+        let outage = Outage {
             from_us,
             to_us: self.began.us(),
             why: format!("{} were killed", targets.join(", ")),
         };
-        let lasted = (silence.to_us - silence.from_us) / 1000;
-        self.done.silences.push(silence);
+        let lasted = (outage.to_us - outage.from_us) / 1000;
+        self.done.outages.push(outage);
         for name in targets {
             self.ground.start(name).await?;
         }

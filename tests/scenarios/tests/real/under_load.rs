@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use checker::{Clock, Event, Kind, Line, NodeLog, NodeState, Report, Row};
+use checker::{Clock, Event, Kind, Line, Report, Row};
 use scenarios::Cluster;
 use uuid::Uuid;
 use workload::{Options, Workload};
@@ -86,11 +86,7 @@ async fn collect(cluster: &Cluster, folder: &Path) -> Result<()> {
     cluster.equal_chains(&cluster.all(), SOON).await?;
     for index in cluster.all() {
         let replica = &cluster.replicas[index];
-        let log = NodeLog::fetch(&replica.address).await?;
-        log.write(folder)?;
-        let (node, path) = (log.node, replica.data.join("state.db"));
-        let state = tokio::task::spawn_blocking(move || NodeState::read(node, &path));
-        state.await??.write(folder)?;
+        checker::keep_node(&replica.address, replica.data.join("state.db"), folder).await?;
     }
     Ok(())
 }
