@@ -6,7 +6,7 @@
 
 mod axis;
 mod charts;
-mod figures;
+pub(crate) mod figures;
 mod lanes;
 mod markdown;
 mod page;

@@ -1,18 +1,10 @@
 //! The table at the end.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::figures::percentile;
 use crate::record::{Outcome, Record};
-
-/// How each kind of fault went.
-#[derive(Default)]
-struct Row {
-    installed: u32,
-    skipped: u32,
-    unsure: u32,
-}
+use crate::report::figures::{of_outcome, tallies};
 
 /// The run as text for a terminal.
 #[must_use]
@@ -24,30 +16,24 @@ pub fn table(record: &Record) -> String {
         "\n{:<20} {:>9} {:>8} {:>14}",
         "fault", "installed", "skipped", "indeterminate"
     );
-    let mut rows: BTreeMap<&str, Row> = BTreeMap::new();
-    for fault in &record.faults {
-        let row = rows.entry(fault.kind.as_str()).or_default();
-        match fault.outcome {
-            Outcome::Installed => row.installed += 1,
-            Outcome::Skipped => row.skipped += 1,
-            Outcome::Indeterminate => row.unsure += 1,
-        }
-    }
-    let mut sum = Row::default();
-    for (kind, row) in &rows {
+    let faults = &record.faults;
+    let mut rows = tallies(faults);
+    rows.sort_unstable_by(|one, other| one.kind.cmp(&other.kind));
+    for row in &rows {
         let _ = writeln!(
             text,
-            "{kind:<20} {:>9} {:>8} {:>14}",
-            row.installed, row.skipped, row.unsure
+            "{:<20} {:>9} {:>8} {:>14}",
+            row.kind, row.installed, row.skipped, row.indeterminate
         );
-        sum.installed += row.installed;
-        sum.skipped += row.skipped;
-        sum.unsure += row.unsure;
     }
+    let all = |outcome| of_outcome(faults, outcome);
     let _ = writeln!(
         text,
         "{:<20} {:>9} {:>8} {:>14}\n",
-        "all", sum.installed, sum.skipped, sum.unsure
+        "all",
+        all(Outcome::Installed),
+        all(Outcome::Skipped),
+        all(Outcome::Indeterminate)
     );
     figures(&mut text, record);
     for violation in &record.verdict.violations {

@@ -72,7 +72,7 @@ pub(super) fn summary(record: &Record) -> String {
 }
 
 /// How many faults had this outcome.
-pub(super) fn of_outcome(faults: &[Fault], outcome: Outcome) -> usize {
+pub(crate) fn of_outcome(faults: &[Fault], outcome: Outcome) -> usize {
     faults.iter().filter(|f| f.outcome == outcome).count()
 }
 
@@ -94,21 +94,20 @@ fn replacements(record: &Record) -> usize {
 pub(super) fn percentile(values: &[u64], percent: usize) -> Option<u64> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable();
-    let rank = (sorted.len() * percent).div_ceil(100).max(1);
-    sorted.get(rank - 1).copied()
+    (!sorted.is_empty()).then(|| crate::figures::percentile(&sorted, percent))
 }
 
 /// The faults of one kind, counted by outcome.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     /// The kind.
-    pub(super) kind: String,
+    pub(crate) kind: String,
     /// Certainly there.
-    pub(super) installed: usize,
+    pub(crate) installed: usize,
     /// Not tried.
-    pub(super) skipped: usize,
+    pub(crate) skipped: usize,
     /// Tried, not known.
-    pub(super) indeterminate: usize,
+    pub(crate) indeterminate: usize,
 }
 
 /// The kinds in the order of their first appearance: the same as the lanes of the picture.
@@ -123,7 +122,7 @@ pub(super) fn kinds(faults: &[Fault]) -> Vec<&str> {
 }
 
 /// One row for each kind of fault.
-pub(super) fn tallies(faults: &[Fault]) -> Vec<Tally> {
+pub(crate) fn tallies(faults: &[Fault]) -> Vec<Tally> {
     let count = |kind: &str, outcome| {
         let same = faults.iter().filter(|f| f.kind == kind);
         same.filter(|f| f.outcome == outcome).count()
