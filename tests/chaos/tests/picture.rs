@@ -9,30 +9,8 @@
 mod fixture;
 
 use chaos::record::{Record, Sample};
-use chaos::report;
-use roxmltree::{Document, Node};
-
-/// The pictures of a record: the document, and both of the page.
-fn pictures(record: &Record) -> Vec<String> {
-    let page = report::html(record);
-    let inline = page.match_indices("<svg ").map(|(from, _)| {
-        let to = from + page[from..].find("</svg>").expect("an end of each picture");
-        page[from..to + 6].to_owned()
-    });
-    let mut all: Vec<String> = inline.collect();
-    all.push(report::svg(record));
-    assert_eq!(
-        all.len(),
-        3,
-        "a wide and a narrow picture, and the document"
-    );
-    all
-}
-
-fn has_class(node: &Node<'_, '_>, name: &str) -> bool {
-    let class = node.attribute("class").unwrap_or_default();
-    class.split(' ').any(|word| word == name)
-}
+use fixture::{has_class, pictures};
+use roxmltree::Document;
 
 /// The points of the longest path of a class: the legend has a short one of the same. A dot's
 /// `h0` is no point of its own.

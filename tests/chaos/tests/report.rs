@@ -13,6 +13,7 @@ use std::process::Command;
 
 use chaos::record::{Fault, Mark, Outcome, Record, Sample};
 use chaos::report;
+use fixture::{has_class, pictures};
 use roxmltree::{Document, Node};
 
 /// Records that are drawn in every test: none, little, a usual run, much, and one that lies.
@@ -63,24 +64,6 @@ fn hostile() -> Record {
     record.verdict.longest_gap_ms = u64::MAX;
     record.verdict.violations[0].words = text.to_owned();
     record
-}
-
-/// The pictures of a record: the document, and both of the page.
-fn pictures(record: &Record) -> Vec<String> {
-    let page = report::html(record);
-    let inline = page.match_indices("<svg ").map(|(from, _)| {
-        let to = from + page[from..].find("</svg>").expect("an end of each picture");
-        page[from..to + 6].to_owned()
-    });
-    let mut all: Vec<String> = inline.collect();
-    assert_eq!(all.len(), 2, "a wide and a narrow picture");
-    all.push(report::svg(record));
-    all
-}
-
-fn has_class(node: &Node<'_, '_>, name: &str) -> bool {
-    let class = node.attribute("class").unwrap_or_default();
-    class.split(' ').any(|word| word == name)
 }
 
 /// All with a class that a pointer explains: signs of the legend have no words.
