@@ -24,8 +24,8 @@ pub struct Counts {
     pub sent: u64,
     /// Messages acknowledged.
     pub acked: u64,
-    /// Clients with an open connection.
-    pub connected: u64,
+    /// Connections that clients have opened so far.
+    pub connections: u64,
 }
 
 /// Says lines, on standard output and into a file. Cheap to clone.
@@ -118,12 +118,12 @@ pub async fn show(
                 faults.join(", ")
             };
             format!(
-                "{}  {} sent, {} acknowledged (+{}/s), {} connected, leader {}, faults: {there}",
+                "{}  {} sent, {} acknowledged (+{}/s), {} connections, leader {}, faults: {there}",
                 clock(second),
                 now.sent,
                 now.acked,
                 now.acked.saturating_sub(before.acked),
-                now.connected,
+                now.connections,
                 leader.as_deref().unwrap_or("none"),
             )
         };

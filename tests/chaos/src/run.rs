@@ -101,7 +101,7 @@ fn show(
         Counts {
             sent: live.sent,
             acked: live.acked,
-            connected: live.connections,
+            connections: live.connections,
         }
     };
     let (said, view) = (said.clone(), watched.view.clone());

@@ -23,6 +23,6 @@ mod reads;
 mod run;
 mod setup;
 
-pub use figures::{Live, Second};
+pub use figures::Live;
 pub use options::Options;
 pub use run::{Ended, Workload};

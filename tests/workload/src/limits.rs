@@ -45,5 +45,3 @@ pub(crate) const PAGE: u64 = 200;
 pub(crate) const SETUP_TIMEOUT: Duration = Duration::from_secs(60);
 /// Accounts that are made at once: each asks for a commit.
 pub(crate) const SETUP_AT_ONCE: usize = 8;
-/// The longest latency that a histogram tells apart: ten minutes, in microseconds.
-pub(crate) const LATENCY_MAX_US: u64 = 600_000_000;

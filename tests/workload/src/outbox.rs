@@ -13,8 +13,8 @@ use crate::limits::OUTBOX_MAX;
 pub(crate) struct Waiting {
     pub(crate) cid: Uuid,
     pub(crate) body: String,
-    /// When it was first sent, in microseconds of the run.
-    pub(crate) sent_us: Option<u64>,
+    /// It was sent at least once.
+    pub(crate) sent: bool,
     /// When it was last sent on the present connection.
     pub(crate) in_flight: Option<Instant>,
     /// It is not sent again before.
@@ -35,7 +35,7 @@ impl Outbox {
             queue.push_back(Waiting {
                 cid: Uuid::now_v7(),
                 body,
-                sent_us: None,
+                sent: false,
                 in_flight: None,
                 not_before: Instant::now(),
             });
@@ -75,7 +75,7 @@ impl Outbox {
     /// Forgets what was never sent.
     pub(crate) fn forget_unsent(&mut self) {
         for queue in self.rooms.values_mut() {
-            queue.retain(|waiting| waiting.sent_us.is_some());
+            queue.retain(|waiting| waiting.sent);
         }
         self.rooms.retain(|_, queue| !queue.is_empty());
     }
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(outbox.take(fronts[0].2).expect("the first").body, "0");
         assert!(outbox.find(fronts[1].2).is_some());
         for (_, front) in outbox.fronts() {
-            front.sent_us = Some(1);
+            front.sent = true;
             front.in_flight = Some(Instant::now());
         }
         outbox.disconnected();

@@ -330,11 +330,11 @@ impl Person {
             }
             front.in_flight = Some(now);
             let cid = front.cid;
-            if front.sent_us.is_none() {
+            if !front.sent {
                 let body = digest(&front.body);
-                let at = self.recorder.record(Event::Sent { cid, room, body })?;
-                front.sent_us = Some(at);
-                self.world.counter.sent(at);
+                self.recorder.record(Event::Sent { cid, room, body })?;
+                front.sent = true;
+                self.world.counter.sent();
             } else {
                 self.recorder.record(Event::Resent { cid })?;
             }

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::figures::{Counter, Live, Second};
+use crate::figures::{Counter, Live};
 use crate::limits::{SETUP_AT_ONCE, SETUP_TIMEOUT};
 use crate::options::Options;
 use crate::person::{Gone, Person, World};
@@ -34,8 +34,6 @@ pub struct Workload {
 pub struct Ended {
     /// The figures at the end.
     pub live: Live,
-    /// Each second of the run.
-    pub seconds: Vec<Second>,
     /// Messages that were sent and have no answer.
     pub unknown: usize,
     /// The highest slot that anybody has seen.
@@ -63,7 +61,7 @@ impl Workload {
         let world = World {
             options: Arc::new(options),
             rooms: Arc::new(rooms),
-            counter: Arc::new(Counter::new()),
+            counter: Arc::new(Counter::default()),
             http: reqwest::Client::new(),
             clock,
             stop: stopped,
@@ -101,12 +99,6 @@ impl Workload {
         move || counter.live(clock.now_us())
     }
 
-    /// Each second that is over.
-    #[must_use]
-    pub fn seconds(&self) -> Vec<Second> {
-        self.world.counter.seconds(self.world.clock.now_us())
-    }
-
     /// The rooms that people write to.
     #[must_use]
     pub fn rooms(&self) -> &[u64] {
@@ -127,11 +119,10 @@ impl Workload {
             unknown += gone.unknown;
             slot = slot.max(gone.min_slot);
         }
-        let (live, seconds) = (self.live(), self.seconds());
+        let live = self.live();
         self.read_whole(slot, read).await?;
         Ok(Ended {
             live,
-            seconds,
             unknown,
             slot,
         })

@@ -114,9 +114,8 @@ impl Person {
                     dup,
                 })?;
                 self.min_slot = self.min_slot.max(slot.0);
-                if let Some(answered) = self.outbox.take(cid.0) {
-                    let sent = answered.sent_us.unwrap_or(at);
-                    self.world.counter.acked(at, at.saturating_sub(sent));
+                if self.outbox.take(cid.0).is_some() {
+                    self.world.counter.acked(at);
                 }
                 Ok(())
             }
