@@ -15,7 +15,7 @@ mod rules;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use tokio::task::block_in_place;
 
 use self::engine::{Engine, State};
@@ -41,8 +41,6 @@ const FAST_CLIENTS: [(&str, &str); 4] = [
 #[derive(Debug)]
 struct Container {
     name: Name,
-    /// Whether it is meant to run.
-    wanted: bool,
     /// Its address on the cluster's network; it keeps it as long as it lives.
     ip: String,
 }
@@ -92,7 +90,6 @@ impl Compose {
             weather: Weather::default(),
             logs,
         };
-        // Published ports would be taken by a second cluster; these two are the engine's choice.
         compose.engine.up().await?;
         compose.know("membership");
         for number in 1..=FIRST_VOTERS {
@@ -117,17 +114,8 @@ impl Compose {
     fn know(&mut self, name: &str) {
         self.containers.push(Container {
             name: name.to_owned(),
-            wanted: true,
             ip: self.engine.ip(name),
         });
-    }
-
-    fn container(&mut self, name: &str) -> Result<&mut Container> {
-        let found = self
-            .containers
-            .iter_mut()
-            .find(|container| container.name == name);
-        found.with_context(|| format!("there is no {name}"))
     }
 
     fn named(&self, kind: &str) -> Vec<Name> {
@@ -242,7 +230,6 @@ impl Ground for Compose {
         for name in names {
             let id = self.engine.id(name).await?;
             let running = self.engine.state(&id).await?.running;
-            self.container(name)?.wanted = false;
             if running {
                 args.push(id);
             }
@@ -259,14 +246,12 @@ impl Ground for Compose {
     }
 
     async fn stop(&mut self, name: &str) -> Result<()> {
-        self.container(name)?.wanted = false;
         let seconds = STOPPED.as_secs().to_string();
         self.tell(&["stop", "-t", &seconds], name).await
     }
 
     async fn start(&mut self, name: &str) -> Result<()> {
         self.tell(&["start"], name).await?;
-        self.container(name)?.wanted = true;
         self.rule(name).await
     }
 

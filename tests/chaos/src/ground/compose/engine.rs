@@ -93,7 +93,13 @@ impl Engine {
         let settings = root.join("compose.override.yaml");
         std::fs::write(&settings, settings_yaml(subnet, membership, gateway))?;
         let file = compose_file()?;
-        let mut words: Vec<String> = compose.iter().map(|word| (*word).to_owned()).collect();
+        // Ports of the engine's choice: a cluster that somebody uses has the usual ones.
+        let ports = ["CHATTERBOX_PUBLISH=0", "CHATTERBOX_PUBLISH_SECOND=0"];
+        let words = ["env"]
+            .into_iter()
+            .chain(ports)
+            .chain(compose.iter().copied());
+        let mut words: Vec<String> = words.map(str::to_owned).collect();
         for (flag, value) in [
             ("-p", &project),
             ("-f", &file),
@@ -160,6 +166,15 @@ impl Engine {
         format!("10.{}.0.{last}", self.subnet)
     }
 
+    /// What the container of a service is found by, whether compose made it or not.
+    fn labels(&self, name: &str) -> [String; 2] {
+        let project = &self.project;
+        [
+            format!("com.docker.compose.project={project}"),
+            format!("com.docker.compose.service={name}"),
+        ]
+    }
+
     /// The name of a container that compose does not know.
     fn container(&self, name: &str) -> String {
         format!("{}-extra-{name}", self.project)
@@ -177,8 +192,7 @@ impl Engine {
     pub(super) async fn run_replica(&self, name: &str) -> Result<()> {
         let network = format!("{}_cluster", self.project);
         let volume = format!("{}:/data", self.volume(name));
-        let project = format!("com.docker.compose.project={}", self.project);
-        let service = format!("com.docker.compose.service={name}");
+        let [project, service] = self.labels(name);
         let advertise = format!("CHATTERBOX_REPLICA_ADVERTISE={name}:1061");
         let (container, ip) = (self.container(name), self.ip(name));
         let args = [
@@ -236,8 +250,7 @@ impl Engine {
     /// # Errors
     /// When there is no such container.
     pub(super) fn logs(&self, name: &str, count: &str) -> Result<String> {
-        let project = format!("label=com.docker.compose.project={}", self.project);
-        let service = format!("label=com.docker.compose.service={name}");
+        let [project, service] = self.labels(name).map(|label| format!("label={label}"));
         let docker = |args: &[&str]| std::process::Command::new("docker").args(args).output();
         let ids = docker(&["ps", "-aq", "--filter", &project, "--filter", &service])?;
         let ids = String::from_utf8_lossy(&ids.stdout).into_owned();
@@ -255,8 +268,7 @@ impl Engine {
     /// # Errors
     /// When there is none.
     pub(super) async fn id(&self, name: &str) -> Result<String> {
-        let project = format!("label=com.docker.compose.project={}", self.project);
-        let service = format!("label=com.docker.compose.service={name}");
+        let [project, service] = self.labels(name).map(|label| format!("label={label}"));
         let ids = run(
             "docker",
             &["ps", "-aq", "--filter", &project, "--filter", &service],
