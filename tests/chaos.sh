@@ -17,10 +17,10 @@ case $PROFILE in
     dev) directory=debug ;;
     *) directory=$PROFILE ;;
 esac
-# One build for the whole workspace would compile what is not needed; the features are the same,
-# so that nothing is compiled twice.
-cargo build --locked --profile "$PROFILE" --features replica/failpoints -p chaos -p interpose \
-    -p replica -p gateway -p membership -p chatterctl
+# As `make test` builds: another choice of packages has other features of their dependencies, and
+# would compile forty of them anew. $FEATURES is several words.
+# shellcheck disable=SC2086
+cargo build $FEATURES --profile "$PROFILE" --all-targets
 
 set -- target/"$directory"/chaos
 for setting in "mode ${MODE:-}" "minutes ${MINUTES:-}" "seed ${SEED:-}" "faults ${FAULTS:-}" \
