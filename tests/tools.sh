@@ -1,5 +1,5 @@
-# Shared by run.sh and verify.sh, which source it from the repository's root: steps with their
-# time, and the tools that a clean machine may lack.
+# Shared by the scripts of the tests, which source it from the repository's root: steps with their
+# time, the tools that a clean machine may lack, and a copy of the sources to break.
 
 # The point of a failpoint is to stop a process at the worst moment; only tests compile it in.
 # One set of features for every Cargo command, or each would compile the dependencies anew.
@@ -41,6 +41,21 @@ need_package() {
     else
         fail "$program is missing. On Debian: apt-get install $*"
     fi
+}
+
+# copy_tracked COPY PATHSPEC…: the files that git tracks, as they are in the work tree, in a
+# repository of their own, so that a patch can be applied and taken back.
+copy_tracked() {
+    copy=$1
+    shift
+    rm -rf "$copy"
+    mkdir -p "$copy"
+    git ls-files -z --cached --others --exclude-standard -- "$@" |
+        xargs -0 -I FILE sh -c '[ ! -e "$1" ] || cp --parents "$1" "$2"' copy FILE "$copy"
+    git -C "$copy" init --quiet
+    git -C "$copy" add --all --force
+    git -C "$copy" -c user.name=copy -c user.email=copy@localhost \
+        commit --quiet --message copy
 }
 
 find_chromium() {

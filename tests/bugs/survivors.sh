@@ -10,19 +10,13 @@ set -eu
 
 OUT=$(cd "${1:-mutants.out}" && pwd)
 cd "$(dirname "$0")/../.."
+. tests/tools.sh
 COPY=$PWD/target/survivors/copy
 export CARGO_TARGET_DIR="$PWD/target/survivors/target"
 export CARGO_PROFILE_SIM_INCREMENTAL=true CARGO_PROFILE_SIM_CODEGEN_UNITS=16
 SURVIVED=0
 
-rm -rf "$COPY"
-mkdir -p "$COPY"
-git ls-files -z --cached --others --exclude-standard -- . ':!web' ':!docs' |
-    xargs -0 -I FILE sh -c '[ ! -e "$1" ] || cp --parents "$1" "$2"' copy FILE "$COPY"
-git -C "$COPY" init --quiet
-git -C "$COPY" add --all --force
-git -C "$COPY" -c user.name=survivors -c user.email=survivors@localhost \
-    commit --quiet --message copy
+copy_tracked "$COPY" . ':!web' ':!docs'
 
 # What kills the mutant that is in the copy, in one word.
 killer() {

@@ -10,23 +10,9 @@
 set -eu
 
 cd "$(dirname "$0")/../.."
+. tests/tools.sh
 COPY=target/removed/copy
 FAILED=0
-
-say() { printf '%s\n' "$*"; }
-
-# The tracked files, as they are in the work tree, in a repository of their own.
-copy() {
-    rm -rf "$COPY"
-    mkdir -p "$COPY"
-    git ls-files -z --cached --others --exclude-standard -- \
-        '*.rs' '*.toml' '*.sql' '*.proto' '*.html' Cargo.lock |
-        xargs -0 -I FILE sh -c '[ ! -e "$1" ] || cp --parents "$1" "$2"' copy FILE "$COPY"
-    git -C "$COPY" init --quiet
-    git -C "$COPY" add --all --force
-    git -C "$COPY" -c user.name=removed -c user.email=removed@localhost \
-        commit --quiet --message copy
-}
 
 build() {
     (cd "$COPY" && CARGO_TARGET_DIR=../target CARGO_TERM_COLOR=never \
@@ -66,7 +52,7 @@ matches() {
     return 1
 }
 
-copy
+copy_tracked "$COPY" '*.rs' '*.toml' '*.sql' '*.proto' '*.html' Cargo.lock
 say "| rule taken away | as expected | world | finds | states | depth | time |"
 say "|---|---|---|---|---|---|---|"
 for patch in tests/model/removed/*.patch; do
