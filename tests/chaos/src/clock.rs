@@ -1,6 +1,6 @@
 //! The time of a run: milliseconds since the load began, and the calendar for people.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
@@ -31,46 +31,27 @@ impl Began {
 /// This moment in RFC 3339, UTC.
 #[must_use]
 pub fn now_rfc3339() -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    rfc3339(since.map_or(0, |since| since.as_secs()))
+    rfc3339(SystemTime::now())
 }
 
-/// Seconds since 1970 in RFC 3339, UTC.
-fn rfc3339(seconds: u64) -> String {
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-/// The day of the calendar so many days after 1 January 1970 (Howard Hinnant, *chrono-Compatible
-/// Low-Level Date Algorithms*): eras of 400 years that begin in March.
-const fn civil(days: u64) -> (u64, u64, u64) {
-    let day = days + 719_468;
-    let (era, of_era) = (day / 146_097, day % 146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let date = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    let later = if month <= 2 { 1 } else { 0 };
-    (year + era * 400 + later, month, date)
+/// A moment to the second.
+fn rfc3339(moment: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(moment).to_string()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
 
     /// Against `date -u -d @N`.
     #[test]
     fn moments_have_dates() {
-        assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
-        assert_eq!(rfc3339(951_827_696), "2000-02-29T12:34:56Z");
-        assert_eq!(rfc3339(1_795_681_302), "2026-11-26T08:21:42Z");
-        assert_eq!(rfc3339(4_102_444_799), "2099-12-31T23:59:59Z");
+        let at = |seconds| rfc3339(UNIX_EPOCH + Duration::from_secs(seconds));
+        assert_eq!(at(0), "1970-01-01T00:00:00Z");
+        assert_eq!(at(951_827_696), "2000-02-29T12:34:56Z");
+        assert_eq!(at(1_795_681_302), "2026-11-26T08:21:42Z");
+        assert_eq!(at(4_102_444_799), "2099-12-31T23:59:59Z");
     }
 }
