@@ -1,8 +1,8 @@
 //! How a session begins, and begins again after `lag`.
 //!
-//! The order is what makes it gapless: first the own stream is heard, then the rooms are read,
-//! then each is entered (from here on nothing of it is missed), then its head is known as of
-//! at least that moment, and then it is replayed.
+//! The order is what makes it gapless: first the own stream is watched, then the rooms are read,
+//! then all are entered if that stream has not gone on since (from here on nothing of them is
+//! missed), then their heads are known as of at least that moment, and then they are replayed.
 
 use tokio::time::{Instant, sleep};
 
@@ -37,12 +37,8 @@ impl Session {
         let at = self.app.hub.attach(&self.line);
         let state = self.read(min_slot.max(at)).await?;
         let state = self.not_above(state, &rooms).await?;
-        let since = state
-            .rooms
-            .iter()
-            .map(|room| self.app.hub.enter(&self.line, room.id))
-            .max();
-        let (joined, as_of) = self.heads_since(state, since.unwrap_or_default()).await?;
+        let (state, since) = self.enter(state).await?;
+        let (joined, as_of) = self.heads_since(state, since).await?;
         let heads = joined.iter().map(|room| (room.id, room.head));
         self.app.hub.learn_heads(heads, as_of);
         self.rooms = joined.iter().map(|room| room.id).collect();
@@ -68,6 +64,18 @@ impl Session {
                 self.say(&error.frame(None));
                 Close::Behind
             })
+    }
+
+    /// Enters the rooms; reads again while the own stream goes on meanwhile.
+    async fn enter(&mut self, state: UserState) -> Result<(UserState, Slot), Close> {
+        let mut state = state;
+        loop {
+            let rooms = state.rooms.iter().map(|room| room.id);
+            match self.app.hub.begin(&self.line, state.useq, rooms) {
+                Ok(since) => return Ok((state, since)),
+                Err(position) => state = self.read(position).await?,
+            }
+        }
     }
 
     /// A client that has seen more than there is comes from another cluster, or tells no

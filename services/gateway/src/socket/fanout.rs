@@ -11,7 +11,7 @@ use std::sync::Arc;
 use axum::extract::ws::Utf8Bytes;
 
 use crate::frames::ServerFrame;
-use crate::ids::{RoomId, Seq, Slot, UserId};
+use crate::ids::{RoomId, Seq, Slot};
 use crate::limits::{RING_BYTES_MAX, RING_FRAMES_MAX};
 
 use super::hub::Line;
@@ -96,11 +96,6 @@ impl Room {
         }
     }
 
-    /// The person is no longer a member: none of its sockets hears what comes next.
-    pub(super) fn expel(&mut self, user: UserId) {
-        self.listeners.retain(|listener| listener.line.user != user);
-    }
-
     /// A read of at least `as_of` found this head.
     pub(super) fn learn_head(&mut self, head: Seq, as_of: Slot) {
         if as_of < self.since {
@@ -112,9 +107,11 @@ impl Room {
         }
     }
 
-    /// Makes a listener live that has everything up to `last`, if the ring has the rest.
+    /// Makes a listener live that has everything up to `last`, if the ring has the rest: up to
+    /// the head, for `live` says that the client has caught up with what `ready` told it.
     pub(super) fn go_live(&mut self, room: RoomId, line: &Line, last: Seq) -> bool {
-        if self.floor.is_none_or(|floor| last < floor) {
+        let end = self.ring.back().map_or(last, |(seq, _)| last.max(*seq));
+        if end < self.head || self.floor.is_none_or(|floor| last < floor) {
             return false;
         }
         let Some(listener) = self
@@ -199,6 +196,7 @@ mod tests {
     use super::super::hub::Note;
     use super::super::outbox::Next;
     use super::*;
+    use crate::ids::UserId;
     use crate::limits::INBOX_MAX;
 
     const ROOM: RoomId = RoomId(1);
@@ -262,6 +260,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn nobody_is_live_below_the_head_that_is_known() {
+        let (line, _notes) = line(1);
+        let mut room = Room::new(Slot(100));
+        room.enter(&line);
+        event(&mut room, 8);
+        room.learn_head(Seq(9), Slot(120));
+        assert!(
+            !room.go_live(ROOM, &line, Seq(8)),
+            "a read found 9, and the stream is late"
+        );
+        event(&mut room, 9);
+        assert!(room.go_live(ROOM, &line, Seq(8)));
+        assert_eq!(
+            taken(&line).await,
+            ["e9", r#"{"t":"live","room":1,"head":9}"#]
+        );
+    }
+
+    #[tokio::test]
     async fn a_hole_makes_a_listener_lag_instead_of_showing_it() {
         let (line, mut notes) = line(1);
         let mut room = Room::new(Slot(100));
@@ -291,7 +308,7 @@ mod tests {
         let (line, _notes) = line(7);
         let mut room = Room::new(Slot(100));
         room.enter(&line);
-        room.expel(UserId(7));
+        room.leave(7);
         assert!(room.is_empty());
     }
 }

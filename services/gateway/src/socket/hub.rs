@@ -3,7 +3,9 @@
 //! In: effects from the tail, slot after slot; sessions that come and go. Out: frames in the
 //! queues of the sessions.
 //! Must hold: position, rooms and listeners change together under one lock, so that "from here
-//! on I hear everything" is one moment. Nothing waits while the lock is held.
+//! on I hear everything" is one moment. Nothing waits while the lock is held. A line acts on
+//! its person's own events once and in order: the state that it began with comes from a replica
+//! that may be ahead of the followed log, and what that state contains comes late.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -79,12 +81,22 @@ impl Line {
     }
 }
 
+/// A line and how far it knows its person's own stream.
+#[derive(Debug)]
+struct Attached {
+    line: Arc<Line>,
+    /// The last event of that stream that came by, or that the line's state contained.
+    useq: Useq,
+    /// Whether the line is in its rooms; until then it has read no state that is new enough.
+    begun: bool,
+}
+
 #[derive(Debug, Default)]
 struct State {
     /// How far the log has been followed; `None` before the first replica.
     position: Option<Slot>,
     rooms: HashMap<RoomId, Room>,
-    lines: HashMap<UserId, Vec<Arc<Line>>>,
+    lines: HashMap<UserId, Vec<Attached>>,
     /// In which rooms a line listens, by its number: so that nothing of it stays behind.
     inside: HashMap<u64, BTreeSet<RoomId>>,
 }
@@ -154,8 +166,8 @@ impl Hub {
         let mut state = self.lock();
         state.position = None;
         state.rooms.clear();
-        for line in state.lines.values().flatten() {
-            line.outbox.close(Close::Behind);
+        for attached in state.lines.values().flatten() {
+            attached.line.outbox.close(Close::Behind);
         }
         drop(state);
         self.moved.send_replace(None);
@@ -168,22 +180,14 @@ impl Hub {
 
     fn user_event(&self, state: &mut State, event: UserEvent) {
         let (user, useq) = (UserId(event.user), Useq(event.useq));
-        let note = match event.kind {
+        let (room, note) = match event.kind {
             Some(user_event::Kind::Joined(room)) => {
-                // Here and not when the session hears of it: a `left` that follows must find
-                // the listener.
-                for line in state.lines.get(&user).cloned().unwrap_or_default() {
-                    state.enter(&line, RoomId(room.room));
-                }
-                Note::Joined(useq, convert::joined(room))
+                (RoomId(room.room), Note::Joined(useq, convert::joined(room)))
             }
-            Some(user_event::Kind::Left(room)) => {
-                state.expel(RoomId(room), user);
-                Note::Left(useq, RoomId(room))
-            }
+            Some(user_event::Kind::Left(room)) => (RoomId(room), Note::Left(useq, RoomId(room))),
             Some(user_event::Kind::SessionRevoked(token_hash)) => {
                 self.sessions.forget(&token_hash);
-                for line in state.lines.get(&user).into_iter().flatten() {
+                for Attached { line, .. } in state.lines.get(&user).into_iter().flatten() {
                     if line.token_hash[..] == token_hash[..] {
                         line.outbox.close(Close::Unauthenticated);
                     }
@@ -192,7 +196,13 @@ impl Hub {
             }
             None => return,
         };
-        for line in state.lines.get(&user).into_iter().flatten() {
+        for line in state.lines_that_hear(user, useq) {
+            // Here and not when the session hears of it: between the two, who left would hear
+            // what is said, and a `left` that follows must find the listener.
+            match note {
+                Note::Joined(..) => drop(state.enter(&line, room)),
+                _ => state.leave(room, line.id),
+            }
             line.note(note.clone());
         }
     }
@@ -213,15 +223,41 @@ impl Hub {
         self.next_line.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// From now on the line hears its person's own stream. Says where the log stands.
+    /// From now on it is noticed what happens in the person's own stream. Says where the log
+    /// stands.
     pub(crate) fn attach(&self, line: &Arc<Line>) -> Slot {
         let mut state = self.lock();
-        state
-            .lines
-            .entry(line.user)
-            .or_default()
-            .push(Arc::clone(line));
+        state.lines.entry(line.user).or_default().push(Attached {
+            line: Arc::clone(line),
+            useq: Useq(0),
+            begun: false,
+        });
         state.position.unwrap_or_default()
+    }
+
+    /// The line enters its rooms, as a read found them that contained the own stream up to
+    /// `useq`; from now on it hears the rest of that stream. Says from which slot on the hub
+    /// has everything of all these rooms.
+    ///
+    /// # Errors
+    ///
+    /// The own stream has gone on since that read: where the log stands, to read again there.
+    pub(crate) fn begin(
+        &self,
+        line: &Arc<Line>,
+        useq: Useq,
+        rooms: impl Iterator<Item = RoomId>,
+    ) -> Result<Slot, Slot> {
+        let mut state = self.lock();
+        let position = state.position.unwrap_or_default();
+        if let Some(attached) = state.attached(line) {
+            if attached.useq > useq {
+                return Err(position);
+            }
+            (attached.useq, attached.begun) = (useq, true);
+        }
+        let since = rooms.map(|room| state.enter(line, room)).max();
+        Ok(since.unwrap_or_default())
     }
 
     /// The socket is gone.
@@ -231,7 +267,7 @@ impl Hub {
             state.leave(room, line.id);
         }
         if let Some(lines) = state.lines.get_mut(&line.user) {
-            lines.retain(|other| other.id != line.id);
+            lines.retain(|other| other.line.id != line.id);
             if lines.is_empty() {
                 state.lines.remove(&line.user);
             }
@@ -278,14 +314,14 @@ impl Hub {
 
     /// The cluster changed.
     pub(crate) fn broadcast_cluster(&self, text: &Utf8Bytes) {
-        for line in self.lock().lines.values().flatten() {
+        for Attached { line, .. } in self.lock().lines.values().flatten() {
             line.outbox.push_cluster(text.clone());
         }
     }
 
     /// The gateway stops.
     pub(crate) fn drain(&self) {
-        for line in self.lock().lines.values().flatten() {
+        for Attached { line, .. } in self.lock().lines.values().flatten() {
             line.note(Note::Drain);
         }
     }
@@ -326,16 +362,22 @@ impl State {
         }
     }
 
-    fn expel(&mut self, room: RoomId, user: UserId) {
-        for line in self.lines.get(&user).into_iter().flatten() {
-            if let Some(inside) = self.inside.get_mut(&line.id) {
-                inside.remove(&room);
+    fn attached(&mut self, line: &Line) -> Option<&mut Attached> {
+        let lines = self.lines.get_mut(&line.user)?;
+        lines.iter_mut().find(|other| other.line.id == line.id)
+    }
+
+    /// The person's own stream has come to `useq`: the lines for which that is news and that
+    /// can act on it.
+    fn lines_that_hear(&mut self, user: UserId, useq: Useq) -> Vec<Arc<Line>> {
+        let mut hear = Vec::new();
+        for attached in self.lines.get_mut(&user).into_iter().flatten() {
+            if attached.useq < useq {
+                attached.useq = useq;
+                hear.extend(attached.begun.then(|| Arc::clone(&attached.line)));
             }
         }
-        if let Some(entry) = self.rooms.get_mut(&room) {
-            entry.expel(user);
-            self.forget_if_empty(room);
-        }
+        hear
     }
 
     fn forget_if_empty(&mut self, room: RoomId) {

@@ -22,7 +22,7 @@ use super::outbox::{Pushed, serialise};
 
 /// Above every `seq`, and still a number of JSON.
 const BEYOND: Seq = Seq(1 << 53);
-/// Before a page is asked for again that nobody answered.
+/// Before a page is asked for again that nobody answered, or that had nothing new.
 const AGAIN: Duration = Duration::from_millis(200);
 
 /// What the client has of a room.
@@ -64,6 +64,10 @@ pub(super) async fn replay(app: Arc<App>, line: Arc<Line>, room: RoomId, from: F
             );
             last = to;
             continue;
+        }
+        if page.events.is_empty() {
+            // Another replica told of more than this one has applied yet.
+            sleep(AGAIN).await;
         }
         for ev in page.events {
             // A page may be larger than the queue.

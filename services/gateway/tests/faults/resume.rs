@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use proto::v1::{JoinRoom, command};
+use proto::v1::{CreateRoom, JoinRoom, LeaveRoom, command, outcome};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -199,6 +199,52 @@ async fn fetch(gateway: &crate::client::Gateway, alice: &mut Client, world: &cra
                 .unwrap()
                 .insert(seq, event.clone());
         }
+    }
+}
+
+/// The state that a session begins with is read from a replica that may be ahead of the log
+/// that its gateway follows: what comes late of the own stream is known already and must not
+/// silence a room, nor bring a left one back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_comes_late_undoes_nothing() {
+    let (world, gateway) = start().await;
+    let (bob, _) = gateway.sign_up("bob").await;
+    let (plans, past) = (
+        new_room(&world, bob, "plans"),
+        new_room(&world, bob, "past"),
+    );
+    let stall = |stalls| (1..=3).for_each(|node| world.fault(node, |on| on.tail_stalls = stalls));
+    stall(true);
+    let (user, token) = gateway.sign_up("alice").await;
+    let join = |room| world.apply(user, command::Body::JoinRoom(JoinRoom { room }));
+    let leave = |room| world.apply(user, command::Body::LeaveRoom(LeaveRoom { room }));
+    for room in [plans, past] {
+        join(room);
+        leave(room);
+    }
+    join(plans);
+    let mut alice = Client::new(user, token);
+    alice.connect(&gateway).await;
+    for _ in [GENERAL, plans] {
+        alice.wait_for(|frame| frame["t"] == "live").await;
+    }
+    stall(false);
+    world.post(bob, past, "none of her business");
+    world.post(bob, plans, "to who came back");
+    world.post(bob, GENERAL, "to everybody");
+    alice.read_to(plans, world.head(plans)).await;
+    alice.read_to(GENERAL, world.head(GENERAL)).await;
+    assert_eq!(alice.bodies(plans), ["to who came back"]);
+    assert_eq!(alice.bodies(past), [""; 0]);
+}
+
+fn new_room(world: &crate::double::World, owner: u64, name: &str) -> u64 {
+    let create = CreateRoom {
+        name: name.to_owned(),
+    };
+    match world.apply(owner, command::Body::CreateRoom(create)).result {
+        Some(outcome::Result::RoomChanged(created)) => created.room,
+        other => panic!("{other:?}"),
     }
 }
 
