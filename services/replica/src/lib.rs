@@ -25,6 +25,7 @@ mod gather;
 mod notices;
 mod pins;
 mod reads;
+mod scrub;
 mod signals;
 mod tail;
 mod waiters;

@@ -178,6 +178,10 @@ pub const FREE_EVERY: Duration = Duration::from_millis(200);
 pub const SCRUB_SLOTS: u64 = 256;
 /// … and the pause before the next ones: a full log of 65,536 slots takes about four hours.
 pub const SCRUB_PAUSE: Duration = Duration::from_mins(1);
+/// Events of the state that are checked in one go, in some 10 ms …
+pub const SCRUB_EVENTS: u32 = 2048;
+/// … and the pause before the next ones: a million messages take about eight minutes.
+pub const SCRUB_EVENTS_PAUSE: Duration = Duration::from_secs(1);
 /// How often a replica looks whether it was removed from the voters.
 pub const REMOVED_EVERY: Duration = Duration::from_millis(200);
 /// How often streams, waiters and snapshots that nobody uses are looked for.

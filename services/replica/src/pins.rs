@@ -100,7 +100,8 @@ impl Pins {
                     wanted: slot,
                 });
             }
-            let hash = pinned.state_hash()?;
+            let hash = pinned.state_hash();
+            let hash = hash.inspect_err(|error| inner.signals.note_state_error(error))?;
             // The file is closed before another one may ask for it, or replace it.
             drop(pinned);
             drop(one);

@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use machine::Reader;
 use paxos::ids::Slot;
-use tokio::sync::{Semaphore, TryAcquireError, watch};
+use tokio::sync::{Semaphore, TryAcquireError};
 use tokio::time::timeout;
 
 use crate::errors::Refused;
 use crate::limits::{READ_WAIT, READS_WAITING_MAX};
+use crate::signals::Signals;
 
 /// The pool. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -24,18 +25,18 @@ struct Pool {
     readers: Semaphore,
     /// Those who wait, and those who read.
     queue: Semaphore,
-    applied: watch::Receiver<Slot>,
+    signals: Arc<Signals>,
 }
 
 impl Reads {
     /// A pool over open connections.
-    pub(crate) fn new(readers: Vec<Reader>, applied: watch::Receiver<Slot>) -> Self {
+    pub(crate) fn new(readers: Vec<Reader>, signals: Arc<Signals>) -> Self {
         Self(Arc::new(Pool {
             count: readers.len(),
             readers: Semaphore::new(readers.len()),
             queue: Semaphore::new(READS_WAITING_MAX),
             idle: Mutex::new(readers),
-            applied,
+            signals,
         }))
     }
 
@@ -62,7 +63,7 @@ impl Reads {
             let mut reader = pool.take().ok_or(Refused::Stopping)?;
             let result = work(&mut reader);
             pool.put(reader);
-            Ok(result?)
+            Ok(result.inspect_err(|error| pool.signals.note_state_error(error))?)
         });
         task.await.unwrap_or(Err(Refused::Stopping))
     }
@@ -78,7 +79,7 @@ impl Reads {
     }
 
     async fn wait_for(&self, wanted: Slot) -> Result<(), Refused> {
-        let mut applied = self.0.applied.clone();
+        let mut applied = self.0.signals.watch_applied();
         if *applied.borrow() >= wanted {
             return Ok(());
         }
@@ -86,7 +87,7 @@ impl Reads {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) => Err(Refused::Stopping),
             Err(_) => {
-                let applied = *self.0.applied.borrow();
+                let applied = self.0.signals.applied();
                 Err(Refused::Behind { applied, wanted })
             }
         }

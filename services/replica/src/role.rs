@@ -15,6 +15,7 @@ use ops::shutdown::Token;
 use wal::Identity;
 
 pub(crate) use member::{Member, Outcome, Recovered, cluster_of};
+pub(crate) use recover::state_file;
 pub(crate) use unformed::{Unformed, blocking};
 
 use crate::errors::Refused;

@@ -1,13 +1,13 @@
 //! One replica from start to stop.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use machine::snapshot::Verified;
 use ops::shutdown::Token;
 use paxos::config::Configuration;
-use paxos::ids::{Epoch, NodeId, Slot};
+use paxos::ids::{Epoch, NodeId};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use wal::Wal;
 
@@ -16,15 +16,14 @@ use crate::directory::Directory;
 use crate::driver::{End, watch_space};
 use crate::errors::Error;
 use crate::failpoints;
-use crate::limits::{
-    FREE_EVERY, REMOVED_EVERY, SCRUB_PAUSE, SCRUB_SLOTS, STOP_STREAMS, SWEEP_EVERY,
-};
+use crate::limits::{FREE_EVERY, REMOVED_EVERY, STOP_STREAMS, SWEEP_EVERY};
 use crate::membership::Membership;
 use crate::notices;
 use crate::peers::Me;
 use crate::quarantine::Quarantine;
 use crate::retire;
-use crate::role::{Member, Outcome, Recovered, Shared, Stage, Unformed, cluster_of};
+use crate::role::{Member, Outcome, Recovered, Shared, Stage, Unformed, cluster_of, state_file};
+use crate::scrub;
 use crate::server;
 use crate::snapshots::fetch::{Wanted, fetch};
 
@@ -245,7 +244,8 @@ async fn take_part(
         () = membership.beat(shared, &member) => Ended::Stopping,
         () = sweep(&member) => Ended::Stopping,
         () = notices::post(&member) => Ended::Stopping,
-        () = scrub(&member) => Ended::Stopping,
+        () = scrub::log(&member) => Ended::Stopping,
+        () = scrub::state(&member) => Ended::Stopping,
         ended = end_of(&member, shared) => ended,
         epoch = removed(&member, shared) => Ended::Removed(epoch),
         () = shared.stopping.cancelled() => Ended::Stopping,
@@ -257,10 +257,13 @@ async fn take_part(
             running.stop().await;
             Ok(None)
         }
-        Ended::Arrived(snapshot) => {
+        Ended::Arrived(snapshot, damage) => {
             failpoints::pass(failpoints::AFTER_SNAPSHOT_FETCHED);
             shared.set_stage(Stage::Restoring("a snapshot is being installed".into()));
             running.end().await;
+            if let Some(found) = damage {
+                condemn(shared.data(), &found).await?;
+            }
             Ok(Some(snapshot))
         }
         Ended::Removed(epoch) => {
@@ -284,18 +287,21 @@ async fn take_part(
 /// Why a member ends.
 enum Ended {
     Stopping,
-    Arrived(Verified),
+    /// This snapshot is to become the state; what is damaged in the one that is there, if it is.
+    Arrived(Verified, Option<Arc<str>>),
     /// This epoch began without it.
     Removed(Epoch),
     Halted(Quarantine),
 }
 
-/// Waits for news that end a member; fetches the snapshot that it needs meanwhile.
+/// Waits for news that end a member; fetches the snapshot that it needs meanwhile. With a damaged
+/// state it goes on until then: what is whole of it can be served, and perhaps nobody has a better.
 async fn end_of(member: &Arc<Member>, shared: &Arc<Shared>) -> Ended {
     let mut ends = member.driver.watch_end();
     let mut fetching: Option<JoinHandle<Verified>> = None;
+    let mut damage: Option<Arc<str>> = None;
     loop {
-        tokio::select! {
+        let wanted = tokio::select! {
             changed = ends.changed() => {
                 if changed.is_err() {
                     return Ended::Stopping;
@@ -303,22 +309,48 @@ async fn end_of(member: &Arc<Member>, shared: &Arc<Shared>) -> Ended {
                 let end = *ends.borrow_and_update();
                 match end {
                     Some(End::Halted(reason)) => return Ended::Halted(Quarantine::halted(reason)),
-                    Some(End::Behind { from, at_least }) if fetching.is_none() => {
-                        let first = Some(from);
-                        fetching = Some(start_fetch(member, shared, Wanted { first, at_least }));
+                    Some(End::Behind { from, at_least }) => {
+                        Some(Wanted { first: Some(from), at_least })
                     }
-                    // One at a time: a later need is met by the next snapshot, if it still is one.
-                    Some(End::Behind { .. }) | None => {}
+                    None => None,
                 }
+            }
+            found = member.signals.state_damaged(), if damage.is_none() => {
+                damage = Some(found);
+                // The log here must reach back to it.
+                Some(Wanted { first: None, at_least: member.signals.log_begins_after() })
             }
             fetched = fetched(&mut fetching) => {
                 fetching = None;
                 if let Ok(snapshot) = fetched {
-                    return Ended::Arrived(snapshot);
+                    return Ended::Arrived(snapshot, damage);
                 }
+                None
             }
+        };
+        // One at a time: a later need is met by the next snapshot, if it still is one.
+        if let Some(wanted) = wanted
+            && fetching.is_none()
+        {
+            fetching = Some(start_fetch(member, shared, wanted));
         }
     }
+}
+
+/// Notes that the state is damaged, so that it is moved aside before the next one is installed.
+async fn condemn(data: &Path, found: &str) -> Result<(), Error> {
+    let path = state_file(data);
+    let found = found.to_owned();
+    let noted = tokio::task::spawn_blocking(move || {
+        let why = machine::Error::Damaged {
+            path: path.clone(),
+            found,
+        };
+        machine::snapshot::condemn(&path, &why)
+    });
+    Ok(noted
+        .await
+        .map_err(|_| Error::Panicked("noting the damage"))??)
 }
 
 /// Waits until this node, which voted, is left out by a decided configuration, and whoever votes
@@ -379,31 +411,6 @@ async fn sweep(member: &Member) {
         member.waiters.sweep();
         member.peers.sweep();
         member.snapshots.sweep().await;
-    }
-}
-
-/// Reads the whole log again and again, slowly, so that damage is found before a row is needed.
-async fn scrub(member: &Member) {
-    let mut from = Slot::FIRST;
-    loop {
-        tokio::time::sleep(SCRUB_PAUSE).await;
-        let (reply, answer) = oneshot::channel();
-        let take = Box::new(move |found| {
-            // The process ends: nothing to do.
-            let _ = reply.send(found);
-        });
-        let asked = member.wal.scrub(from, SCRUB_SLOTS, take);
-        let Ok(Ok(found)) = answer.await.map(|found| asked.and(found)) else {
-            continue;
-        };
-        if let Some(last) = found.damaged.last() {
-            tracing::error!(
-                slots = ?found.damaged,
-                "decided rows are damaged on this disk and are dropped; check the disk"
-            );
-            member.signals.note_unreadable(*last);
-        }
-        from = found.next.unwrap_or(Slot::FIRST);
     }
 }
 

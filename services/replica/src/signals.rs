@@ -22,6 +22,8 @@ pub(crate) struct Signals {
     serving: Mutex<Option<(Slot, Instant)>>,
     commit_us: AtomicU64,
     space_low: AtomicBool,
+    /// What was found to be damaged in the state on disk.
+    state_damage: watch::Sender<Option<Arc<str>>>,
     /// Everything up to here is applied. Readers wait on it.
     applied: watch::Sender<Slot>,
     wake: Notify,
@@ -40,6 +42,7 @@ impl Signals {
             serving: Mutex::new(None),
             commit_us: AtomicU64::new(0),
             space_low: AtomicBool::new(false),
+            state_damage: watch::Sender::new(None),
             applied: watch::Sender::new(applied),
             wake: Notify::new(),
         })
@@ -91,6 +94,41 @@ impl Signals {
     pub(crate) fn note_space_low(&self, low: bool) {
         self.space_low.store(low, Ordering::Relaxed);
         self.wake.notify_one();
+    }
+
+    /// Reading the state failed. If it is damaged, this replica needs another one's.
+    pub(crate) fn note_state_error(&self, error: &machine::Error) {
+        if !error.is_replaceable() {
+            return;
+        }
+        let news = self.state_damage.send_if_modified(|known| {
+            let news = known.is_none();
+            if news {
+                *known = Some(ops::errors::chain(error).into());
+            }
+            news
+        });
+        if news {
+            tracing::error!(
+                error = ops::errors::chain(error),
+                "the state on this disk is damaged and is replaced by another replica's as soon \
+                 as that has arrived; check the disk"
+            );
+        }
+    }
+
+    /// Waits until the state is known to be damaged; what was found.
+    pub(crate) async fn state_damaged(&self) -> Arc<str> {
+        let mut damage = self.state_damage.subscribe();
+        // No error: the sender is part of what is borrowed here.
+        let known = damage
+            .wait_for(Option::is_some)
+            .await
+            .map(|found| found.clone());
+        match known {
+            Ok(Some(found)) => found,
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
     }
 
     /// See [`Signals::note_persisted`].

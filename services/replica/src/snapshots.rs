@@ -125,6 +125,7 @@ impl Snapshots {
             }
         });
         let made: Result<Snapshot, machine::Error> = task.await.map_err(|_| Refused::Stopping)?;
+        let made = made.inspect_err(|error| self.0.signals.note_state_error(error));
         let made = Arc::new(made?);
         latest.looked = true;
         latest.snapshot = Some(Arc::clone(&made));

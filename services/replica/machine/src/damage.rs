@@ -12,6 +12,9 @@
 //! - both ends of each table can be read, and no event lies above the applied slot;
 //! - the small tables are whole (`PRAGMA quick_check`).
 //!
+//! **Beside the work**, some rows at a time ([`next_rows`]): each event's checksum, that the index
+//! of its table finds it, and that the answer to its command names it.
+//!
 //! **When read**: each event's checksum, in history and replay, and that a page of history has
 //! no hole. **When applied**: whatever contradicts what comes next.
 //!
@@ -28,7 +31,8 @@
 use std::path::Path;
 
 use paxos::ids::Slot;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 
 use crate::error::Fault;
 use crate::ids::EventId;
@@ -84,6 +88,81 @@ pub(crate) fn at_open(
     check().map_err(|fault| fault.at("check", path))?;
     for table in SMALL_TABLES {
         schema::check(connection, path, &format!("PRAGMA quick_check({table})"))?;
+    }
+    Ok(())
+}
+
+/// Where a check beside the work goes on.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct CheckFrom {
+    /// Which of [`EVENT_TABLES`].
+    table: usize,
+    /// The last key that was looked at.
+    after: i64,
+}
+
+/// Checks at most `rows` further events, and says where to go on: from the beginning, after the
+/// last one.
+pub(crate) fn next_rows(
+    connection: &Connection,
+    from: CheckFrom,
+    rows: u32,
+) -> Result<CheckFrom, Fault> {
+    let name = EVENT_TABLES.get(from.table).copied().unwrap_or_default();
+    let Some(table) = TABLES.iter().find(|table| table.name == name) else {
+        return Ok(CheckFrom::default());
+    };
+    let mut statement = connection.prepare_cached(&table.rows_after())?;
+    let values = statement.column_count() - 1;
+    let mut found = statement.query(params![from.after, rows])?;
+    let (mut seen, mut after) = (0, from.after);
+    while let Some(row) = found.next()? {
+        checksum::require_intact(row, values)?;
+        after = row.get("eid")?;
+        require_found(connection, name, after, row)?;
+        seen += 1;
+    }
+    Ok(match seen < rows {
+        false => CheckFrom { after, ..from },
+        true if from.table + 1 < EVENT_TABLES.len() => CheckFrom {
+            table: from.table + 1,
+            after: 0,
+        },
+        true => CheckFrom::default(),
+    })
+}
+
+/// Whoever looks for the event finds this row.
+fn require_found(
+    connection: &Connection,
+    table: &str,
+    eid: i64,
+    row: &Row<'_>,
+) -> Result<(), Fault> {
+    let missing = |what| Fault::Damaged(format!("{what} does not lead to the event {eid}"));
+    let (index, owner, number) = match table {
+        "events" => ("events_by_room", "room", "seq"),
+        _ => ("user_events_by_user", "user", "useq"),
+    };
+    let query =
+        format!("SELECT eid FROM {table} INDEXED BY {index} WHERE {owner} = ?1 AND {number} = ?2");
+    let place: (i64, i64) = (row.get(owner)?, row.get(number)?);
+    let listed: Option<i64> = connection
+        .prepare_cached(&query)?
+        .query_row(place, |found| found.get(0))
+        .optional()?;
+    if listed != Some(eid) {
+        return Err(missing(index));
+    }
+    if table == "events" && row.get_ref("msg_no")? != ValueRef::Null {
+        let key: (Vec<u8>, i64) = (row.get("cid")?, row.get("author")?);
+        let answered: Option<i64> = connection
+            .prepare_cached("SELECT place FROM dedupe WHERE cid = ?1 AND author = ?2")?
+            .query_row(key, |found| found.get(0))
+            .optional()?;
+        if answered != Some(eid) {
+            return Err(missing("the answer to its command"));
+        }
     }
     Ok(())
 }

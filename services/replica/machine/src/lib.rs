@@ -50,6 +50,7 @@ pub mod snapshot;
 mod tables;
 
 pub use apply::{encode_batch, understands};
+pub use damage::CheckFrom;
 pub use error::Error;
 pub use hash::StateHash;
 pub use history::{History, HistoryRange};

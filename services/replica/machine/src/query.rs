@@ -9,6 +9,7 @@ use proto::v1::{JoinedRoom, Member, RoomSummary};
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
+use crate::damage::{self, CheckFrom};
 use crate::error::Fault;
 use crate::hash::{self, StateHash};
 use crate::history::{self, History, HistoryRange};
@@ -16,7 +17,7 @@ use crate::ids::{RoomId, UserId, from_sql, to_sql};
 use crate::nodes::{self, Node};
 use crate::pinned::Pinned;
 use crate::replay::{self, EffectsPage};
-use crate::{Error, damage, limits, notices, schema};
+use crate::{Error, limits, notices, schema};
 
 /// A connection for reading. Blocks its thread; use one per thread.
 #[derive(Debug)]
@@ -353,9 +354,20 @@ impl Reader {
         self.read(hash::state_hash)
     }
 
+    /// Checks at most `rows` further events of the state as it is now: each against its checksum,
+    /// the index of its table, and the answer to its command. Some 5 µs per row. Says where to go
+    /// on; that is [`CheckFrom::default`] when the last one was reached.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Damaged`] with the first finding.
+    pub fn check_events(&mut self, from: CheckFrom, rows: u32) -> Result<CheckFrom, Error> {
+        let view = self.read(|connection| damage::next_rows(connection, from, rows))?;
+        Ok(view.value)
+    }
+
     /// Reads everything and checks that it is whole: the structure of the file, every index against
-    /// its table, every event against its checksum. About 1.5 s per million messages; for a
-    /// background scrub.
+    /// its table, every event against its checksum. About 1.5 s per million messages.
     ///
     /// # Errors
     ///

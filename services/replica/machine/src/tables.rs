@@ -18,6 +18,13 @@ impl Table {
         format!("SELECT {columns} FROM {name} ORDER BY {}", key.join(", "))
     }
 
+    /// Reads at most `?2` rows whose key, of one column, is above `?1`.
+    pub(crate) fn rows_after(&self) -> String {
+        let Self { name, columns, key } = self;
+        let key = key.first().copied().unwrap_or_default();
+        format!("SELECT {columns} FROM {name} WHERE {key} > ?1 ORDER BY {key} LIMIT ?2")
+    }
+
     /// Reads the first row, and the last one.
     pub(crate) fn edges(&self) -> [String; 2] {
         let Self { name, columns, key } = self;

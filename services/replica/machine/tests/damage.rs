@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use machine::{Asker, Error, HistoryRange, Machine, Reader, RoomId, Seq};
+use machine::{Asker, CheckFrom, Error, HistoryRange, Machine, Reader, RoomId, Seq};
 use paxos::entry::{Entry, EntryKind};
 use paxos::ids::Slot;
 use proptest::prelude::*;
@@ -214,6 +214,77 @@ fn a_full_check_notices_every_event() {
         }
     }
     assert!(noticed > 20 && noticed * 3 > tried, "{noticed} of {tried}");
+}
+
+/// Goes once through the events, some rows at a time; how many times it asked.
+fn check_in_pages(path: &Path) -> Result<u32, Error> {
+    let mut reader = Reader::open(path)?;
+    let (mut from, mut asked) = (CheckFrom::default(), 0);
+    loop {
+        from = reader.check_events(from, 7)?;
+        asked += 1;
+        if from == CheckFrom::default() {
+            return Ok(asked);
+        }
+    }
+}
+
+/// Property: the check beside the work comes to every row of both tables and begins again; it
+/// notices a changed row, and one that the answer to its command does not name.
+#[test]
+fn the_check_beside_the_work_comes_to_every_event() {
+    let image = &*IMAGE;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    let count = |table: &str| -> u32 {
+        rusqlite::Connection::open(&path)
+            .unwrap()
+            .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
+                row.get(0)
+            })
+            .unwrap()
+    };
+    fs::write(&path, &image.bytes).unwrap();
+    let pages = |table| count(table) / 7 + 1;
+    assert_eq!(
+        check_in_pages(&path).unwrap(),
+        pages("events") + pages("user_events")
+    );
+    let mut noticed = 0;
+    for (table, change, finding) in [
+        ("events", "author = author + 1", "not as it was written"),
+        ("user_events", "room = room + 1", "not as it was written"),
+        ("dedupe", "place = place + 1", "does not lead to the event"),
+    ] {
+        let only = if table == "dedupe" {
+            "WHERE kind = 1"
+        } else {
+            ""
+        };
+        for row in 0..count(table) {
+            fs::write(&path, &image.bytes).unwrap();
+            let connection = rusqlite::Connection::open(&path).unwrap();
+            let key = if table == "dedupe" { "cid" } else { "eid" };
+            let changed = connection
+                .execute(
+                    &format!(
+                        "UPDATE {table} SET {change} WHERE {key} =
+                         (SELECT {key} FROM {table} {only} ORDER BY {key} LIMIT 1 OFFSET {row})"
+                    ),
+                    [],
+                )
+                .unwrap();
+            drop(connection);
+            if changed == 0 {
+                break;
+            }
+            let error = check_in_pages(&path).unwrap_err();
+            assert!(error.is_replaceable(), "{error}");
+            assert!(error.to_string().contains(finding), "{table}: {error}");
+            noticed += 1;
+        }
+    }
+    assert!(noticed > 100, "{noticed}");
 }
 
 /// Property: each thing that the check at open looks at is noticed there, before anything is

@@ -140,7 +140,7 @@ impl Member {
             started,
         });
         let driver = start_driver(driver, stop.clone())?;
-        let reads = Reads::new(readers, signals.watch_applied());
+        let reads = Reads::new(readers, Arc::clone(&signals));
         let log = writer.handle();
         let running = Running {
             driver: Some(driver),

@@ -21,7 +21,7 @@ use crate::snapshots;
 const STATE_FILE: &str = "state.db";
 
 /// The file of the state.
-pub(super) fn state_file(data: &Path) -> PathBuf {
+pub(crate) fn state_file(data: &Path) -> PathBuf {
     data.join(STATE_FILE)
 }
 

@@ -285,10 +285,14 @@ impl Cluster {
 
     /// Waits until all that run have applied the same, and compares their logs.
     pub(crate) async fn equal_logs(&self) -> Vec<pb::Entry> {
-        let alive = self.alive();
+        self.equal_logs_of(&self.alive()).await
+    }
+
+    /// The same for these.
+    pub(crate) async fn equal_logs_of(&self, replicas: &[usize]) -> Vec<pb::Entry> {
         let upto = eventually("all have applied the same", async || {
             let mut slots = Vec::new();
-            for &index in &alive {
+            for &index in replicas {
                 let status = self.status(index).await;
                 slots.extend([status.decided, status.applied]);
             }
@@ -297,7 +301,7 @@ impl Cluster {
         })
         .await;
         let mut logs = Vec::new();
-        for &index in &alive {
+        for &index in replicas {
             let mut log = self.log(index).await;
             // A leader may have told something meanwhile.
             log.retain(|entry| entry.slot <= upto);

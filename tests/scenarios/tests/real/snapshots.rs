@@ -1,9 +1,10 @@
 //! Logs are bounded, and a replica behind them comes back by a snapshot, whatever interrupts it.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use proto::v1::get_status_response::Phase;
 use scenarios::client::GENERAL;
 use scenarios::pour::Pour;
@@ -106,7 +107,8 @@ async fn a_lost_state_is_made_anew() -> Result<()> {
         let before = cluster
             .until(index, SOON, |status| status.compacted_to > 1023)
             .await?;
-        cluster.replicas[index].process.kill();
+        // In peace: what the status tells of the log is on disk then.
+        cluster.replicas[index].process.stop(SOON)?;
         let state = cluster.replicas[index].data.join("state.db");
         if damage {
             // Behind the header, which says that the file is ours.
@@ -139,4 +141,58 @@ async fn a_lost_state_is_made_anew() -> Result<()> {
     }
     cluster.equal_chains(&cluster.all(), SOON).await?;
     Ok(())
+}
+
+/// A bit that flipped in an old message, which nobody reads, is found while the replica works: it
+/// gets the state of another one, keeps its identity and its vote, and all are equal again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flipped_bit_that_nobody_reads_is_mended() -> Result<()> {
+    let (mut cluster, mut alice) = start().await?;
+    alice.connect().await?;
+    alice
+        .send_until_acked(GENERAL, "a word that nobody reads again", SOON)
+        .await?;
+    pour(&alice, 12).run(&cluster, SOON).await?;
+    let leader = cluster.leader(SOON).await?;
+    // A follower, and then the leader itself.
+    for index in [cluster.others(leader)[0], leader] {
+        let before = cluster
+            .until(index, SOON, |status| status.compacted_to > 1023)
+            .await?;
+        cluster.replicas[index].process.stop(SOON)?;
+        let state = cluster.replicas[index].data.join("state.db");
+        flip(&state, b"a word that nobody reads again")?;
+        cluster.replicas[index].process.restart()?;
+        let aside = cluster.replicas[index].data.join("state.db.damaged");
+        let after = cluster
+            .until(index, SOON, |status| {
+                aside.exists()
+                    && status.phase() == Phase::Member
+                    && status.applied >= before.applied
+            })
+            .await?;
+        ensure!(after.node == before.node && after.disk_id == before.disk_id);
+        ensure!(after.voter, "it votes as before");
+        let output = cluster.replicas[index].process.output();
+        ensure!(output.contains("is not as it was written"), "{output}");
+    }
+    cluster.equal_chains(&cluster.all(), SOON).await?;
+    let (said, equal) = cluster.ctl(&["verify"]).await?;
+    ensure!(equal, "{said}");
+    Ok(())
+}
+
+/// Flips a bit in the middle of the first place where the file has these bytes, once everything
+/// is in it.
+fn flip(file: &Path, of: &[u8]) -> Result<()> {
+    let connection = rusqlite::Connection::open(file)?;
+    let busy: bool =
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    ensure!(!busy, "nobody has the state open");
+    drop(connection);
+    let mut bytes = fs::read(file)?;
+    let found = bytes.windows(of.len()).position(|window| window == of);
+    let at = found.context("the message is in the file")? + of.len() / 2;
+    bytes[at] ^= 1;
+    Ok(fs::write(file, bytes)?)
 }
