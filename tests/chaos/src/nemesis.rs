@@ -228,15 +228,12 @@ impl<G: Ground> Nemesis<G> {
             .collect()
     }
 
-    /// Tells the progress line what is there.
-    fn tell_current(&self) {
-        let words = |active: &Active| {
-            format!("{} {}", active.fault.kind, active.fault.target)
-                .trim_end()
-                .to_owned()
-        };
-        let words = self.active.iter().map(words).collect();
-        self.current.send_replace(words);
+    /// Tells the progress line what is there, and what is beginning: some faults take a while.
+    fn tell_current(&self, beginning: Option<String>) {
+        let words = |active: &Active| format!("{} {}", active.fault.kind, active.fault.target);
+        let all = self.active.iter().map(words).chain(beginning);
+        let all = all.map(|words| words.trim_end().to_owned()).collect();
+        self.current.send_replace(all);
     }
 
     /// Sets the network to what the faults that are there want of it.

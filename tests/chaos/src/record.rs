@@ -125,6 +125,8 @@ pub struct Verdict {
     pub rows: u64,
     /// The longest time in which a connected client had no answer, in milliseconds.
     pub longest_gap_ms: u64,
+    /// When it began, in milliseconds of the run.
+    pub longest_gap_at_ms: u64,
     /// What was wrong; empty when all claims held.
     pub violations: Vec<Violation>,
 }

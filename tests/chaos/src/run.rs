@@ -153,6 +153,7 @@ fn judge(
         shown: figures.shown,
         rows: figures.rows,
         longest_gap_ms: figures.longest_wait_us / 1_000,
+        longest_gap_at_ms: figures.longest_wait_from_us / 1_000,
         violations: found
             .chain(done.violations.iter().cloned())
             .chain(too_little(options, done))

@@ -52,6 +52,8 @@ pub struct Figures {
     pub states: u64,
     /// The longest time from sending a message to its acknowledgement, in microseconds.
     pub longest_wait_us: u64,
+    /// When that one was sent, in microseconds of the run.
+    pub longest_wait_from_us: u64,
 }
 
 /// The verdict over a run.

@@ -64,7 +64,7 @@ impl<G: Ground> Nemesis<G> {
         self.settling.retain(|(until, _)| *until > Instant::now());
         self.settling
             .extend(targets.into_iter().map(|name| (settled, name)));
-        self.tell_current();
+        self.tell_current(None);
         Ok(())
     }
 

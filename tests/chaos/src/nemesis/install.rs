@@ -52,6 +52,7 @@ impl<G: Ground> Nemesis<G> {
             .leader
             .clone()
             .filter(|leader| targets.contains(leader));
+        self.tell_current(Some(format!("{} {title}", step.kind.name())));
         let begun = self.begin(step, &targets, &view, &mut random).await;
         let (begun, outcome) = match begun {
             Ok(begun) => (begun, Outcome::Installed),
@@ -102,7 +103,7 @@ impl<G: Ground> Nemesis<G> {
             cut: begun.cut,
             weather: begun.weather,
         });
-        self.tell_current();
+        self.tell_current(None);
         self.set_network().await
     }
 

@@ -24,11 +24,6 @@ impl Plot {
         self.left + (self.right - self.left) * self.part(at_ms)
     }
 
-    /// How wide a length of time is, never wider than the plot.
-    pub(super) fn wide(&self, length_ms: u64) -> f64 {
-        (self.right - self.left) * self.part(length_ms)
-    }
-
     fn part(&self, ms: u64) -> f64 {
         (ms as f64 / self.span_ms as f64).clamp(0.0, 1.0)
     }

@@ -13,7 +13,7 @@ const BAND_WIDTH_MIN: f64 = 4.0;
 
 /// Elections, suspicions, replacements, failover gaps.
 pub(super) fn cluster(canvas: &mut Canvas, record: &Record) {
-    let longest_ms = record.verdict.longest_gap_ms;
+    let verdict = &record.verdict;
     let legend = [
         (Sign::Mark("election"), "election".to_owned()),
         (Sign::Mark("suspicion"), "suspicion".to_owned()),
@@ -42,23 +42,23 @@ pub(super) fn cluster(canvas: &mut Canvas, record: &Record) {
         let (x, width) = canvas.plot.stretch(failover.at_ms, until, 3.0);
         canvas.band("failover", (x, y), (width, 14.0), &failover_words(failover));
     }
-    // The record holds how long the gap was and not when: it is drawn to scale at the left side.
     let y = lane(canvas, "longest client gap", 1) + 7.0;
-    let (left, width) = (canvas.plot.left, canvas.plot.wide(longest_ms).max(2.0));
+    let (from_ms, longest_ms) = (verdict.longest_gap_at_ms, verdict.longest_gap_ms);
+    let until_ms = from_ms.saturating_add(longest_ms);
+    let (left, width) = canvas.plot.stretch(from_ms, until_ms, 2.0);
     canvas.span(left, y, width);
     let words = match canvas.size {
-        Size::Wide => format!("{}, to scale; when is not recorded", length(longest_ms)),
-        Size::Narrow => format!("{}, to scale", length(longest_ms)),
+        Size::Wide => format!("{}, from {}", length(longest_ms), moment(from_ms)),
+        Size::Narrow => length(longest_ms),
     };
-    // A gap as long as the run leaves no room beside it.
-    let beside = left + width + 8.0;
-    let room = beside + words.chars().count() as f64 * 6.6 < canvas.plot.width;
-    canvas.text(
-        "note",
-        if room { beside } else { left + 8.0 },
-        y + 4.0,
-        &words,
-    );
+    // Beside it where there is room, on whichever side.
+    let text = words.chars().count() as f64 * 6.6 + 8.0;
+    let behind = left + width + 8.0;
+    let x = match behind + text < canvas.plot.right {
+        true => behind,
+        false => (left - text).max(canvas.plot.left),
+    };
+    canvas.text("note", x, y + 4.0, &words);
 }
 
 /// Every step of the nemesis, in the lane of its kind.

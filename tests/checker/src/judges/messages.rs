@@ -156,7 +156,10 @@ fn count(facts: &mut Facts, places: &HashMap<usize, (u64, Row)>) {
             (Some(ack), _) => {
                 figures.acknowledged += 1;
                 let wait = ack.at.saturating_sub(message.sent_at);
-                figures.longest_wait_us = figures.longest_wait_us.max(wait);
+                if wait > figures.longest_wait_us {
+                    figures.longest_wait_us = wait;
+                    figures.longest_wait_from_us = message.sent_at;
+                }
             }
             (None, Some(_)) => figures.refused += 1,
             (None, None) => {
