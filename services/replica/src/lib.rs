@@ -12,6 +12,7 @@ pub mod service;
 
 // What comes in over the network.
 mod health;
+mod leave;
 mod quarantine;
 mod retire;
 mod rpc;

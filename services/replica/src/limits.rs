@@ -190,6 +190,11 @@ pub const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// Prepared statements, page cache and stack of one reading connection are a few MiB.
 pub const READERS_MAX: usize = 16;
 
+/// How long a leader that is told to stop waits until somebody else leads: an election would take
+/// about as long.
+pub const HAND_OVER_WAIT: Duration = Duration::from_millis(700);
+/// How often it looks.
+pub const HAND_OVER_LOOK: Duration = Duration::from_millis(10);
 /// How long a graceful stop waits for streams to end.
 pub const STOP_STREAMS: Duration = Duration::from_millis(1500);
 /// How long a graceful stop waits for a thread to end.

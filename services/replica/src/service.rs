@@ -16,6 +16,7 @@ use crate::directory::Directory;
 use crate::driver::{End, watch_space};
 use crate::errors::Error;
 use crate::failpoints;
+use crate::leave::leave;
 use crate::limits::{FREE_EVERY, REMOVED_EVERY, STOP_STREAMS, SWEEP_EVERY};
 use crate::membership::Membership;
 use crate::notices;
@@ -37,16 +38,27 @@ use crate::snapshots::fetch::{Wanted, fetch};
 pub async fn run(options: Options, listener: TcpListener, shutdown: Token) -> Result<(), Error> {
     let address = advertised(&options, &listener)?;
     let data = options.data.clone();
-    let shared = Arc::new(Shared::new(data, address, shutdown.clone()));
+    let shared = Arc::new(Shared::new(data, address, Token::new()));
+    let leaving = tokio::spawn(leave(Arc::clone(&shared), shutdown));
+    let ended = open_and_serve(&shared, &options, listener).await;
+    leaving.abort();
+    ended
+}
+
+async fn open_and_serve(
+    shared: &Arc<Shared>,
+    options: &Options,
+    listener: TcpListener,
+) -> Result<(), Error> {
     // Before anything is served, so that who this disk is can be told from the first answer on.
-    let opened = open(&options).await.map(|wal| enter(&shared, wal));
+    let opened = open(options).await.map(|wal| enter(shared, wal));
     if let Err(error) = opened {
         if !matches!(error, Error::LowSpace(_)) && Quarantine::of(&error).is_none() {
             return Err(error);
         }
-        return serve(&shared, &options, listener, Err(error)).await;
+        return serve(shared, options, listener, Err(error)).await;
     }
-    serve(&shared, &options, listener, opened).await
+    serve(shared, options, listener, opened).await
 }
 
 /// Serves while the replica lives, or stands in quarantine.

@@ -84,3 +84,31 @@ async fn killed_and_started() -> Result<()> {
     cluster.ready(SOON).await?;
     check(&cluster, &alice).await
 }
+
+/// Property: a leader that is told to stop does not leave the others without one. Each in turn is
+/// stopped while a person talks, and says who leads in its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_stops_hands_the_lead_over() -> Result<()> {
+    let mut cluster = Cluster::start(3).await?;
+    let mut alice = Client::sign_up(&cluster.gateway_urls[0], "alice").await?;
+    alice.connect().await?;
+    for number in 0..3 {
+        let leader = cluster.leader(SOON).await?;
+        // One that has just started is no successor: it may not be admitted yet.
+        for index in cluster.others(leader) {
+            cluster
+                .until(index, SOON, |status| status.admitted && status.leader != 0)
+                .await?;
+        }
+        cluster.replicas[leader].process.stop(SOON)?;
+        let output = cluster.replicas[leader].process.output();
+        ensure!(output.contains("handed the lead over"), "{output}");
+        alice
+            .send_until_acked(GENERAL, &format!("after stop {number}"), SOON)
+            .await?;
+        ensure!(cluster.leader(SOON).await? != leader);
+        cluster.replicas[leader].process.restart()?;
+    }
+    cluster.equal_chains(&cluster.all(), SOON).await?;
+    Ok(())
+}
