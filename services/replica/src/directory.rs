@@ -166,10 +166,16 @@ impl Directory {
         news
     }
 
-    /// Nodes to ask when the voters are silent: the latest ones know most.
+    /// Nodes to ask when the voters are silent: the latest ones know most. Where a later node is,
+    /// an earlier one was: its disk is gone, and whoever asks for it there is refused.
     pub(crate) fn contacts(&self, voters: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
         let nodes = self.read();
-        let others = nodes.keys().rev().copied();
+        let mut places = BTreeSet::new();
+        let others = nodes
+            .iter()
+            .rev()
+            .filter(|(_, known)| places.insert(known.address.as_str()))
+            .map(|(node, _)| *node);
         others
             .filter(|node| *node != self.me && !voters.contains(node))
             .take(CONTACTS_MAX)
@@ -266,5 +272,11 @@ mod tests {
         assert_eq!(directory.contacts(&[NodeId(1)].into()), [joined].into());
         assert!(directory.note_address(joined, "h:9"));
         assert_eq!(directory.addresses()[&joined], "h:9");
+        // A new disk in its place: nobody asks there for the old one.
+        let (later, voters) = (NodeId(1040), [NodeId(1)].into());
+        directory.note_registered(later, Uuid::from_u128(9), "h:9");
+        assert_eq!(directory.contacts(&voters), [later].into());
+        assert!(directory.note_address(later, "h:10"));
+        assert_eq!(directory.contacts(&voters), [joined, later].into());
     }
 }

@@ -52,8 +52,9 @@ pub fn percentile(sorted: &[u64], of_hundred: usize) -> u64 {
     sorted.get(index).copied().unwrap_or(0)
 }
 
-/// For each death of a leader the longest silence of all clients together that began before it,
-/// or with it: what was acknowledged just before may still arrive just after.
+/// For each death of a leader the longest silence of all clients together that it began, or went
+/// on with: what was acknowledged just before may still arrive just after. A silence that was there
+/// already, because a majority was dead, say, counts from the death on.
 #[must_use]
 pub fn failovers(traffic: &Traffic, kills: &[LeaderKill]) -> Vec<Failover> {
     let mut acks: Vec<u64> = traffic.acked.iter().map(|(_, acked)| *acked).collect();
@@ -64,7 +65,8 @@ pub fn failovers(traffic: &Traffic, kills: &[LeaderKill]) -> Vec<Failover> {
         let from = acks.get(first_after.saturating_sub(1)..)?;
         let began_in_time = |pair: &&[u64]| pair[0] <= killed + ON_THE_WAY_US;
         let pairs = from.windows(2).take_while(began_in_time);
-        let longest = pairs.map(|pair| pair[1] - pair[0]).max()?;
+        let silence = |pair: &[u64]| pair[1].saturating_sub(pair[0].max(killed));
+        let longest = pairs.map(silence).max()?;
         Some(Failover {
             at_ms: kill.at_ms,
             gap_ms: longest / 1000,
@@ -100,6 +102,8 @@ mod tests {
         // A later silence has another reason.
         assert_eq!(gap(112), Some(575));
         assert_eq!(gap(705), Some(790));
+        // The one before was silent for long.
+        assert_eq!(gap(1450), Some(50));
         // Nothing was acknowledged after it: no figure.
         assert_eq!(gap(1600), None);
     }
