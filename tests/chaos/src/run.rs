@@ -66,17 +66,28 @@ pub async fn run<G: Ground>(
     let length_ms = began.ms();
     nemesis.heal().await?;
     said.line("reading   every room from its beginning, from every gateway");
-    load.stop(DRAIN, READ).await?;
+    let read = load.stop(DRAIN, READ).await;
     shown.abort();
     watcher.abort();
-    let (mut ground, done) = nemesis.into_parts();
-    evidence::keep(&ground, &done.outages, folder).await?;
+    let (mut ground, mut done) = nemesis.into_parts();
+    let kept = evidence::keep(&ground, &done.outages, folder).await;
+    done.violations.extend(not_told(read));
+    done.violations.extend(not_told(kept));
     said.line("judging   the histories of all clients, the logs and states of all replicas");
     let marks = watched.marks();
     let record = judge(options, &done, marks, at, length_ms, folder)?;
     // For whoever looks for the reason.
     ground.keep_data(!record.verdict.violations.is_empty());
     Ok(record)
+}
+
+/// A cluster that does not tell what there is, after all faults have ended, has lost it for now.
+fn not_told<T>(asked: Result<T>) -> Option<Violation> {
+    let error = asked.err()?;
+    Some(Violation {
+        kind: "not told".to_owned(),
+        words: format!("{error:#}"),
+    })
 }
 
 async fn ready(watched: &Watched, voters: usize) -> Result<()> {
