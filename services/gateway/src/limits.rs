@@ -7,6 +7,8 @@ use std::time::Duration;
 pub(crate) const FRAME_BYTES_MAX: usize = 64 * 1024;
 /// The text of a message.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 16 * 1024;
+/// The emoji of a reaction.
+pub(crate) const EMOJI_BYTES_MAX: usize = 64;
 /// The name of a person, after trimming.
 pub(crate) const PERSON_NAME_CHARS_MAX: usize = 32;
 /// The name of a room.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{Cid, Seq};
 
-use super::{ErrorCode, Event, Me, Person, RoomSummary};
+use super::{ErrorCode, Event, Joined, Me, Person, RoomSummary};
 
 /// `POST /api/v1/sign-up`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,25 @@ pub struct EventsAnswer {
     pub events: Vec<Event>,
     /// The room's highest `seq`.
     pub head: Seq,
+}
+
+/// Answers `GET /api/v1/rooms/{room}/pins`, `…/messages/{seq}/replies` and
+/// `…/messages/{seq}/versions`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct MessagesAnswer {
+    /// Pins: the latest first. Replies and versions: ascending.
+    pub events: Vec<Event>,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+/// Answers `GET /api/v1/unread`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct UnreadAnswer {
+    /// The rooms that the person is in, as `ready` has them.
+    pub rooms: Vec<Joined>,
 }
 
 /// Answers `GET /api/v1/rooms/{room}/members`.

@@ -17,7 +17,8 @@ use crate::ids::{RoomId, UserId, from_sql, to_sql};
 use crate::nodes::{self, Node};
 use crate::pinned::Pinned;
 use crate::replay::{self, EffectsPage};
-use crate::{Error, limits, notices, schema};
+use crate::states::{self, Found, Related};
+use crate::{Error, limits, markers, notices, schema};
 
 /// A connection for reading. Blocks its thread; use one per thread.
 #[derive(Debug)]
@@ -56,6 +57,7 @@ fn cluster_room(connection: &Connection) -> rusqlite::Result<JoinedRoom> {
         head: history::head(connection, RoomId::CLUSTER)?.map_or(0, |head| head.0),
         members: members.map_or(0, from_sql),
         system: true,
+        ..JoinedRoom::default()
     })
 }
 
@@ -210,7 +212,7 @@ impl Reader {
             let Some((name, useq)) = account else {
                 return Ok(None);
             };
-            let rooms = connection
+            let mut rooms: Vec<JoinedRoom> = connection
                 .prepare_cached(
                     "SELECT r.id, r.name, r.head, r.members
                      FROM members m CROSS JOIN rooms r ON r.id = m.room
@@ -222,11 +224,14 @@ impl Reader {
                         name: row.get(1)?,
                         head: from_sql(row.get(2)?),
                         members: from_sql(row.get(3)?),
-                        system: false,
+                        ..JoinedRoom::default()
                     })
                 })?
-                .chain(std::iter::once_with(|| cluster_room(connection)))
                 .collect::<rusqlite::Result<_>>()?;
+            for room in &mut rooms {
+                markers::add_unread(connection, user, room)?;
+            }
+            rooms.push(cluster_room(connection)?);
             Ok(Some(UserState {
                 name,
                 useq: from_sql(useq),
@@ -322,6 +327,28 @@ impl Reader {
                 Err(denied) => return Ok(Err(denied)),
             };
             Ok(Ok(history::page(connection, room, head, range, limit)?))
+        })
+    }
+
+    /// Messages of a room by what they have to do with each other, at most `limit` and
+    /// [`limits::HISTORY_EVENTS_MAX`] of them; `None` when there is no such message.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn related(
+        &mut self,
+        asker: Asker,
+        room: RoomId,
+        which: Related,
+        limit: usize,
+    ) -> Result<View<Result<Option<Found>, Denied>>, Error> {
+        self.read(|connection| {
+            if let Err(denied) = history::readable_head(connection, asker, room)? {
+                return Ok(Err(denied));
+            }
+            let limit = limit.min(limits::HISTORY_EVENTS_MAX);
+            Ok(Ok(states::related(connection, room, which, limit)?))
         })
     }
 

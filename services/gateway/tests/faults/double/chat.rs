@@ -181,4 +181,30 @@ impl Chat for Double {
         };
         Ok(Response::new(GetHistoryResponse { events, head }))
     }
+
+    async fn list_messages(
+        &self,
+        request: Request<ListMessagesRequest>,
+    ) -> Result<Response<ListMessagesResponse>, Status> {
+        let request = request.into_inner();
+        self.reaches(request.min_slot).await?;
+        let machine = lock(&self.world.machine);
+        let room = machine
+            .rooms
+            .get(&request.room)
+            .ok_or_else(|| Status::not_found("room"))?;
+        let Some(list_messages_request::Which::RepliesTo(root)) = request.which else {
+            return Err(Status::not_found("message"));
+        };
+        let answers = |event: &&RoomEvent| {
+            matches!(&event.kind, Some(room_event::Kind::Message(message))
+                if message.reply_to == root && event.seq > request.after)
+        };
+        let limit = request.limit as usize;
+        let events: Vec<RoomEvent> = room.events.iter().filter(answers).cloned().collect();
+        Ok(Response::new(ListMessagesResponse {
+            more: events.len() > limit,
+            events: events.into_iter().take(limit).collect(),
+        }))
+    }
 }
