@@ -24,12 +24,12 @@ pub(crate) mod kind {
     pub(crate) const JOINED: i64 = 3;
     pub(crate) const LEFT: i64 = 4;
     pub(crate) const NOTICE: i64 = 5;
-    pub(crate) const EDITED: i64 = 6;
-    pub(crate) const DELETED: i64 = 7;
-    pub(crate) const REACTION_ADDED: i64 = 8;
-    pub(crate) const REACTION_REMOVED: i64 = 9;
-    pub(crate) const PINNED: i64 = 10;
-    pub(crate) const UNPINNED: i64 = 11;
+    pub(crate) const EDITED: i64 = 70;
+    pub(crate) const DELETED: i64 = 71;
+    pub(crate) const REACTION_ADDED: i64 = 72;
+    pub(crate) const REACTION_REMOVED: i64 = 73;
+    pub(crate) const PINNED: i64 = 74;
+    pub(crate) const UNPINNED: i64 = 75;
 }
 
 /// Values of `user_events.kind`.
@@ -37,7 +37,7 @@ pub(crate) mod user_kind {
     pub(crate) const JOINED: i64 = 1;
     pub(crate) const LEFT: i64 = 2;
     pub(crate) const SESSION_REVOKED: i64 = 3;
-    pub(crate) const READ: i64 = 4;
+    pub(crate) const READ: i64 = 70;
 }
 
 impl Context<'_> {

@@ -13,13 +13,13 @@ pub const APPLICATION_ID: i32 = 0x4342_5853;
 /// `PRAGMA user_version`: the format that this program writes. A newer one is refused. One from
 /// [`FORMAT_VERSION_OLDEST`] on is brought to this one when it is opened (migrate.rs); what is older
 /// still is made anew from the log or a snapshot ([`crate::Error::is_replaceable`]).
-pub const FORMAT_VERSION: i32 = 4;
-/// The oldest format that is migrated, as a snapshot too: 2 lacks the table `watched`, 3 what
-/// messages.sql makes.
+pub const FORMAT_VERSION: i32 = 5;
+/// The oldest format that is migrated, as a snapshot too: 2 lacks the table `watched`, 3 and
+/// 4 what messages.sql makes.
 pub const FORMAT_VERSION_OLDEST: i32 = 2;
 /// The highest version of batches that this program understands, and the one that it makes for
 /// changes of messages and read markers.
-pub const BATCH_VERSION: u32 = 4;
+pub const BATCH_VERSION: u32 = 5;
 /// The version that it makes for notices.
 pub const BATCH_VERSION_NOTICES: u32 = 3;
 /// The version that it makes for commands with sender sessions.

@@ -1,8 +1,8 @@
--- What later events make of messages, and who has read what (formats up to 3 lack it). Rows are
+-- What later events make of messages, and who has read what (formats up to 4 lack it). Rows are
 -- few beside the messages: a message that nobody edits, answers, marks or mentions anybody in has
--- none. In `events` the kinds 6 edited, 7 deleted, 8 reaction added, 9 reaction removed, 10 pinned
--- and 11 unpinned have the `seq` of their message in `reply_to`; `body` is the new text or the
--- emoji. A deleted message, and its edits, have no `body`. In `user_events` kind 4 is a read
+-- none. In `events` the kinds 70 edited, 71 deleted, 72 reaction added, 73 reaction removed, 74
+-- pinned and 75 unpinned have the `seq` of their message in `reply_to`; `body` is the new text or the
+-- emoji. A deleted message, and its edits, have no `body`. In `user_events` kind 70 is a read
 -- marker, its `seq` in `head`.
 
 -- Answers and changes of a message: a thread, the edit history.

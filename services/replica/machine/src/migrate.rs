@@ -23,7 +23,7 @@ pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Er
         if found <= 2 {
             watched(&transaction)?;
         }
-        if found <= 3 {
+        if found <= 4 {
             messages(&transaction)?;
         }
         transaction.pragma_update(None, "user_version", limits::FORMAT_VERSION)?;
@@ -43,7 +43,7 @@ fn watched(connection: &Connection) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Format 3 to 4. No log up to there changes a message or moves a marker: what there is to know is
+/// To format 5. No log up to there changes a message or moves a marker: what there is to know is
 /// who answers what, who is mentioned, and that people begin to read where they came in.
 fn messages(connection: &Connection) -> Result<(), Fault> {
     connection.execute_batch(schema::MESSAGES)?;
@@ -70,6 +70,6 @@ fn messages(connection: &Connection) -> Result<(), Fault> {
 }
 
 const _: () = assert!(
-    limits::FORMAT_VERSION_OLDEST == 2 && limits::FORMAT_VERSION == 4,
+    limits::FORMAT_VERSION_OLDEST == 2 && limits::FORMAT_VERSION == 5,
     "the steps between them are written here"
 );

@@ -25,7 +25,7 @@ pub(crate) const SCHEMA: &str = concat!(
 /// Makes what format 2 lacks.
 pub(crate) const WATCHED: &str = include_str!("watched.sql");
 
-/// Makes what format 3 lacks.
+/// Makes what formats 3 and 4 lack.
 pub(crate) const MESSAGES: &str = include_str!("messages.sql");
 
 /// Opens the file for the one writer; makes it when it is missing or empty.

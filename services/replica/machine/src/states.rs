@@ -183,7 +183,7 @@ pub(crate) fn related(
             after,
         ),
         Related::Versions(of, after) => (
-            "(e.seq = ?2 OR e.reply_to = ?2 AND e.kind = 6) AND e.seq > ?3 ORDER BY e.seq",
+            "(e.seq = ?2 OR e.reply_to = ?2 AND e.kind = 70) AND e.seq > ?3 ORDER BY e.seq",
             of,
             after,
         ),
@@ -222,6 +222,6 @@ pub(crate) fn related(
 }
 
 const _: () = assert!(
-    kind::MESSAGE == 1 && kind::EDITED == 6,
+    kind::MESSAGE == 1 && kind::EDITED == 70,
     "as the queries above have it"
 );
