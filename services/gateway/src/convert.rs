@@ -5,7 +5,7 @@ use proto::v1;
 use crate::errors::Error;
 use crate::frames::{
     Edit, Event, EventKind, EventsAnswer, Joined, MessagesAnswer, Notice, Person, Reaction,
-    RoomSummary,
+    RoomSummary, SearchAnswer, SearchHit, SnippetPiece,
 };
 use crate::ids::{Cid, MsgNo, NodeId, RoomId, Seq, Slot, Useq, UserId};
 
@@ -140,6 +140,30 @@ pub(crate) fn messages(found: v1::ListMessagesResponse) -> Result<MessagesAnswer
         events: events.collect::<Result<_, _>>()?,
         more: found.more,
     })
+}
+
+/// What was found.
+pub(crate) fn search(found: v1::SearchResponse) -> SearchAnswer {
+    let piece = |piece: v1::SnippetPiece| SnippetPiece {
+        text: piece.text,
+        hit: piece.hit,
+    };
+    let hit = |hit: v1::SearchHit| SearchHit {
+        room: RoomId(hit.room),
+        room_name: hit.room_name,
+        seq: Seq(hit.seq),
+        ts: hit.timestamp_ms,
+        author: Person {
+            id: UserId(hit.author),
+            name: hit.author_name,
+        },
+        snippet: hit.snippet.into_iter().map(piece).collect(),
+    };
+    SearchAnswer {
+        lags: found.indexed < found.applied,
+        next: (found.next > 0).then_some(found.next),
+        hits: found.hits.into_iter().map(hit).collect(),
+    }
 }
 
 /// A room that a person is in.

@@ -19,7 +19,7 @@ use event::is_zero;
 pub use event::{Edit, Event, EventKind, Reaction};
 pub use http::{
     ErrorAnswer, ErrorBody, EventsAnswer, Health, MeAnswer, MembersAnswer, MessagesAnswer,
-    RoomsAnswer, SignUp, UnreadAnswer,
+    RoomsAnswer, SearchAnswer, SearchHit, SignUp, SnippetPiece, UnreadAnswer,
 };
 pub use notice::Notice;
 pub use room_seqs::{ReadMarker, RoomSeqs};

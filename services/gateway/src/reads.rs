@@ -13,7 +13,7 @@ use proto::v1::get_history_request::Range;
 use proto::v1::list_messages_request::Which;
 use proto::v1::{
     GetHistoryRequest, GetSessionRequest, GetUserStateRequest, ListMembersRequest,
-    ListMessagesRequest, ListRoomsRequest,
+    ListMessagesRequest, ListRoomsRequest, SearchRequest,
 };
 use tokio::time::timeout;
 use tonic::transport::Channel;
@@ -23,9 +23,10 @@ use crate::channels::Channels;
 use crate::cluster::{Cluster, SHARD, View};
 use crate::convert::{self, UserState};
 use crate::errors::{Error, another_may_answer};
-use crate::frames::{EventsAnswer, MessagesAnswer, Person, RoomSummary};
+use crate::frames::{EventsAnswer, MessagesAnswer, Person, RoomSummary, SearchAnswer};
 use crate::ids::{NodeId, RoomId, Seq, Slot, UserId};
 use crate::limits::{READ_ATTEMPT_TIMEOUT, READ_LAST_TIMEOUT, REPLY_BYTES_MAX};
+use crate::search::Question;
 use crate::seen::Seen;
 
 /// Which page of a room's events.
@@ -266,6 +267,38 @@ impl Reads {
             .await
             .map_err(|status| Error::read(&status))?;
         convert::messages(answer)
+    }
+
+    /// What a person finds.
+    pub(crate) async fn search(
+        &self,
+        user: UserId,
+        question: Question,
+        (cursor, limit): (u64, u32),
+        min_slot: Slot,
+    ) -> Result<SearchAnswer, Error> {
+        let min_slot = self.at_least(min_slot);
+        let request = SearchRequest {
+            shard: SHARD,
+            user: user.0,
+            words: question.words,
+            without: question.without,
+            from: question.from.unwrap_or_default(),
+            in_room: question.in_room.unwrap_or_default(),
+            before_ms: question.before_ms.unwrap_or(0),
+            after_ms: question.after_ms.unwrap_or(0),
+            cursor,
+            limit,
+            min_slot: min_slot.0,
+        };
+        let answer = self
+            .read(min_slot, move |mut chat| {
+                let request = request.clone();
+                async move { chat.search(request).await }
+            })
+            .await
+            .map_err(|status| Error::read(&status))?;
+        Ok(convert::search(answer))
     }
 
     fn at_least(&self, min_slot: Slot) -> Slot {

@@ -582,6 +582,40 @@ export type UnreadAnswer = {
   rooms: Array<Joined>,
 };
 
+/** A part of a text that was found. */
+export type SnippetPiece = {
+  /** The part. */
+  text: string,
+  /** Whether it is what was sought. */
+  hit?: boolean,
+};
+
+/** A message that was found. */
+export type SearchHit = {
+  /** The room. */
+  room: RoomId,
+  /** Its name. */
+  room_name: string,
+  /** The message. */
+  seq: Seq,
+  /** The leader's clock in milliseconds since 1970. */
+  ts: number,
+  /** Who wrote it. */
+  author: Person,
+  /** What surrounds the words in its text, in order. */
+  snippet: Array<SnippetPiece>,
+};
+
+/** Answers `GET /api/v1/search`. */
+export type SearchAnswer = {
+  /** The newest first. */
+  hits: Array<SearchHit>,
+  /** `cursor` of the next page, if there is one. */
+  next?: number,
+  /** Whether the index is behind: the latest messages may be missing. */
+  lags: boolean,
+};
+
 /** What went wrong, over HTTP. */
 export type ErrorBody = {
   /** The word. */

@@ -9,6 +9,7 @@ import type {
   MessagesAnswer,
   RoomsAnswer,
   RoomSummary,
+  SearchAnswer,
   SignUp,
   UnreadAnswer,
 } from "../generated/frames.ts";
@@ -67,6 +68,16 @@ export function replies(
 /** A message as it was written, and its edits. */
 export function versions(room: RoomId, of: Seq, min_slot: number): Promise<MessagesAnswer> {
   return get(`/api/v1/rooms/${room}/messages/${of}/versions?limit=200&min_slot=${min_slot}`);
+}
+
+/** What the person may see of what is typed; `cursor`: `next` of the page before. */
+export function search(
+  typed: string,
+  cursor: number | undefined,
+  min_slot: number,
+): Promise<SearchAnswer> {
+  const page = cursor === undefined ? "" : `&cursor=${cursor}`;
+  return get(`/api/v1/search?q=${encodeURIComponent(typed)}${page}&min_slot=${min_slot}`);
 }
 
 /** What is pinned, the latest pin first. */

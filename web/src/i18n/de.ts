@@ -130,10 +130,23 @@ export const de: Words = {
     thread: "Thread",
     versions: "Fassungen einer Nachricht",
     pins: "Angeheftete Nachrichten",
+    search: "Suche",
     noPins: "In diesem Raum ist nichts angeheftet.",
     reply: "Antworten",
     jump: "Im Raum zeigen",
     notThere: "Diese Nachricht ist nicht in diesem Raum.",
+  },
+  search: {
+    label: "In allen eigenen Räumen suchen",
+    placeholder: "Gesuchte Wörter",
+    operators: "from:Name  in:Raum  before:2026-11-26  after:2026-11-26  -ohne  \"eine Wendung\"",
+    help: "Mindestens ein Wort ist nötig; Tage schreibt man wie 2026-11-26.",
+    found: (count, more) =>
+      count === 0
+        ? "Nichts gefunden."
+        : `${many(count, "Nachricht", "Nachrichten")}${more ? " oder mehr" : ""}`,
+    lags: "Der Index holt auf: Die neuesten Nachrichten können fehlen.",
+    more: "Mehr",
   },
   notices: {
     elected: (node, ballot, gap) =>

@@ -132,10 +132,21 @@ export const en = {
     thread: "Thread",
     versions: "Versions of a message",
     pins: "Pinned messages",
+    search: "Search",
     noPins: "Nothing is pinned in this room.",
     reply: "Reply",
     jump: "Show in the room",
     notThere: "This message is not in the room.",
+  },
+  search: {
+    label: "Search in all your rooms",
+    placeholder: "Words to find",
+    operators: "from:name  in:room  before:2026-11-26  after:2026-11-26  -without  \"a phrase\"",
+    help: "At least one word is needed; days are written like 2026-11-26.",
+    found: (count: number, more: boolean) =>
+      count === 0 ? "Nothing found." : `${many(count, "message", "messages")}${more ? " or more" : ""}`,
+    lags: "The index is catching up: the latest messages may be missing.",
+    more: "More",
   },
   notices: {
     elected: (node: string, ballot: string, gap: string | undefined) =>

@@ -7,7 +7,8 @@ import type { RoomId, Seq } from "../sync/event.ts";
 export type Panel =
   | { kind: "thread"; room: RoomId; seq: Seq }
   | { kind: "versions"; room: RoomId; seq: Seq }
-  | { kind: "pins"; room: RoomId };
+  | { kind: "pins"; room: RoomId }
+  | { kind: "search" };
 
 export const panel = signal<Panel | undefined>(undefined);
 

@@ -18,7 +18,7 @@ import { ClusterPanel } from "./cluster-panel.tsx";
 import { BrowseRooms } from "./dialogs/browse-rooms.tsx";
 import { NewRoom } from "./dialogs/new-room.tsx";
 import { SignOut } from "./dialogs/sign-out.tsx";
-import { BackIcon, LeaveIcon, Logo, PinIcon } from "./icons.tsx";
+import { BackIcon, LeaveIcon, Logo, PinIcon, SearchIcon } from "./icons.tsx";
 import { useKeyboard } from "./keyboard.ts";
 import { RoomPane } from "./room-pane.tsx";
 import { SidePanel } from "./side-panel.tsx";
@@ -35,7 +35,9 @@ export function Shell({ workspace }: { workspace: Workspace }) {
   const open = useComputed(() => workspace.rooms.value.find((room) => room.id === openRoom.value));
   const room = open.value;
   const shown = panel.value;
-  const beside = workspace.rooms.value.find((one) => one.id === shown?.room);
+  const of = shown !== undefined && "room" in shown ? shown.room : undefined;
+  const beside = workspace.rooms.value.find((one) => one.id === of);
+  const has_panel = shown?.kind === "search" || beside !== undefined;
   const close = () => {
     dialog.value = undefined;
   };
@@ -58,14 +60,16 @@ export function Shell({ workspace }: { workspace: Workspace }) {
     workspace.engine.focusOn(room?.id);
     if (room !== undefined) workspace.memory.lastRoom = room.id;
     // A thread belongs to its room.
-    if (panel.value?.room !== room?.id) panel.value = undefined;
+    const beside = panel.value;
+    if (beside !== undefined && "room" in beside && beside.room !== room?.id)
+      panel.value = undefined;
   }, [room?.id]);
 
   return (
     <div
       class="shell"
       data-view={room === undefined ? "rooms" : "room"}
-      data-panel={beside !== undefined}
+      data-panel={has_panel}
     >
       <header class="bar">
         <div class="bar-brand">
@@ -89,6 +93,7 @@ export function Shell({ workspace }: { workspace: Workspace }) {
             {!room.is_system && <LeaveRoom workspace={workspace} room={room} />}
           </div>
         )}
+        <SearchButton />
         <ClusterChip cluster={workspace.cluster.value} />
       </header>
       <Sidebar
@@ -105,7 +110,7 @@ export function Shell({ workspace }: { workspace: Workspace }) {
           <Nothing workspace={workspace} ask={(name) => (dialog.value = name)} />
         )}
       </main>
-      {shown !== undefined && beside !== undefined && (
+      {shown !== undefined && has_panel && (
         <SidePanel workspace={workspace} shown={shown} room={beside} />
       )}
       <ClusterPanel cluster={workspace.cluster.value} />
@@ -132,6 +137,24 @@ function RoomHeading({ workspace, room }: { workspace: Workspace; room: RoomSync
           : words.value.rooms.members(room.members)}
       </p>
     </div>
+  );
+}
+
+function SearchButton() {
+  const text = words.value.panel;
+  return (
+    <button
+      type="button"
+      class="button-icon bar-search"
+      data-testid="search"
+      aria-label={text.search}
+      title={text.search}
+      onClick={() => {
+        panel.value = panel.value?.kind === "search" ? undefined : { kind: "search" };
+      }}
+    >
+      <SearchIcon />
+    </button>
   );
 }
 

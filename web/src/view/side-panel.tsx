@@ -1,4 +1,4 @@
-// The right panel: a thread, the pinned messages of a room, the versions of a message.
+// The right panel: a thread, the pinned messages of a room, the versions of a message, search.
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
@@ -16,11 +16,13 @@ import { fullMoment, timeOfDay } from "./dates.ts";
 import { CloseIcon } from "./icons.tsx";
 import { Edited, Extras } from "./message-extras.tsx";
 import { Body } from "./message-row.tsx";
+import { Search } from "./search-panel.tsx";
 
 interface PanelProps {
   workspace: Workspace;
   shown: Panel;
-  room: RoomSync;
+  /** The room that it belongs to; search belongs to none. */
+  room: RoomSync | undefined;
 }
 
 export function SidePanel({ workspace, shown, room }: PanelProps) {
@@ -33,6 +35,7 @@ export function SidePanel({ workspace, shown, room }: PanelProps) {
       class="side-panel"
       data-region="panel"
       data-testid="side-panel"
+      data-kind={shown.kind}
       aria-label={text[shown.kind]}
       onKeyDown={(event) => {
         if (event.key === "Escape") close();
@@ -50,11 +53,12 @@ export function SidePanel({ workspace, shown, room }: PanelProps) {
           <CloseIcon />
         </button>
       </header>
-      {shown.kind === "thread" && (
+      {shown.kind === "search" && <Search workspace={workspace} />}
+      {shown.kind === "thread" && room !== undefined && (
         <Thread key={shown.seq} workspace={workspace} room={room} root={shown.seq} />
       )}
-      {shown.kind === "pins" && <Pins workspace={workspace} room={room} />}
-      {shown.kind === "versions" && (
+      {shown.kind === "pins" && room !== undefined && <Pins workspace={workspace} room={room} />}
+      {shown.kind === "versions" && room !== undefined && (
         <Versions key={shown.seq} workspace={workspace} room={room} seq={shown.seq} />
       )}
     </aside>

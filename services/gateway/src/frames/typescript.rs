@@ -79,6 +79,9 @@ fn generated() -> String {
     one::<MembersAnswer>(&mut out);
     one::<MessagesAnswer>(&mut out);
     one::<UnreadAnswer>(&mut out);
+    one::<SnippetPiece>(&mut out);
+    one::<SearchHit>(&mut out);
+    one::<SearchAnswer>(&mut out);
     one::<ErrorBody>(&mut out);
     one::<ErrorAnswer>(&mut out);
     one::<Health>(&mut out);

@@ -151,3 +151,37 @@ async fn threads_are_pages_and_errors_have_words() {
     alice.write(empty).await;
     assert_eq!(alice.answer(&id).await["code"], "bad_request");
 }
+
+/// Property: a search gets its parts to a replica and the hits back, says when the index lags, and
+/// a question that cannot be asked gets its word.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_is_asked_and_answered() {
+    let (world, gateway) = start().await;
+    let alice = gateway.person("alice").await;
+    world.post(alice.user, GENERAL, "where is slot 48");
+    let find = |query: &str| format!("/api/v1/search?{query}");
+    let token = Some(alice.token.as_str());
+    let (status, found) = gateway.get(&find("q=slot"), token).await;
+    assert_eq!((status, &found["lags"]), (200, &json!(true)), "{found}");
+    let expected = json!([{"room": GENERAL, "room_name": "general", "seq": world.head(GENERAL),
+        "ts": found["hits"][0]["ts"], "author": {"id": alice.user, "name": "alice"},
+        "snippet": [{"text": "where is slot 48", "hit": true}]}]);
+    assert_eq!(found["hits"], expected);
+    for wrong in [
+        "q=",
+        "q=from:alice",
+        "q=x&limit=51",
+        "q=x&limit=0",
+        "q=x&page=1",
+        "",
+        "q=a%20before:tomorrow",
+    ] {
+        let (status, body) = gateway.get(&find(wrong), token).await;
+        assert_eq!(
+            (status, &body["error"]["code"]),
+            (400, &json!("bad_request")),
+            "{wrong}"
+        );
+    }
+    assert_eq!(gateway.get(&find("q=slot"), None).await.0, 401);
+}

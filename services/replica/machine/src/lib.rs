@@ -50,6 +50,8 @@ mod checksum;
 mod damage;
 mod migrate;
 mod schema;
+// Derived from the state, beside it.
+pub mod search;
 pub mod snapshot;
 mod tables;
 

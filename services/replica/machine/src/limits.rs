@@ -54,6 +54,16 @@ pub const MENTION_WORDS_MAX: usize = 8;
 pub const UNREAD_MAX: i64 = 100;
 /// Events behind a read marker that are looked at to count them: about half a millisecond.
 pub const UNREAD_EVENTS_MAX: i64 = 1000;
+/// Events that the search index takes in at once: some ten milliseconds.
+pub const SEARCH_BATCH_EVENTS: i64 = 500;
+/// Memory for pages of the search index' writer.
+pub const SEARCH_CACHE_KIB: i64 = 4 * 1024;
+/// Messages in one answer of a search.
+pub const SEARCH_HITS_MAX: usize = 50;
+/// Words of a message that are shown around a hit.
+pub const SEARCH_SNIPPET_WORDS: usize = 24;
+/// Words of a question, and as many that are not wanted.
+pub const SEARCH_WORDS_MAX: usize = 16;
 /// The name of a person, in characters: what a message list can show on a phone.
 pub const PERSON_NAME_CHARS_MAX: usize = 32;
 /// The name of a room, in characters.

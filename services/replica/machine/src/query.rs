@@ -17,6 +17,7 @@ use crate::ids::{RoomId, UserId, from_sql, to_sql};
 use crate::nodes::{self, Node};
 use crate::pinned::Pinned;
 use crate::replay::{self, EffectsPage};
+use crate::search::{Hits, Search, Searcher};
 use crate::states::{self, Found, Related};
 use crate::{Error, limits, markers, notices, schema};
 
@@ -25,6 +26,8 @@ use crate::{Error, limits, markers, notices, schema};
 pub struct Reader {
     connection: Connection,
     path: PathBuf,
+    /// Opened by the first search.
+    searcher: Option<Searcher>,
 }
 
 /// An answer, and the state that it is of.
@@ -111,7 +114,11 @@ impl Reader {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref().to_path_buf();
         let connection = schema::open_reader(&path)?;
-        Ok(Self { connection, path })
+        Ok(Self {
+            connection,
+            path,
+            searcher: None,
+        })
     }
 
     /// Fixes the state that is there now, for reading it at leisure.
@@ -350,6 +357,34 @@ impl Reader {
             let limit = limit.min(limits::HISTORY_EVENTS_MAX);
             Ok(Ok(states::related(connection, room, which, limit)?))
         })
+    }
+
+    /// What the person finds in the rooms that the person is in, at most `limit` and
+    /// [`limits::SEARCH_HITS_MAX`] messages, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// When the state, or its index, cannot be read.
+    pub fn search(&mut self, user: UserId, wanted: &Search, limit: usize) -> Result<Hits, Error> {
+        if self.searcher.is_none() {
+            self.searcher = Searcher::open(&self.path)?;
+        }
+        let Some(mut searcher) = self.searcher.take() else {
+            // Nothing is indexed yet.
+            let applied = self.applied()?;
+            return Ok(Hits {
+                hits: Vec::new(),
+                next: None,
+                indexed: Slot::GENESIS,
+                applied,
+            });
+        };
+        let hits = searcher.search(user, wanted, limit)?;
+        // One that is behind may be a file that was replaced meanwhile: the next one looks again.
+        if hits.indexed >= hits.applied {
+            self.searcher = Some(searcher);
+        }
+        Ok(hits)
     }
 
     /// The effects of the slots in `(after, upto]`, as far as they are applied, in pages of at

@@ -1,5 +1,6 @@
 //! What gateways ask: commands in, the live log and reads out.
 
+mod search;
 mod submit;
 mod tail;
 
@@ -169,6 +170,21 @@ impl chat_server::Chat for Chat {
             events: history.events,
             head: history.head.0,
         }))
+    }
+
+    async fn search(
+        &self,
+        request: Request<pb::SearchRequest>,
+    ) -> Result<Response<pb::SearchResponse>, Status> {
+        let request = request.into_inner();
+        let member = self.0.serving(request.shard)?;
+        let (user, min_slot) = (UserId(request.user), request.min_slot);
+        let (wanted, limit) = search::wanted(request)?;
+        let hits = member
+            .reads
+            .read(min_slot, move |reader| reader.search(user, &wanted, limit))
+            .await?;
+        Ok(Response::new(search::response(hits)))
     }
 
     async fn list_messages(

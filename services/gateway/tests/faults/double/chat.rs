@@ -207,4 +207,42 @@ impl Chat for Double {
             events: events.into_iter().take(limit).collect(),
         }))
     }
+
+    async fn search(
+        &self,
+        request: Request<SearchRequest>,
+    ) -> Result<Response<SearchResponse>, Status> {
+        let request = request.into_inner();
+        let applied = self.reaches(request.min_slot).await?;
+        let machine = lock(&self.world.machine);
+        let mut hits = Vec::new();
+        for (id, room) in &machine.rooms {
+            for event in &room.events {
+                let Some(room_event::Kind::Message(message)) = &event.kind else {
+                    continue;
+                };
+                if room.members.contains(&request.user) && message.body.contains(&request.words[0])
+                {
+                    hits.push(SearchHit {
+                        room: *id,
+                        room_name: room.name.clone(),
+                        seq: event.seq,
+                        timestamp_ms: event.timestamp_ms,
+                        author: event.author,
+                        author_name: event.author_name.clone(),
+                        snippet: vec![SnippetPiece {
+                            text: message.body.clone(),
+                            hit: true,
+                        }],
+                    });
+                }
+            }
+        }
+        Ok(Response::new(SearchResponse {
+            hits,
+            next: 0,
+            indexed: applied - 1,
+            applied,
+        }))
+    }
 }
