@@ -7,7 +7,7 @@ import test from "node:test";
 import type { OutboxEntry } from "../src/outbox/outbox.ts";
 import type { Item } from "../src/store/row-window.ts";
 import { type Row, timeline, type TimelineQuery } from "../src/store/timeline.ts";
-import { isUnread, newsAfter } from "../src/store/unread.ts";
+import { newsAfter } from "../src/store/unread.ts";
 import type { RoomEvent } from "../src/sync/event.ts";
 
 const ME = 1;
@@ -112,35 +112,6 @@ test("keys are unique", () => {
   ];
   const keys = rows({ items, pending: [pending("a", 0), pending("b", 0)] }).map((row) => row.key);
   assert.equal(new Set(keys).size, keys.length);
-});
-
-test("unread is derived: others' messages, gaps and unknown events, not one's own", () => {
-  const loaded = (...events: RoomEvent[]) => [
-    { kind: "loaded" as const, from: events[0]?.seq ?? 1, to: events.at(-1)?.seq ?? 1, events },
-  ];
-  const own = message(1, ME, 0);
-  const joined: RoomEvent = {
-    seq: 2,
-    slot: 2,
-    ts: 0,
-    author: { id: 2, name: "u2" },
-    kind: "joined",
-  };
-  const other = message(3, 2, 0);
-  const query = { own_id: ME };
-  assert.equal(isUnread({ ...query, pieces: loaded(own, joined), head: 2, read: 0 }), false);
-  assert.equal(isUnread({ ...query, pieces: loaded(own, joined, other), head: 3, read: 2 }), true);
-  assert.equal(isUnread({ ...query, pieces: loaded(own, joined, other), head: 3, read: 3 }), false);
-  assert.equal(
-    isUnread({ ...query, pieces: loaded(own), head: 5, read: 1 }),
-    true,
-    "the head is ahead of what is here",
-  );
-  assert.equal(
-    isUnread({ ...query, pieces: [{ kind: "gap", from: 1, to: 9 }], head: 9, read: 4 }),
-    true,
-  );
-  assert.equal(newsAfter([own, joined, other], 0, ME), 1);
 });
 
 test("what the log tells of the cluster is a line of its own, and no news", () => {

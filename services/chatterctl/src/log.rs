@@ -176,6 +176,22 @@ fn body(command: &Command) -> (&'static str, Value) {
             "post_message",
             json!({"room": c.room, "body": c.body, "reply_to": c.reply_to}),
         ),
+        Some(Body::EditMessage(c)) => (
+            "edit_message",
+            json!({"room": c.room, "seq": c.seq, "body": c.body}),
+        ),
+        Some(Body::DeleteMessage(c)) => ("delete_message", json!({"room": c.room, "seq": c.seq})),
+        Some(Body::AddReaction(c)) => (
+            "add_reaction",
+            json!({"room": c.room, "seq": c.seq, "emoji": c.emoji}),
+        ),
+        Some(Body::RemoveReaction(c)) => (
+            "remove_reaction",
+            json!({"room": c.room, "seq": c.seq, "emoji": c.emoji}),
+        ),
+        Some(Body::PinMessage(c)) => ("pin_message", json!({"room": c.room, "seq": c.seq})),
+        Some(Body::UnpinMessage(c)) => ("unpin_message", json!({"room": c.room, "seq": c.seq})),
+        Some(Body::MarkRead(c)) => ("mark_read", json!({"room": c.room, "seq": c.seq})),
         Some(Body::PostNotice(c)) => ("post_notice", notice(c.notice.as_ref())),
     }
 }

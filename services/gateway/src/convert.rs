@@ -3,7 +3,10 @@
 use proto::v1;
 
 use crate::errors::Error;
-use crate::frames::{Event, EventKind, EventsAnswer, Joined, Notice, Person, RoomSummary};
+use crate::frames::{
+    Edit, Event, EventKind, EventsAnswer, Joined, MessagesAnswer, Notice, Person, Reaction,
+    RoomSummary, SearchAnswer, SearchHit, SnippetPiece,
+};
 use crate::ids::{Cid, MsgNo, NodeId, RoomId, Seq, Slot, Useq, UserId};
 
 /// An event of a room.
@@ -14,11 +17,28 @@ pub(crate) fn event(event: v1::RoomEvent) -> Result<Event, Error> {
         Error::internal("an event that this gateway's version cannot read")
     };
     let what = match event.kind.ok_or_else(broken)? {
-        v1::room_event::Kind::Message(message) => EventKind::Message {
-            msg_no: MsgNo(message.msg_no),
-            cid: Cid::from_bytes(&message.cid).ok_or_else(broken)?,
-            body: message.body,
-            reply_to: (message.reply_to > 0).then_some(Seq(message.reply_to)),
+        v1::room_event::Kind::Message(message) => self::message(message).ok_or_else(broken)?,
+        v1::room_event::Kind::Edited(edited) => EventKind::Edited {
+            of: Seq(edited.target),
+            body: edited.body,
+            mentions: edited.mentions.into_iter().map(UserId).collect(),
+        },
+        v1::room_event::Kind::Deleted(deleted) => EventKind::Deleted {
+            of: Seq(deleted.target),
+        },
+        v1::room_event::Kind::ReactionAdded(reaction) => EventKind::ReactionAdded {
+            of: Seq(reaction.target),
+            emoji: reaction.emoji,
+        },
+        v1::room_event::Kind::ReactionRemoved(reaction) => EventKind::ReactionRemoved {
+            of: Seq(reaction.target),
+            emoji: reaction.emoji,
+        },
+        v1::room_event::Kind::Pinned(pin) => EventKind::Pinned {
+            of: Seq(pin.target),
+        },
+        v1::room_event::Kind::Unpinned(pin) => EventKind::Unpinned {
+            of: Seq(pin.target),
         },
         v1::room_event::Kind::Created(_) => EventKind::Created,
         v1::room_event::Kind::Joined(_) => EventKind::Joined,
@@ -37,6 +57,39 @@ pub(crate) fn event(event: v1::RoomEvent) -> Result<Event, Error> {
         },
         what,
     })
+}
+
+/// A message; `None` when its id is none.
+fn message(message: v1::MessageEvent) -> Option<EventKind> {
+    let state = message.state.unwrap_or_default();
+    let known = |seq: u64| (seq > 0).then_some(Seq(seq));
+    let reaction = |reaction: v1::Reaction| Reaction {
+        emoji: reaction.emoji,
+        people: reaction.people.into_iter().map(reactor).collect(),
+    };
+    Some(EventKind::Message {
+        msg_no: MsgNo(message.msg_no),
+        cid: Cid::from_bytes(&message.cid)?,
+        body: message.body,
+        reply_to: known(message.reply_to),
+        deleted: message.deleted,
+        rev: known(state.rev),
+        edited: known(state.edited_seq).map(|seq| Edit {
+            seq,
+            ts: state.edited_ms,
+        }),
+        pinned: known(state.pinned_seq),
+        replies: state.replies,
+        reactions: state.reactions.into_iter().map(reaction).collect(),
+        mentions: message.mentions.into_iter().map(UserId).collect(),
+    })
+}
+
+fn reactor(person: v1::Reactor) -> Person {
+    Person {
+        id: UserId(person.user),
+        name: person.name,
+    }
 }
 
 /// What happened to the cluster; `None` for what a later version says.
@@ -80,6 +133,39 @@ pub(crate) fn events(page: v1::GetHistoryResponse) -> Result<EventsAnswer, Error
     Ok(EventsAnswer { events, head })
 }
 
+/// Messages by what they have to do with each other.
+pub(crate) fn messages(found: v1::ListMessagesResponse) -> Result<MessagesAnswer, Error> {
+    let events = found.events.into_iter().map(event);
+    Ok(MessagesAnswer {
+        events: events.collect::<Result<_, _>>()?,
+        more: found.more,
+    })
+}
+
+/// What was found.
+pub(crate) fn search(found: v1::SearchResponse) -> SearchAnswer {
+    let piece = |piece: v1::SnippetPiece| SnippetPiece {
+        text: piece.text,
+        hit: piece.hit,
+    };
+    let hit = |hit: v1::SearchHit| SearchHit {
+        room: RoomId(hit.room),
+        room_name: hit.room_name,
+        seq: Seq(hit.seq),
+        ts: hit.timestamp_ms,
+        author: Person {
+            id: UserId(hit.author),
+            name: hit.author_name,
+        },
+        snippet: hit.snippet.into_iter().map(piece).collect(),
+    };
+    SearchAnswer {
+        lags: found.indexed < found.applied,
+        next: (found.next > 0).then_some(found.next),
+        hits: found.hits.into_iter().map(hit).collect(),
+    }
+}
+
 /// A room that a person is in.
 pub(crate) fn joined(room: v1::JoinedRoom) -> Joined {
     Joined {
@@ -88,6 +174,10 @@ pub(crate) fn joined(room: v1::JoinedRoom) -> Joined {
         head: Seq(room.head),
         members: room.members,
         system: room.system,
+        read: Seq(room.read_seq),
+        unread: room.unread,
+        unread_more: room.unread_more,
+        mentions: room.mentions,
     }
 }
 

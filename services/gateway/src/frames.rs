@@ -4,23 +4,25 @@
 //! and the bodies of HTTP answers.
 //! Must hold: web/src/generated/frames.ts is what `typescript` makes of it (a test; `UPDATE=1` writes).
 
-use std::collections::BTreeMap;
-use std::fmt;
-
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::ids::{Cid, MsgNo, NodeId, RoomId, Seq, Slot, Useq, UserId};
 
+mod event;
 mod http;
 mod notice;
+mod room_seqs;
 #[cfg(test)]
 mod typescript;
 
+use event::is_zero;
+pub use event::{Edit, Event, EventKind, Reaction};
 pub use http::{
-    ErrorAnswer, ErrorBody, EventsAnswer, Health, MeAnswer, MembersAnswer, RoomsAnswer, SignUp,
+    ErrorAnswer, ErrorBody, EventsAnswer, Health, MeAnswer, MembersAnswer, MessagesAnswer,
+    RoomsAnswer, SearchAnswer, SearchHit, SignUp, SnippetPiece, UnreadAnswer,
 };
 pub use notice::Notice;
+pub use room_seqs::{ReadMarker, RoomSeqs};
 
 /// A person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +57,22 @@ pub struct Joined {
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
     pub system: bool,
+    /// Up to where the person has read.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    #[cfg_attr(test, ts(optional, as = "Option<Seq>"))]
+    pub read: Seq,
+    /// Messages of others behind that which are not deleted: at most 100.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    #[cfg_attr(test, ts(optional, as = "Option<u32>"))]
+    pub unread: u32,
+    /// Whether there may be more than `unread`.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub unread_more: bool,
+    /// Those of them that mention the person or everybody: at most 100.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    #[cfg_attr(test, ts(optional, as = "Option<u32>"))]
+    pub mentions: u32,
 }
 
 /// A room that the person may join or is in.
@@ -72,55 +90,6 @@ pub struct RoomSummary {
     pub joined: bool,
     /// Its highest `seq`.
     pub head: Seq,
-}
-
-/// A durable event of a room.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-pub struct Event {
-    /// Its number in the room.
-    pub seq: Seq,
-    /// Where it stands in the replicated log.
-    pub slot: Slot,
-    /// The leader's clock in milliseconds since 1970; for display only.
-    #[cfg_attr(test, ts(type = "number"))]
-    pub ts: u64,
-    /// Who did it, with the name at that time; number 0 without a name for a notice.
-    pub author: Author,
-    /// What happened.
-    #[serde(flatten)]
-    pub what: EventKind,
-}
-
-/// What happened in a room.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum EventKind {
-    /// Somebody wrote.
-    Message {
-        /// Its number among the messages of the room.
-        msg_no: MsgNo,
-        /// The author's id for it.
-        cid: Cid,
-        /// The text.
-        body: String,
-        /// The message that it answers.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        #[cfg_attr(test, ts(optional))]
-        reply_to: Option<Seq>,
-    },
-    /// The room was made.
-    Created,
-    /// Somebody came.
-    Joined,
-    /// Somebody went.
-    Left,
-    /// Something happened to the cluster.
-    Notice {
-        /// What.
-        notice: Notice,
-    },
 }
 
 /// What a replica is at the moment, as far as this gateway knows.
@@ -252,37 +221,6 @@ pub enum SendState {
     Chosen,
 }
 
-/// A `seq` per room. JSON writes the rooms as strings.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-pub struct RoomSeqs(
-    #[cfg_attr(test, ts(type = "Record<string, number>"))] pub BTreeMap<RoomId, Seq>,
-);
-
-impl<'de> Deserialize<'de> for RoomSeqs {
-    /// By hand: inside a tagged enum serde hands on keys as strings and takes no number there.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Rooms;
-        impl<'de> Visitor<'de> for Rooms {
-            type Value = RoomSeqs;
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object of room ids and their last seq")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RoomSeqs, A::Error> {
-                let mut rooms = BTreeMap::new();
-                while let Some((key, seq)) = map.next_entry::<String, Seq>()? {
-                    let room = key.parse().map_err(|_| {
-                        serde::de::Error::custom(format!("rooms: {key:?} is not a room id"))
-                    })?;
-                    rooms.insert(RoomId(room), seq);
-                }
-                Ok(RoomSeqs(rooms))
-            }
-        }
-        deserializer.deserialize_map(Rooms)
-    }
-}
-
 /// What a client may say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -334,6 +272,59 @@ pub enum ClientFrame {
         cid: Cid,
         /// Which.
         room: RoomId,
+    },
+    /// Another text for an own message.
+    Edit {
+        /// The id of the request.
+        cid: Cid,
+        /// Where.
+        room: RoomId,
+        /// The message.
+        seq: Seq,
+        /// The new text.
+        body: String,
+    },
+    /// Make a tombstone of a message.
+    Delete {
+        /// The id of the request.
+        cid: Cid,
+        /// Where.
+        room: RoomId,
+        /// The message.
+        seq: Seq,
+    },
+    /// Add or take back an own reaction.
+    React {
+        /// The id of the request.
+        cid: Cid,
+        /// Where.
+        room: RoomId,
+        /// The message.
+        seq: Seq,
+        /// Which.
+        emoji: String,
+        /// Whether it should be there.
+        on: bool,
+    },
+    /// Pin a message, or unpin it.
+    Pin {
+        /// The id of the request.
+        cid: Cid,
+        /// Where.
+        room: RoomId,
+        /// The message.
+        seq: Seq,
+        /// Whether it should be pinned.
+        on: bool,
+    },
+    /// The person has read up to here.
+    Read {
+        /// The id of the request.
+        cid: Cid,
+        /// Where.
+        room: RoomId,
+        /// The last event that was read.
+        seq: Seq,
     },
     /// After `lag`: replay from here.
     Resume {
@@ -407,7 +398,7 @@ pub enum ServerFrame {
         /// Up to here.
         head: Seq,
     },
-    /// The own stream: the room list changed.
+    /// The own stream: the room list changed, or a read marker moved.
     Uev {
         /// Its number.
         useq: Useq,
@@ -419,6 +410,10 @@ pub enum ServerFrame {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         #[cfg_attr(test, ts(optional))]
         left: Option<RoomId>,
+        /// Another device, or this one, has read on.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        #[cfg_attr(test, ts(optional))]
+        read: Option<ReadMarker>,
     },
     /// Progress of an own message.
     State {
@@ -447,7 +442,7 @@ pub enum ServerFrame {
         /// Whether it had been committed before.
         dup: bool,
     },
-    /// A `create`, `join` or `leave` is committed and applied.
+    /// Any other request is committed and applied.
     Done {
         /// The request.
         cid: Cid,

@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod rooms;
+pub(crate) mod search;
 pub(crate) mod status;
 
 use std::sync::Arc;

@@ -29,6 +29,7 @@ mod channels;
 mod cluster;
 mod reads;
 mod route;
+mod search;
 mod seen;
 mod tail;
 

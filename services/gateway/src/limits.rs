@@ -7,6 +7,14 @@ use std::time::Duration;
 pub(crate) const FRAME_BYTES_MAX: usize = 64 * 1024;
 /// The text of a message.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 16 * 1024;
+/// What is typed into the search field.
+pub(crate) const SEARCH_CHARS_MAX: usize = 256;
+/// Hits on one page of a search.
+pub(crate) const SEARCH_PAGE_MAX: u32 = 50;
+/// Hits when the caller names no number.
+pub(crate) const SEARCH_PAGE_DEFAULT: u32 = 20;
+/// The emoji of a reaction.
+pub(crate) const EMOJI_BYTES_MAX: usize = 64;
 /// The name of a person, after trimming.
 pub(crate) const PERSON_NAME_CHARS_MAX: usize = 32;
 /// The name of a room.

@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use proto::v1::chat_client::ChatClient;
 use proto::v1::get_history_request::Range;
+use proto::v1::list_messages_request::Which;
 use proto::v1::{
-    GetHistoryRequest, GetSessionRequest, GetUserStateRequest, ListMembersRequest, ListRoomsRequest,
+    GetHistoryRequest, GetSessionRequest, GetUserStateRequest, ListMembersRequest,
+    ListMessagesRequest, ListRoomsRequest, SearchRequest,
 };
 use tokio::time::timeout;
 use tonic::transport::Channel;
@@ -21,9 +23,10 @@ use crate::channels::Channels;
 use crate::cluster::{Cluster, SHARD, View};
 use crate::convert::{self, UserState};
 use crate::errors::{Error, another_may_answer};
-use crate::frames::{EventsAnswer, Person, RoomSummary};
+use crate::frames::{EventsAnswer, MessagesAnswer, Person, RoomSummary, SearchAnswer};
 use crate::ids::{NodeId, RoomId, Seq, Slot, UserId};
 use crate::limits::{READ_ATTEMPT_TIMEOUT, READ_LAST_TIMEOUT, REPLY_BYTES_MAX};
+use crate::search::Question;
 use crate::seen::Seen;
 
 /// Which page of a room's events.
@@ -33,6 +36,17 @@ pub(crate) enum Page {
     Before(Seq),
     /// The oldest ones above.
     After(Seq),
+}
+
+/// Which messages of a room, by what they have to do with each other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Related {
+    /// The answers to a message.
+    Replies(Seq),
+    /// A message as it was written, and its edits.
+    Versions(Seq),
+    /// What is pinned.
+    Pinned,
 }
 
 /// A cheap handle for reads.
@@ -221,6 +235,70 @@ impl Reads {
             .await
             .map_err(|status| Error::read(&status))?;
         convert::events(answer)
+    }
+
+    /// Messages of a room, above `after`, but for pins.
+    pub(crate) async fn messages(
+        &self,
+        user: UserId,
+        room: RoomId,
+        which: Related,
+        (after, limit): (Seq, u32),
+        min_slot: Slot,
+    ) -> Result<MessagesAnswer, Error> {
+        let min_slot = self.at_least(min_slot);
+        let request = ListMessagesRequest {
+            shard: SHARD,
+            user: user.0,
+            room: room.0,
+            which: Some(match which {
+                Related::Replies(seq) => Which::RepliesTo(seq.0),
+                Related::Versions(seq) => Which::VersionsOf(seq.0),
+                Related::Pinned => Which::Pinned(true),
+            }),
+            after: after.0,
+            limit,
+            min_slot: min_slot.0,
+        };
+        let answer = self
+            .read(min_slot, move |mut chat| async move {
+                chat.list_messages(request).await
+            })
+            .await
+            .map_err(|status| Error::read(&status))?;
+        convert::messages(answer)
+    }
+
+    /// What a person finds.
+    pub(crate) async fn search(
+        &self,
+        user: UserId,
+        question: Question,
+        (cursor, limit): (u64, u32),
+        min_slot: Slot,
+    ) -> Result<SearchAnswer, Error> {
+        let min_slot = self.at_least(min_slot);
+        let request = SearchRequest {
+            shard: SHARD,
+            user: user.0,
+            words: question.words,
+            without: question.without,
+            from: question.from.unwrap_or_default(),
+            in_room: question.in_room.unwrap_or_default(),
+            before_ms: question.before_ms.unwrap_or(0),
+            after_ms: question.after_ms.unwrap_or(0),
+            cursor,
+            limit,
+            min_slot: min_slot.0,
+        };
+        let answer = self
+            .read(min_slot, move |mut chat| {
+                let request = request.clone();
+                async move { chat.search(request).await }
+            })
+            .await
+            .map_err(|status| Error::read(&status))?;
+        Ok(convert::search(answer))
     }
 
     fn at_least(&self, min_slot: Slot) -> Slot {

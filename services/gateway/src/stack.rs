@@ -16,7 +16,7 @@ use tracing::Level;
 
 use crate::app::App;
 use crate::errors::Error;
-use crate::http::{accounts, rooms, status};
+use crate::http::{accounts, rooms, search, status};
 use crate::limits::{HTTP_BODY_BYTES_MAX, HTTP_CONCURRENT_MAX, HTTP_TIMEOUT};
 use crate::page;
 use crate::socket::upgrade::upgrade;
@@ -31,6 +31,17 @@ pub(crate) fn service(app: Arc<App>) -> Router {
         .route("/api/v1/rooms", get(rooms::list))
         .route("/api/v1/rooms/{room}/events", get(rooms::events))
         .route("/api/v1/rooms/{room}/members", get(rooms::members))
+        .route("/api/v1/rooms/{room}/pins", get(rooms::pins))
+        .route(
+            "/api/v1/rooms/{room}/messages/{seq}/replies",
+            get(rooms::replies),
+        )
+        .route(
+            "/api/v1/rooms/{room}/messages/{seq}/versions",
+            get(rooms::versions),
+        )
+        .route("/api/v1/unread", get(rooms::unread))
+        .route("/api/v1/search", get(search::search))
         .route("/api/v1/cluster", get(status::cluster))
         .method_not_allowed_fallback(wrong_method)
         // Answers are about this person at this moment: nobody may keep them.

@@ -4,7 +4,9 @@
 
 use crate::errors::Error;
 use crate::frames::ErrorCode;
-use crate::limits::{MESSAGE_BYTES_MAX, PERSON_NAME_CHARS_MAX, ROOM_NAME_CHARS_MAX, SECRET_CHARS};
+use crate::limits::{
+    EMOJI_BYTES_MAX, MESSAGE_BYTES_MAX, PERSON_NAME_CHARS_MAX, ROOM_NAME_CHARS_MAX, SECRET_CHARS,
+};
 
 /// The name of a person, trimmed.
 pub(crate) fn person_name(name: &str) -> Result<&str, Error> {
@@ -55,6 +57,16 @@ pub(crate) fn body(body: &str) -> Result<(), Error> {
         ));
     }
     Ok(())
+}
+
+/// The emoji of a reaction. The state machine says what it may consist of.
+pub(crate) fn emoji(emoji: &str) -> Result<(), Error> {
+    if (1..=EMOJI_BYTES_MAX).contains(&emoji.len()) {
+        return Ok(());
+    }
+    Err(Error::bad_request(format!(
+        "emoji: one of 1 to {EMOJI_BYTES_MAX} bytes is needed"
+    )))
 }
 
 /// The secret of a sign-up.

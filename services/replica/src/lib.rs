@@ -27,6 +27,7 @@ mod notices;
 mod pins;
 mod reads;
 mod scrub;
+mod search;
 mod signals;
 mod tail;
 mod waiters;

@@ -220,3 +220,11 @@ const _: () = assert!(
     DURABLE_EVERY_SLOTS as u64 <= KEEP_SLOTS_MAX,
     "the state is durable before its rows are to go"
 );
+
+/// How often the search index looks whether something was applied. A message is found so much
+/// later than it is shown, at most.
+pub(crate) const SEARCH_LOOK: Duration = Duration::from_millis(100);
+/// Between two batches of the search index: what is applied meanwhile has the disk to itself.
+pub(crate) const SEARCH_BATCH_PAUSE: Duration = Duration::from_millis(5);
+/// Before an index that failed is opened again.
+pub(crate) const SEARCH_RETRY: Duration = Duration::from_secs(5);

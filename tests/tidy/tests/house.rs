@@ -25,6 +25,8 @@ fn modules_are_short() -> Result<()> {
         .filter(|file| {
             file.path.ends_with(".rs") || file.path.ends_with(".ts") || file.path.ends_with(".tsx")
         })
+        // What is generated is as long as what it is made from.
+        .filter(|file| !file.path.starts_with("web/src/generated/"))
         .filter(|file| file.text.lines().count() > LINES_MAX)
         .map(|file| format!("{} has {} lines", file.path, file.text.lines().count()))
         .collect();

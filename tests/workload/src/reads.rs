@@ -14,6 +14,7 @@ pub(crate) fn row(event: &Event) -> Row {
             cid,
             body,
             reply_to,
+            ..
         } => {
             let message = MessageRow {
                 cid: cid.0,

@@ -51,6 +51,22 @@ export type Joined = {
   members: number,
   /** The room of the cluster: everybody reads it, nobody writes into it or leaves it. */
   system?: boolean,
+  /** Up to where the person has read. */
+  read?: Seq,
+  /** Messages of others behind that which are not deleted: at most 100. */
+  unread?: number,
+  /** Whether there may be more than `unread`. */
+  unread_more?: boolean,
+  /** Those of them that mention the person or everybody: at most 100. */
+  mentions?: number,
+};
+
+/** Up to where a person has read a room. */
+export type ReadMarker = {
+  /** The room. */
+  room: RoomId,
+  /** The last event that was read. */
+  seq: Seq,
 };
 
 /** A room that the person may join or is in. */
@@ -103,16 +119,72 @@ export type Notice = { "what": "elected",
   removed: Array<NodeId>,
 };
 
+/** An edit of a message. */
+export type Edit = {
+  /** Its event. */
+  seq: Seq,
+  /** The leader's clock in milliseconds since 1970. */
+  ts: number,
+};
+
+/** The reactions to a message with one emoji. */
+export type Reaction = {
+  /** Which. */
+  emoji: string,
+  /** Whose, in the order in which they came. */
+  people: Array<Person>,
+};
+
 /** What happened in a room. */
 export type EventKind = { "kind": "message",
   /** Its number among the messages of the room. */
   msg_no: MsgNo,
   /** The author's id for it. */
   cid: Cid,
-  /** The text. */
+  /** The text: the newest one, when it was read from history; empty for a tombstone. */
   body: string,
   /** The message that it answers. */
   reply_to?: Seq,
+  /** Whether it is a tombstone. */
+  deleted?: boolean,
+  /** The latest event that this form of the message contains: later ones change it. */
+  rev?: Seq,
+  /** The edit whose text it has. */
+  edited?: Edit,
+  /** The event that pinned it. */
+  pinned?: Seq,
+  /** How many messages answer it. */
+  replies?: number,
+  /** By the first of each emoji. */
+  reactions?: Array<Reaction>,
+  /** Whom it mentions; 0 is everybody in the room. */
+  mentions?: Array<UserId>,
+} | { "kind": "edited",
+  /** The message. */
+  of: Seq,
+  /** The new text; empty when the message was deleted since. */
+  body: string,
+  /** Whom it mentions, unless another edit has replaced it. */
+  mentions?: Array<UserId>,
+} | { "kind": "deleted",
+  /** The message. */
+  of: Seq,
+} | { "kind": "reaction_added",
+  /** The message. */
+  of: Seq,
+  /** How. */
+  emoji: string,
+} | { "kind": "reaction_removed",
+  /** The message. */
+  of: Seq,
+  /** Which. */
+  emoji: string,
+} | { "kind": "pinned",
+  /** The message. */
+  of: Seq,
+} | { "kind": "unpinned",
+  /** The message. */
+  of: Seq,
 } | { "kind": "created" } | { "kind": "joined" } | { "kind": "left" } | { "kind": "notice",
   /** What. */
   notice: Notice,
@@ -133,10 +205,50 @@ export type Event = {
   msg_no: MsgNo,
   /** The author's id for it. */
   cid: Cid,
-  /** The text. */
+  /** The text: the newest one, when it was read from history; empty for a tombstone. */
   body: string,
   /** The message that it answers. */
   reply_to?: Seq,
+  /** Whether it is a tombstone. */
+  deleted?: boolean,
+  /** The latest event that this form of the message contains: later ones change it. */
+  rev?: Seq,
+  /** The edit whose text it has. */
+  edited?: Edit,
+  /** The event that pinned it. */
+  pinned?: Seq,
+  /** How many messages answer it. */
+  replies?: number,
+  /** By the first of each emoji. */
+  reactions?: Array<Reaction>,
+  /** Whom it mentions; 0 is everybody in the room. */
+  mentions?: Array<UserId>,
+} | { "kind": "edited",
+  /** The message. */
+  of: Seq,
+  /** The new text; empty when the message was deleted since. */
+  body: string,
+  /** Whom it mentions, unless another edit has replaced it. */
+  mentions?: Array<UserId>,
+} | { "kind": "deleted",
+  /** The message. */
+  of: Seq,
+} | { "kind": "reaction_added",
+  /** The message. */
+  of: Seq,
+  /** How. */
+  emoji: string,
+} | { "kind": "reaction_removed",
+  /** The message. */
+  of: Seq,
+  /** Which. */
+  emoji: string,
+} | { "kind": "pinned",
+  /** The message. */
+  of: Seq,
+} | { "kind": "unpinned",
+  /** The message. */
+  of: Seq,
 } | { "kind": "created" } | { "kind": "joined" } | { "kind": "left" } | { "kind": "notice",
   /** What. */
   notice: Notice,
@@ -240,6 +352,54 @@ export type ClientFrame = { "t": "start",
   /** Which. */
   room: RoomId,
 }
+  | { "t": "edit",
+  /** The id of the request. */
+  cid: Cid,
+  /** Where. */
+  room: RoomId,
+  /** The message. */
+  seq: Seq,
+  /** The new text. */
+  body: string,
+}
+  | { "t": "delete",
+  /** The id of the request. */
+  cid: Cid,
+  /** Where. */
+  room: RoomId,
+  /** The message. */
+  seq: Seq,
+}
+  | { "t": "react",
+  /** The id of the request. */
+  cid: Cid,
+  /** Where. */
+  room: RoomId,
+  /** The message. */
+  seq: Seq,
+  /** Which. */
+  emoji: string,
+  /** Whether it should be there. */
+  on: boolean,
+}
+  | { "t": "pin",
+  /** The id of the request. */
+  cid: Cid,
+  /** Where. */
+  room: RoomId,
+  /** The message. */
+  seq: Seq,
+  /** Whether it should be pinned. */
+  on: boolean,
+}
+  | { "t": "read",
+  /** The id of the request. */
+  cid: Cid,
+  /** Where. */
+  room: RoomId,
+  /** The last event that was read. */
+  seq: Seq,
+}
   | { "t": "resume",
   /** The last `seq` that the client has of each room. */
   rooms: RoomSeqs,
@@ -305,6 +465,8 @@ export type ServerFrame = { "t": "hello",
   joined?: Joined,
   /** A room that was left. */
   left?: RoomId,
+  /** Another device, or this one, has read on. */
+  read?: ReadMarker,
 }
   | { "t": "state",
   /** The message. */
@@ -404,6 +566,54 @@ export type EventsAnswer = {
 export type MembersAnswer = {
   /** Who is in the room. */
   members: Array<Person>,
+};
+
+/** Answers `GET /api/v1/rooms/{room}/pins`, `…/messages/{seq}/replies` and `…/messages/{seq}/versions`. */
+export type MessagesAnswer = {
+  /** Pins: the latest first. Replies and versions: ascending. */
+  events: Array<Event>,
+  /** Whether there are more. */
+  more: boolean,
+};
+
+/** Answers `GET /api/v1/unread`. */
+export type UnreadAnswer = {
+  /** The rooms that the person is in, as `ready` has them. */
+  rooms: Array<Joined>,
+};
+
+/** A part of a text that was found. */
+export type SnippetPiece = {
+  /** The part. */
+  text: string,
+  /** Whether it is what was sought. */
+  hit?: boolean,
+};
+
+/** A message that was found. */
+export type SearchHit = {
+  /** The room. */
+  room: RoomId,
+  /** Its name. */
+  room_name: string,
+  /** The message. */
+  seq: Seq,
+  /** The leader's clock in milliseconds since 1970. */
+  ts: number,
+  /** Who wrote it. */
+  author: Person,
+  /** What surrounds the words in its text, in order. */
+  snippet: Array<SnippetPiece>,
+};
+
+/** Answers `GET /api/v1/search`. */
+export type SearchAnswer = {
+  /** The newest first. */
+  hits: Array<SearchHit>,
+  /** `cursor` of the next page, if there is one. */
+  next?: number,
+  /** Whether the index is behind: the latest messages may be missing. */
+  lags: boolean,
 };
 
 /** What went wrong, over HTTP. */

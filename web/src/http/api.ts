@@ -3,13 +3,17 @@
 import type {
   Cluster,
   ErrorAnswer,
+  Joined,
   Me,
   MeAnswer,
+  MessagesAnswer,
   RoomsAnswer,
   RoomSummary,
+  SearchAnswer,
   SignUp,
+  UnreadAnswer,
 } from "../generated/frames.ts";
-import type { RoomId } from "../sync/event.ts";
+import type { RoomId, Seq } from "../sync/event.ts";
 import { type History, type Page, RequestFailed } from "../sync/history.ts";
 
 /** A page must not hang for ever on a gateway that died in the middle of an answer. */
@@ -44,6 +48,42 @@ export const history: History = {
     );
   },
 };
+
+/** The rooms of the person, with read markers and counts. */
+export async function unread(min_slot: number): Promise<Joined[]> {
+  return (await get<UnreadAnswer>(`/api/v1/unread?min_slot=${min_slot}`)).rooms;
+}
+
+/** The answers to a message after `after`, ascending. */
+export function replies(
+  room: RoomId,
+  of: Seq,
+  after: Seq,
+  min_slot: number,
+): Promise<MessagesAnswer> {
+  const query = `after=${after}&limit=200&min_slot=${min_slot}`;
+  return get(`/api/v1/rooms/${room}/messages/${of}/replies?${query}`);
+}
+
+/** A message as it was written, and its edits. */
+export function versions(room: RoomId, of: Seq, min_slot: number): Promise<MessagesAnswer> {
+  return get(`/api/v1/rooms/${room}/messages/${of}/versions?limit=200&min_slot=${min_slot}`);
+}
+
+/** What the person may see of what is typed; `cursor`: `next` of the page before. */
+export function search(
+  typed: string,
+  cursor: number | undefined,
+  min_slot: number,
+): Promise<SearchAnswer> {
+  const page = cursor === undefined ? "" : `&cursor=${cursor}`;
+  return get(`/api/v1/search?q=${encodeURIComponent(typed)}${page}&min_slot=${min_slot}`);
+}
+
+/** What is pinned, the latest pin first. */
+export function pins(room: RoomId, min_slot: number): Promise<MessagesAnswer> {
+  return get(`/api/v1/rooms/${room}/pins?limit=200&min_slot=${min_slot}`);
+}
 
 function get<Answer>(path: string): Promise<Answer> {
   return request<Answer>(path, { method: "GET" });

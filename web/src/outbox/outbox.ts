@@ -74,12 +74,13 @@ export class Outbox {
   }
 
   /** Resolves when the message is durable and only then shown; rejects when it cannot be stored. */
-  enqueue(room: RoomId, body: string): Promise<void> {
+  enqueue(room: RoomId, body: string, reply_to?: Seq): Promise<void> {
     const { clock, makeCid, storage, tabs } = this.options;
     const stored: StoredMessage = {
       cid: makeCid(),
       room,
       body,
+      ...(reply_to !== undefined && { reply_to }),
       written_ms: clock.now(),
       owner: tabs.own,
     };
@@ -240,7 +241,7 @@ export class Outbox {
     const busy = new Set<RoomId>();
     for (const entry of this.list) {
       if (entry.progress === "failed" || entry.seq !== undefined) continue;
-      const { cid, room, body } = entry.stored;
+      const { cid, room, body, reply_to } = entry.stored;
       if (busy.has(room)) continue;
       busy.add(room);
       if (entry.in_flight && entry.not_before_ms > now_ms) {
@@ -256,7 +257,7 @@ export class Outbox {
       // An answer can get lost while the link lives (`lag` clears the gateway's queue).
       entry.not_before_ms = now_ms + ANSWER_MS_MAX;
       next_ms = Math.min(next_ms, entry.not_before_ms);
-      transmit({ t: "send", cid, room, body });
+      transmit({ t: "send", cid, room, body, ...(reply_to !== undefined && { reply_to }) });
     }
     if (next_ms < Infinity)
       this.cancelPump = clock.after(Math.max(0, next_ms - now_ms), () => this.pump());

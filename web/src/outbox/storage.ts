@@ -1,7 +1,7 @@
 // Where unsent messages survive a reload, a crash and a night without a quorum.
 
 import type { ErrorCode } from "../generated/frames.ts";
-import type { Cid, RoomId } from "../sync/event.ts";
+import type { Cid, RoomId, Seq } from "../sync/event.ts";
 
 export interface Failure {
   code: ErrorCode;
@@ -12,6 +12,8 @@ export interface StoredMessage {
   cid: Cid;
   room: RoomId;
   body: string;
+  /** The message that it answers. */
+  reply_to?: Seq;
   written_ms: number;
   /** The tab that sends it. */
   owner: string;

@@ -1,7 +1,7 @@
-// What the page remembers on this device beside the outbox: drafts and read positions. Both are
+// What the page remembers on this device beside the outbox: drafts and the last room. Both are
 // conveniences: when the browser refuses to store them, the page works without.
 
-import type { RoomId, Seq } from "../sync/event.ts";
+import type { RoomId } from "../sync/event.ts";
 
 const PREFIX = "chatterbox.account.";
 
@@ -18,17 +18,6 @@ export class DeviceMemory {
 
   setDraft(room: RoomId, text: string): void {
     this.write(`draft.${room}`, text === "" ? undefined : text);
-  }
-
-  /** Nothing when this room was never read here. */
-  readSeq(room: RoomId): Seq | undefined {
-    const stored = this.read(`read.${room}`);
-    return stored === undefined ? undefined : Number(stored);
-  }
-
-  /** Read positions merge by max: two tabs cannot make a room unread again. */
-  markRead(room: RoomId, seq: Seq): void {
-    if (seq > (this.readSeq(room) ?? -1)) this.write(`read.${room}`, String(seq));
   }
 
   get lastRoom(): RoomId | undefined {

@@ -2,9 +2,19 @@
 
 import { signal } from "@preact/signals";
 
-import type { RoomId } from "../sync/event.ts";
+import type { RoomId, Seq } from "../sync/event.ts";
 
-export const openRoom = signal<RoomId | undefined>(parse(location.hash));
+interface Place {
+  room?: RoomId;
+  seq?: Seq;
+}
+
+export const openRoom = signal<RoomId | undefined>(parse(location.hash).room);
+
+/** The message of that room that the address names: jumped to, once. A new object each time. */
+export const openMessage = signal<{ room: RoomId; seq: Seq } | undefined>(
+  messageOf(parse(location.hash)),
+);
 
 export function showRoom(room: RoomId | undefined, how: "push" | "replace" = "push"): void {
   const address = room === undefined ? "#/" : `#/rooms/${room}`;
@@ -13,11 +23,36 @@ export function showRoom(room: RoomId | undefined, how: "push" | "replace" = "pu
   openRoom.value = room;
 }
 
+/** Opens a room at one of its messages. */
+export function showMessage(room: RoomId, seq: Seq): void {
+  const address = addressOf(room, seq);
+  if (location.hash !== address) history.pushState(null, "", address);
+  openRoom.value = room;
+  openMessage.value = { room, seq };
+}
+
+/** A link to a message, for whoever is in its room. */
+export function permalink(room: RoomId, seq: Seq): string {
+  return new URL(addressOf(room, seq), location.href).href;
+}
+
 addEventListener("popstate", () => {
-  openRoom.value = parse(location.hash);
+  openRoom.value = parse(location.hash).room;
+  openMessage.value = messageOf(parse(location.hash));
 });
 
-function parse(hash: string): RoomId | undefined {
-  const found = /^#\/rooms\/(\d+)$/.exec(hash);
-  return found?.[1] === undefined ? undefined : Number(found[1]);
+function addressOf(room: RoomId, seq: Seq): string {
+  return `#/rooms/${room}/${seq}`;
+}
+
+function messageOf({ room, seq }: Place): { room: RoomId; seq: Seq } | undefined {
+  return room === undefined || seq === undefined ? undefined : { room, seq };
+}
+
+function parse(hash: string): Place {
+  const [, room, seq] = /^#\/rooms\/(\d+)(?:\/(\d+))?$/.exec(hash) ?? [];
+  return {
+    ...(room !== undefined && { room: Number(room) }),
+    ...(seq !== undefined && { seq: Number(seq) }),
+  };
 }

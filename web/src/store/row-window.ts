@@ -4,6 +4,7 @@
 // Pure. Tests: test/row-window.test.ts
 
 import type { RoomEvent, Seq } from "../sync/event.ts";
+import { isHidden } from "../sync/message-now.ts";
 import type { Piece } from "../sync/room-log.ts";
 
 export const ROWS_MAX = 300;
@@ -25,7 +26,9 @@ export type Direction = "up" | "down";
 
 export function items(pieces: readonly Piece[]): Item[] {
   return pieces.flatMap((piece): Item[] =>
-    piece.kind === "gap" ? [piece] : piece.events.map((event) => ({ kind: "event", event })),
+    piece.kind === "gap"
+      ? [piece]
+      : piece.events.flatMap((event) => (isHidden(event) ? [] : [{ kind: "event", event }])),
   );
 }
 
@@ -38,6 +41,12 @@ export function within(all: readonly Item[], window: RowWindow): Item[] {
 /** The end of the room, as it looks when it is opened. */
 export function atEnd(all: readonly Item[]): RowWindow {
   return { from: fromIndex(all, all.length - ROWS_FIRST) };
+}
+
+/** What surrounds an event that is loaded. */
+export function around(all: readonly Item[], seq: Seq): RowWindow {
+  const at = all.findIndex((item) => lastSeq(item) >= seq);
+  return slice(all, Math.max(0, at - ROWS_STEP), Math.min(all.length - 1, at + ROWS_STEP));
 }
 
 /** The person came near the edge: more rows there, fewer at the other. */

@@ -1,30 +1,19 @@
-// Unread is derived from the log and the read position each time it is asked for; nothing counts
-// along, so nothing can drift (C5).
+// What is unread (sync/unread.ts), and how it is written on a badge.
 
 import type { RoomEvent, Seq } from "../sync/event.ts";
-import type { Piece } from "../sync/room-log.ts";
+import { isNews, type Unread, UNREAD_MAX } from "../sync/unread.ts";
 
-export interface UnreadQuery {
-  pieces: readonly Piece[];
-  head: Seq;
-  read: Seq;
-  own_id: number;
+export { isNews } from "../sync/unread.ts";
+
+/** "99+" from a hundred on; "" for nothing. */
+export function badge(count: number, more = false): string {
+  if (count >= UNREAD_MAX) return `${UNREAD_MAX - 1}+`;
+  if (more) return count === 0 ? "" : `${count}+`;
+  return count === 0 ? "" : String(count);
 }
 
-/** Only what others write makes a room unread: not that they came, and not one's own words. */
-export function isNews(event: RoomEvent, own_id: number): boolean {
-  return event.kind === "message" && event.author.id !== own_id;
-}
-
-export function isUnread({ pieces, head, read, own_id }: UnreadQuery): boolean {
-  const last = pieces.at(-1)?.to ?? 0;
-  // What is not loaded may be anything: better bold once too often than never.
-  if (head > Math.max(last, read)) return true;
-  return pieces.some((piece) =>
-    piece.kind === "gap"
-      ? piece.to > read
-      : piece.to > read && newsAfter(piece.events, read, own_id) > 0,
-  );
+export function isUnread({ count, more }: Unread): boolean {
+  return count > 0 || more;
 }
 
 export function newsAfter(events: readonly RoomEvent[], seq: Seq, own_id: number): number {

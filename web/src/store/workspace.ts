@@ -4,7 +4,7 @@ import { batch, computed, type ReadonlySignal, signal, type Signal } from "@prea
 
 import { browserClock, type Cancel } from "../clock/clock.ts";
 import type { Cluster, Me } from "../generated/frames.ts";
-import { history } from "../http/api.ts";
+import { history, unread } from "../http/api.ts";
 import { browserRandomBytes } from "../outbox/cid.ts";
 import { indexedDbStorage } from "../outbox/indexeddb.ts";
 import type { OutboxEntry } from "../outbox/outbox.ts";
@@ -13,8 +13,9 @@ import { CLOSE_UNAUTHENTICATED } from "../socket/close-code.ts";
 import type { ConnectionStatus } from "../socket/connection.ts";
 import { webSocketTransport } from "../socket/websocket.ts";
 import { Engine } from "../sync/engine.ts";
-import type { RoomEvent, RoomId } from "../sync/event.ts";
+import type { RoomEvent, RoomId, Seq } from "../sync/event.ts";
 import type { RoomSync } from "../sync/room-sync.ts";
+import type { Unread } from "../sync/unread.ts";
 import { DeviceMemory } from "./device.ts";
 import { isUnread } from "./unread.ts";
 
@@ -69,6 +70,7 @@ export class Workspace {
         `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`,
       ),
       history,
+      unread,
       storage: indexedDbStorage(String(user.id)),
       tabs,
       events: {
@@ -103,10 +105,7 @@ export class Workspace {
       },
       { signal: until },
     );
-    // Another tab has read on.
-    addEventListener("storage", () => this.rooms.value.forEach((room) => this.touch(room.id)), {
-      signal: until,
-    });
+    addEventListener("pagehide", () => this.engine.reads.flush(), { signal: until });
   }
 
   stop(): void {
@@ -141,17 +140,23 @@ export class Workspace {
     return this.revisionSignal(room).value;
   }
 
-  isUnread(room: RoomSync): boolean {
+  /** What others wrote behind the person's read marker. */
+  unread(room: RoomSync): Unread {
     this.revision(room.id);
-    if (room.is_system) return false;
-    const read = this.memory.readSeq(room.id) ?? 0;
-    return isUnread({ pieces: room.log.pieces, head: room.head, read, own_id: this.user.id });
+    return this.engine.reads.unread(room);
+  }
+
+  isUnread(room: RoomSync): boolean {
+    return isUnread(this.unread(room));
+  }
+
+  /** Up to where the person has read, on any device. */
+  readSeq(room: RoomSync): Seq {
+    return this.engine.reads.of(room.id);
   }
 
   markRead(room: RoomSync): void {
-    if (room.log.last <= (this.memory.readSeq(room.id) ?? -1)) return;
-    this.memory.markRead(room.id, room.log.last);
-    this.touch(room.id);
+    if (!room.is_system) this.engine.reads.mark(room.id, room.log.last);
   }
 
   private currentBanner(): Banner | undefined {
@@ -201,11 +206,7 @@ export class Workspace {
   private roomsChanged(): void {
     const rooms = [...this.engine.rooms.values()].sort(inOrder);
     batch(() => {
-      for (const room of rooms) {
-        // What was there before this device came is not news to it.
-        if (this.memory.readSeq(room.id) === undefined) this.memory.markRead(room.id, room.head);
-        this.touch(room.id);
-      }
+      for (const room of rooms) this.touch(room.id);
       this.rooms.value = rooms;
     });
   }

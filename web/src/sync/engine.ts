@@ -14,8 +14,9 @@ import { Connection, type ConnectionStatus, type Hello, type Start } from "../so
 import { CLOSE_GOING_AWAY } from "../socket/close-code.ts";
 import type { OpenTransport } from "../socket/transport.ts";
 import { CatchUp } from "./catch-up.ts";
-import type { RoomEvent, RoomId } from "./event.ts";
+import type { RoomEvent, RoomId, Seq } from "./event.ts";
 import type { History } from "./history.ts";
+import { ReadMarkers } from "./read-markers.ts";
 import { Requests } from "./requests.ts";
 import { RoomSync } from "./room-sync.ts";
 
@@ -46,6 +47,8 @@ export interface EngineOptions {
   randomBytes: RandomBytes;
   open: OpenTransport;
   history: History;
+  /** The rooms of the person with markers and counts, by a replica that has applied `min_slot`. */
+  unread(min_slot: number): Promise<readonly Joined[]>;
   storage: OutboxStorage;
   tabs: Tabs;
   events: EngineEvents;
@@ -54,6 +57,7 @@ export interface EngineOptions {
 export class Engine {
   readonly rooms = new Map<RoomId, RoomSync>();
   readonly outbox: Outbox;
+  readonly reads: ReadMarkers;
   cluster: Cluster | undefined;
   /** A `send` was refused for want of a quorum, and nothing has been committed since. */
   lacks_quorum = false;
@@ -104,6 +108,16 @@ export class Engine {
       ...link,
     });
     this.requests = new Requests({ clock, random, ...link });
+    this.reads = new ReadMarkers({
+      clock,
+      own_id: options.user.id,
+      tell: (room, seq) => this.requests.make({ t: "read", cid: this.cid(), room, seq }),
+      ask: () => options.unread(this.min_slot),
+      changed: (id) => {
+        const room = this.rooms.get(id);
+        if (room !== undefined) events.room(room);
+      },
+    });
   }
 
   get status(): ConnectionStatus {
@@ -121,6 +135,7 @@ export class Engine {
     this.connection.stop();
     this.outbox.close();
     this.requests.close();
+    this.reads.close();
   }
 
   /** After a wake-up, a change of network, or a return to the page. */
@@ -129,8 +144,29 @@ export class Engine {
     void this.outbox.adopt().catch(() => {});
   }
 
-  send(room: RoomId, body: string): Promise<void> {
-    return this.outbox.enqueue(room, body);
+  send(room: RoomId, body: string, reply_to?: Seq): Promise<void> {
+    return this.outbox.enqueue(room, body, reply_to);
+  }
+
+  edit(room: RoomId, seq: Seq, body: string): Promise<RoomId> {
+    return this.requests.make({ t: "edit", cid: this.cid(), room, seq, body });
+  }
+
+  deleteMessage(room: RoomId, seq: Seq): Promise<RoomId> {
+    return this.requests.make({ t: "delete", cid: this.cid(), room, seq });
+  }
+
+  react(room: RoomId, seq: Seq, emoji: string, on: boolean): Promise<RoomId> {
+    return this.requests.make({ t: "react", cid: this.cid(), room, seq, emoji, on });
+  }
+
+  pin(room: RoomId, seq: Seq, on: boolean): Promise<RoomId> {
+    return this.requests.make({ t: "pin", cid: this.cid(), room, seq, on });
+  }
+
+  /** The highest slot seen: what a read must contain. */
+  get seen_slot(): number {
+    return this.min_slot;
   }
 
   createRoom(name: string): Promise<RoomId> {
@@ -238,12 +274,14 @@ export class Engine {
     this.was_ready = true;
     const ids = new Set(joined.map((room) => room.id));
     for (const id of this.rooms.keys()) if (!ids.has(id)) this.rooms.delete(id);
+    this.reads.keepOnly(ids);
     for (const room of joined) this.enter(room);
     this.options.events.rooms();
     this.reportCatchUp(this.catch_up?.result);
   }
 
   private enter(joined: Joined): void {
+    this.reads.learn(joined);
     const known = this.rooms.get(joined.id);
     if (known !== undefined) {
       known.describe(joined);
@@ -300,9 +338,11 @@ export class Engine {
 
   private userEvent(frame: Extract<ServerFrame, { t: "uev" }>): void {
     this.useq = Math.max(this.useq, frame.useq);
+    if (frame.read !== undefined) return this.reads.told(frame.read.room, frame.read.seq);
     if (frame.joined !== undefined) this.enter(frame.joined);
     if (frame.left !== undefined) {
       this.rooms.delete(frame.left);
+      this.reads.keepOnly(new Set(this.rooms.keys()));
       this.live.delete(frame.left);
       this.lagging.delete(frame.left);
     }
@@ -391,6 +431,7 @@ export class Engine {
   /** Restored from a backup that may lack a tail: a reused `seq` is not the message it was. */
   private startOver(): void {
     this.rooms.clear();
+    this.reads.keepOnly(new Set());
     this.min_slot = 0;
     this.useq = 0;
     this.outbox.reopen();

@@ -21,5 +21,11 @@ export const ROOM_EVENTS_MAX = 2_000;
 /** Trimmed to fewer than that, so that not every event trims. */
 export const ROOM_EVENTS_KEPT = 1_500;
 
+/** A read marker is told at most once in this time, per room. */
+export const MARK_MS_MIN = 1_000;
+
+/** What is loaded around a message that somebody jumps to, on each side. */
+export const JUMP_EVENTS_AROUND = 50;
+
 /** The gateway answers within 5 s even without a quorum; what takes longer was lost. */
 export const ANSWER_MS_MAX = 10_000;

@@ -1,5 +1,5 @@
-// Create, join and leave: sent until answered, with one `cid` per wish, like messages but not
-// durable: a person waits in front of the dialog.
+// Everything but messages: sent until answered, with one `cid` per wish, but not durable: a person
+// waits in front of the page.
 
 import type { Cancel, Clock, Random } from "../clock/clock.ts";
 import type { ClientFrame, ErrorCode } from "../generated/frames.ts";
@@ -8,7 +8,7 @@ import type { Cid, RoomId } from "./event.ts";
 import { RequestFailed } from "./history.ts";
 import { ANSWER_MS_MAX } from "./limits.ts";
 
-export type RequestFrame = Extract<ClientFrame, { t: "create" | "join" | "leave" }>;
+export type RequestFrame = Extract<ClientFrame, { t: "create" | "join" | "leave" | "edit" | "delete" | "react" | "pin" | "read" }>;
 
 interface Pending {
   frame: RequestFrame;

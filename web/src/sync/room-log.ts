@@ -73,6 +73,11 @@ export class RoomLog {
     return fresh;
   }
 
+  /** Turns everything back into a gap. */
+  forget(): void {
+    this.trimOldest(0);
+  }
+
   /** Turns the oldest loaded events back into a gap, so that memory has a limit. */
   trimOldest(keep: number): void {
     let excess = this.loaded - keep;

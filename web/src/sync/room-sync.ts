@@ -10,6 +10,7 @@ import type { RoomEvent, RoomId, Seq } from "./event.ts";
 import type { Page, PageOf } from "./history.ts";
 import {
   HELD_EVENTS_MAX,
+  JUMP_EVENTS_AROUND,
   PAGE_EVENTS_MAX,
   REPLAY_EVENTS_AFTER_GAP,
   REPLAY_EVENTS_MAX,
@@ -93,7 +94,11 @@ export class RoomSync {
 
   gap(to: Seq): void {
     this.head = Math.max(this.head, to);
-    this.log.skipTo(to);
+    if (to > this.log.last) {
+      this.log.skipTo(to);
+      // What happened in there to older messages is not known: they are read again when needed.
+      this.log.forget();
+    }
     this.drainHeld();
     this.options.changed(this);
   }
@@ -140,6 +145,21 @@ export class RoomSync {
       this.filling.delete(key);
       this.options.changed(this);
     }
+  }
+
+  /**
+   * Loads what surrounds an event, if it is not here. Says whether it is here then. Rejects with
+   * the request's error.
+   */
+  async loadAround(seq: Seq): Promise<boolean> {
+    if (seq < 1 || seq > this.head) return false;
+    if (this.log.find(seq) === undefined && seq <= this.log.last) {
+      const before = seq + JUMP_EVENTS_AROUND + 1;
+      const page = await this.options.page({ before }, 2 * JUMP_EVENTS_AROUND);
+      if (isRun(page.events)) for (const event of this.log.fill(page.events)) this.entered(event);
+      this.options.changed(this);
+    }
+    return this.log.find(seq) !== undefined;
   }
 
   private entered(event: RoomEvent): void {

@@ -2,11 +2,14 @@
 
 import { type Signal, useSignal } from "@preact/signals";
 import type { RefObject } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 
 import { words } from "../i18n/language.ts";
+import { editing, panel } from "../store/panel.ts";
+import { openMessage } from "../store/route.ts";
 import { type Row, timeline } from "../store/timeline.ts";
 import {
+  around,
   atEnd,
   bounded,
   type Direction,
@@ -19,10 +22,13 @@ import {
 import { newsAfter } from "../store/unread.ts";
 import type { Workspace } from "../store/workspace.ts";
 import type { RoomEvent } from "../sync/event.ts";
+import { type Changes, changesOf, messageNow } from "../sync/message-now.ts";
 import type { RoomSync } from "../sync/room-sync.ts";
+import { announce } from "./announcer.tsx";
 import { dayName, dayOf } from "./dates.ts";
 import { GapRow } from "./gap-row.tsx";
 import { DownIcon } from "./icons.tsx";
+import { threadOf } from "./message-actions.tsx";
 import { MessageRow, NoticeRow, PendingRow } from "./message-row.tsx";
 import { isNearEnd, isNearStart, useScroll } from "./scroll.ts";
 
@@ -46,8 +52,13 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
   const redraw = useSignal(0);
   redraw.value;
   /** The read position when the person came, or looked away: newer stands below the "new" line. */
-  const read = useRef(workspace.isUnread(room) ? workspace.memory.readSeq(room.id) : undefined);
+  const read = useRef(workspace.isUnread(room) ? workspace.readSeq(room) : undefined);
   const focused = useSignal<string | undefined>(undefined);
+  const active = useSignal<string | undefined>(undefined);
+  /** The message that was jumped to, and whether it still has to come into sight. */
+  const target = useSignal<number | undefined>(undefined);
+  const is_jumping = useRef(false);
+  const changes = changesOf(room.log.pieces);
 
   const all = items(room.log.pieces);
   // Before the first rows are here a window would be one of nothing.
@@ -80,7 +91,36 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
     // The rows are drawn again only when they differ; a scroll by itself draws nothing.
     if (next !== shown || is_following.current !== drawn_following.current) redraw.value += 1;
   };
-  useScroll({ scroller, is_following, moved });
+  const keepHere = useScroll({ scroller, is_following, moved });
+  useLayoutEffect(() => {
+    if (!is_jumping.current) return;
+    const row = scroller.current?.querySelector<HTMLElement>(`[data-seq="${target.value}"]`);
+    if (row === null || row === undefined) return;
+    is_jumping.current = false;
+    row.scrollIntoView({ block: "center" });
+    row.focus({ preventScroll: true });
+    keepHere();
+  });
+  useEffect(() => {
+    const wanted = openMessage.value;
+    if (wanted?.room !== room.id || room.head === 0) return;
+    openMessage.value = undefined;
+    void jump(wanted.seq);
+  }, [openMessage.value, room.head > 0]);
+  const jump = async (seq: number) => {
+    room.reading_back = true;
+    const is_there = await room.loadAround(seq).catch(() => false);
+    const now = items(room.log.pieces);
+    if (!is_there) {
+      announce(words.value.panel.notThere);
+      return;
+    }
+    is_following.current = false;
+    is_jumping.current = true;
+    view.current = around(now, seq);
+    target.value = seq;
+    redraw.value += 1;
+  };
 
   const toLatest = () => {
     is_following.current = true;
@@ -105,7 +145,7 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
     room,
     isAtEnd: () => is_following.current && view.current?.to === undefined,
     lookedAway: () => {
-      read.current = workspace.memory.readSeq(room.id);
+      read.current = workspace.readSeq(room);
     },
   });
 
@@ -129,11 +169,21 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
         data-testid="history"
         onKeyDown={(event) => {
           if (event.key === "Escape") to_latest.value += 1;
+          else if (actOnMessage(event, workspace, room)) event.preventDefault();
           else if (stepMessage(event)) event.preventDefault();
         }}
         onFocusIn={(event) => {
           const key = (event.target as HTMLElement).closest("[data-key]")?.getAttribute("data-key");
-          if (key !== null && key !== undefined) focused.value = key;
+          if (key === null || key === undefined) return;
+          focused.value = key;
+          active.value = key;
+        }}
+        onPointerOver={(event) => {
+          const key = (event.target as HTMLElement).closest("[data-key]")?.getAttribute("data-key");
+          if (key !== null && key !== undefined) active.value = key;
+        }}
+        onPointerLeave={() => {
+          active.value = undefined;
         }}
       >
         <div class="history-rows">
@@ -155,6 +205,9 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
               scroller={scroller}
               has_state={with_state.has(row.key)}
               is_tab_stop={row.key === tab_stop}
+              is_active={row.key === active.value}
+              target={target.value}
+              changes={changes}
             />
           ))}
         </div>
@@ -176,9 +229,22 @@ interface RowViewProps {
   scroller: RefObject<HTMLDivElement | null>;
   has_state: boolean;
   is_tab_stop: boolean;
+  is_active: boolean;
+  target: number | undefined;
+  changes: Changes;
 }
 
-function RowView({ row, workspace, room, scroller, has_state, is_tab_stop }: RowViewProps) {
+function RowView({
+  row,
+  workspace,
+  room,
+  scroller,
+  has_state,
+  is_tab_stop,
+  is_active,
+  target,
+  changes,
+}: RowViewProps) {
   switch (row.kind) {
     case "day":
       return (
@@ -200,8 +266,13 @@ function RowView({ row, workspace, room, scroller, has_state, is_tab_stop }: Row
       const is_own = row.event.author.id === workspace.user.id;
       return (
         <MessageRow
+          workspace={workspace}
+          room={room}
           row_key={row.key}
           event={row.event}
+          now={messageNow(row.event, changes)}
+          is_active={is_active}
+          is_target={row.event.seq === target}
           is_own={is_own}
           grouped={row.grouped}
           has_state={is_own && has_state}
@@ -224,7 +295,7 @@ function RowView({ row, workspace, room, scroller, has_state, is_tab_stop }: Row
 }
 
 function jumpLabel(workspace: Workspace, room: RoomSync): string {
-  const read = workspace.memory.readSeq(room.id) ?? 0;
+  const read = workspace.readSeq(room);
   const loaded: readonly RoomEvent[] = room.log.pieces.flatMap((piece) =>
     piece.kind === "loaded" ? piece.events : [],
   );
@@ -253,6 +324,30 @@ function useMarkRead({ workspace, room, isAtEnd, lookedAway }: MarkReadOptions):
     addEventListener("blur", lookedAway, { signal: until.signal });
     return () => until.abort();
   }, []);
+}
+
+/** R answers, E edits, + reacts: on the message that has the focus. */
+function actOnMessage(event: KeyboardEvent, workspace: Workspace, room: RoomSync): boolean {
+  const row = event.target as HTMLElement;
+  if (row.tagName !== "ARTICLE" || event.ctrlKey || event.metaKey || event.altKey) return false;
+  const message = room.log.find(Number(row.dataset["seq"]));
+  if (message?.kind !== "message" || row.dataset["deleted"] === "true") return false;
+  switch (event.key) {
+    case "r":
+    case "R":
+      panel.value = { kind: "thread", room: room.id, seq: threadOf(message) };
+      return true;
+    case "e":
+    case "E":
+      if (message.author.id !== workspace.user.id) return false;
+      editing.value = { room: room.id, seq: message.seq };
+      return true;
+    case "+":
+      row.querySelector<HTMLElement>('[data-testid="action-react"]')?.click();
+      return true;
+    default:
+      return false;
+  }
 }
 
 /** Roving focus: one message is a tab stop, the arrows move it. */

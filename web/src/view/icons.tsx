@@ -25,6 +25,49 @@ export const PlusIcon = () => (
   </Icon>
 );
 
+export const SmileIcon = () => (
+  <Icon>
+    <circle cx="10" cy="10" r="7" />
+    <path d="M7 12c1.5 2 4.500 2 6 0M7.500 8h.01M12.500 8h.01" />
+  </Icon>
+);
+
+export const ReplyIcon = () => (
+  <Icon>
+    <path d="M8 5 3 10l5 5M3 10h9a5 5 0 0 1 5 5" />
+  </Icon>
+);
+
+export const PinIcon = () => (
+  <Icon>
+    <path d="M7 3h6M8 3v5l-3 3h10l-3-3V3M10 11v6" />
+  </Icon>
+);
+
+export const LinkIcon = () => (
+  <Icon>
+    <path d="M8 12l4-4M7 9l-2 2a3 3 0 0 0 4 4l2-2M13 11l2-2a3 3 0 0 0-4-4L9 7" />
+  </Icon>
+);
+
+export const HistoryIcon = () => (
+  <Icon>
+    <path d="M3.500 10a6.500 6.500 0 1 0 2-4.700M3 3v3.500h3.500M10 6.500V10l2.500 2" />
+  </Icon>
+);
+
+export const EditIcon = () => (
+  <Icon>
+    <path d="m12.500 4.500 3 3L7 16l-4 1 1-4z" />
+  </Icon>
+);
+
+export const TrashIcon = () => (
+  <Icon>
+    <path d="M4 6h12M8 6V4h4v2M6 6l.7 10h6.600L14 6" />
+  </Icon>
+);
+
 export const SearchIcon = () => (
   <Icon>
     <circle cx="9" cy="9" r="5" />

@@ -6,7 +6,7 @@ import { openRoom, showRoom } from "../store/route.ts";
 import type { Workspace } from "../store/workspace.ts";
 import { CLUSTER_PANEL_ID } from "./cluster-chip.tsx";
 
-const REGIONS = ["rooms", "history", "composer"];
+const REGIONS = ["rooms", "history", "composer", "panel"];
 
 export function useKeyboard(workspace: Workspace): void {
   useEffect(() => {
@@ -56,7 +56,7 @@ function stepRegion(step: 1 | -1): void {
     const region = document.querySelector<HTMLElement>(`[data-region="${name}"]`);
     // The room that is open, the message that has the focus, the text field; else the region.
     const target =
-      region?.querySelector<HTMLElement>(':is([aria-current], article[tabindex="0"], textarea)') ??
+      region?.querySelector<HTMLElement>(':is([aria-current], article[tabindex="0"], textarea, .panel-list)') ??
       region ??
       null;
     if (target === null || target.offsetParent === null) continue;

@@ -5,18 +5,32 @@ import type { ComponentChildren } from "preact";
 import { language, words } from "../i18n/language.ts";
 import type { Me } from "../generated/frames.ts";
 import type { Outbox, OutboxEntry } from "../outbox/outbox.ts";
+import { editing } from "../store/panel.ts";
+import type { Workspace } from "../store/workspace.ts";
 import type { MessageEvent, RoomEvent } from "../sync/event.ts";
 import { announce } from "./announcer.tsx";
 import { Avatar } from "./avatar.tsx";
 import { copyToClipboard } from "./clipboard.ts";
 import { fullMoment, timeOfDay } from "./dates.ts";
+import type { MessageNow } from "../sync/message-now.ts";
+import type { RoomSync } from "../sync/room-sync.ts";
 import { linkify } from "./linkify.ts";
+import { MessageActions } from "./message-actions.tsx";
+import { EditBox, Edited, Extras, Quote } from "./message-extras.tsx";
 import { noticeText } from "./notice-text.ts";
 import { type MessageState, StateMark } from "./state-mark.tsx";
 
 interface MessageRowProps {
+  workspace: Workspace;
+  room: RoomSync;
   row_key: string;
   event: MessageEvent;
+  /** The message as it is now. */
+  now: MessageNow;
+  /** Under the pointer or the focus: has a bar of actions. */
+  is_active: boolean;
+  /** It was jumped to. */
+  is_target: boolean;
   is_own: boolean;
   grouped: boolean;
   has_state: boolean;
@@ -24,8 +38,13 @@ interface MessageRowProps {
 }
 
 export function MessageRow({
+  workspace,
+  room,
   row_key,
   event,
+  now,
+  is_active,
+  is_target,
   is_own,
   grouped,
   has_state,
@@ -35,7 +54,7 @@ export function MessageRow({
     <Message
       row_key={row_key}
       author={event.author}
-      body={event.body}
+      body={now.body}
       ts={event.ts}
       state="applied"
       is_own={is_own}
@@ -44,7 +63,21 @@ export function MessageRow({
       is_tab_stop={is_tab_stop}
       cid={event.cid}
       seq={event.seq}
-    />
+      is_deleted={now.deleted}
+      is_target={is_target}
+      before={<Quote workspace={workspace} room={room} event={event} />}
+      text={
+        editing.value?.room === room.id && editing.value.seq === event.seq ? (
+          <EditBox workspace={workspace} room={room.id} event={event} now={now} />
+        ) : undefined
+      }
+      behind={<Edited now={now} />}
+    >
+      <Extras workspace={workspace} room={room.id} event={event} now={now} />
+      {is_active && (
+        <MessageActions workspace={workspace} room={room.id} event={event} now={now} />
+      )}
+    </Message>
   );
 }
 
@@ -125,6 +158,14 @@ interface MessageProps {
   is_tab_stop: boolean;
   cid: string;
   seq?: number;
+  is_deleted?: boolean;
+  is_target?: boolean;
+  /** Above the text. */
+  before?: ComponentChildren;
+  /** In the place of the text. */
+  text?: ComponentChildren;
+  /** After the text, in its line. */
+  behind?: ComponentChildren;
   children?: ComponentChildren;
 }
 
@@ -141,13 +182,19 @@ function Message(props: MessageProps) {
     is_tab_stop,
     cid,
     seq,
+    is_deleted = false,
+    is_target = false,
+    before,
+    text,
+    behind,
     children,
   } = props;
+  const shown = is_deleted ? words.value.actions.deleted : body;
   const time = timeOfDay(ts);
   const stated = has_state ? `, ${words.value.states[state]}` : "";
   return (
     <article
-      class={`message${grouped ? " message-grouped" : ""} message-${state}`}
+      class={`message${grouped ? " message-grouped" : ""}${is_target ? " message-target" : ""} message-${state}`}
       data-testid="message"
       data-anchor
       data-key={row_key}
@@ -156,7 +203,8 @@ function Message(props: MessageProps) {
       data-state={state}
       data-own={is_own}
       tabIndex={is_tab_stop ? 0 : -1}
-      aria-label={`${author.name}, ${body}, ${time}${stated}`}
+      data-deleted={is_deleted}
+      aria-label={`${author.name}, ${shown}, ${time}${stated}`}
     >
       <div class="message-side">
         {grouped ? (
@@ -174,10 +222,17 @@ function Message(props: MessageProps) {
             </time>
           </header>
         )}
+        {before}
         <div class="message-line">
-          <p class="message-body">
-            <Body text={body} />
-          </p>
+          {text ??
+            (is_deleted ? (
+              <p class="message-body message-tombstone">{shown}</p>
+            ) : (
+              <p class="message-body">
+                <Body text={body} />
+              </p>
+            ))}
+          {text === undefined && behind}
           {has_state && <StateMark state={state} />}
         </div>
         {children}
@@ -186,7 +241,8 @@ function Message(props: MessageProps) {
   );
 }
 
-function Body({ text }: { text: string }) {
+/** The text of a message. */
+export function Body({ text }: { text: string }) {
   return (
     <>
       {linkify(text).map((part) =>
@@ -227,6 +283,15 @@ function lineOf(event: Exclude<RoomEvent, MessageEvent>): string {
       return text.joined(name);
     case "left":
       return text.left(name);
+    case "pinned":
+      return text.pinned(name);
+    case "edited":
+    case "deleted":
+    case "reaction_added":
+    case "reaction_removed":
+    case "unpinned":
+      // Seen at their message.
+      return "";
     case "notice":
       return noticeText(event.notice, words.value.notices, language.value);
   }

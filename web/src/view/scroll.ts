@@ -21,7 +21,8 @@ export interface ScrollOptions {
   moved(): void;
 }
 
-export function useScroll({ scroller, is_following, moved }: ScrollOptions): void {
+/** Returns what to call after the list was scrolled by the page: the place it has is then kept. */
+export function useScroll({ scroller, is_following, moved }: ScrollOptions): () => void {
   const anchor = useRef<Anchor | undefined>(undefined);
   const latest = useRef(moved);
   latest.current = moved;
@@ -53,6 +54,10 @@ export function useScroll({ scroller, is_following, moved }: ScrollOptions): voi
       resized.disconnect();
     };
   }, []);
+
+  return () => {
+    if (scroller.current !== null) anchor.current = anchorOf(scroller.current);
+  };
 }
 
 export function isNearStart(element: HTMLElement): boolean {

@@ -4,8 +4,10 @@ import { computed, useComputed, useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect } from "preact/hooks";
 
 import { words } from "../i18n/language.ts";
+import { panel } from "../store/panel.ts";
 import { openRoom, showRoom } from "../store/route.ts";
 import { arrivals } from "../store/session.ts";
+import { badge } from "../store/unread.ts";
 import type { Workspace } from "../store/workspace.ts";
 import { RequestFailed } from "../sync/history.ts";
 import type { RoomSync } from "../sync/room-sync.ts";
@@ -16,9 +18,10 @@ import { ClusterPanel } from "./cluster-panel.tsx";
 import { BrowseRooms } from "./dialogs/browse-rooms.tsx";
 import { NewRoom } from "./dialogs/new-room.tsx";
 import { SignOut } from "./dialogs/sign-out.tsx";
-import { BackIcon, LeaveIcon, Logo } from "./icons.tsx";
+import { BackIcon, LeaveIcon, Logo, PinIcon, SearchIcon } from "./icons.tsx";
 import { useKeyboard } from "./keyboard.ts";
 import { RoomPane } from "./room-pane.tsx";
+import { SidePanel } from "./side-panel.tsx";
 import { Sidebar } from "./sidebar.tsx";
 import { summary } from "./replicas.ts";
 
@@ -31,6 +34,10 @@ export function Shell({ workspace }: { workspace: Workspace }) {
   const dialog = useSignal<DialogName | undefined>(undefined);
   const open = useComputed(() => workspace.rooms.value.find((room) => room.id === openRoom.value));
   const room = open.value;
+  const shown = panel.value;
+  const of = shown !== undefined && "room" in shown ? shown.room : undefined;
+  const beside = workspace.rooms.value.find((one) => one.id === of);
+  const has_panel = shown?.kind === "search" || beside !== undefined;
   const close = () => {
     dialog.value = undefined;
   };
@@ -52,10 +59,18 @@ export function Shell({ workspace }: { workspace: Workspace }) {
   useEffect(() => {
     workspace.engine.focusOn(room?.id);
     if (room !== undefined) workspace.memory.lastRoom = room.id;
+    // A thread belongs to its room.
+    const beside = panel.value;
+    if (beside !== undefined && "room" in beside && beside.room !== room?.id)
+      panel.value = undefined;
   }, [room?.id]);
 
   return (
-    <div class="shell" data-view={room === undefined ? "rooms" : "room"}>
+    <div
+      class="shell"
+      data-view={room === undefined ? "rooms" : "room"}
+      data-panel={has_panel}
+    >
       <header class="bar">
         <div class="bar-brand">
           <Logo />
@@ -74,9 +89,11 @@ export function Shell({ workspace }: { workspace: Workspace }) {
               <BackIcon />
             </button>
             <RoomHeading workspace={workspace} room={room} />
+            {!room.is_system && <ShowPins room={room} />}
             {!room.is_system && <LeaveRoom workspace={workspace} room={room} />}
           </div>
         )}
+        <SearchButton />
         <ClusterChip cluster={workspace.cluster.value} />
       </header>
       <Sidebar
@@ -93,6 +110,9 @@ export function Shell({ workspace }: { workspace: Workspace }) {
           <Nothing workspace={workspace} ask={(name) => (dialog.value = name)} />
         )}
       </main>
+      {shown !== undefined && has_panel && (
+        <SidePanel workspace={workspace} shown={shown} room={beside} />
+      )}
       <ClusterPanel cluster={workspace.cluster.value} />
       {dialog.value === "new-room" && <NewRoom workspace={workspace} close={close} />}
       {dialog.value === "browse-rooms" && <BrowseRooms workspace={workspace} close={close} />}
@@ -117,6 +137,42 @@ function RoomHeading({ workspace, room }: { workspace: Workspace; room: RoomSync
           : words.value.rooms.members(room.members)}
       </p>
     </div>
+  );
+}
+
+function SearchButton() {
+  const text = words.value.panel;
+  return (
+    <button
+      type="button"
+      class="button-icon bar-search"
+      data-testid="search"
+      aria-label={text.search}
+      title={text.search}
+      onClick={() => {
+        panel.value = panel.value?.kind === "search" ? undefined : { kind: "search" };
+      }}
+    >
+      <SearchIcon />
+    </button>
+  );
+}
+
+function ShowPins({ room }: { room: RoomSync }) {
+  const text = words.value.panel;
+  return (
+    <button
+      type="button"
+      class="button-icon"
+      data-testid="show-pins"
+      aria-label={text.pins}
+      title={text.pins}
+      onClick={() => {
+        panel.value = panel.value?.kind === "pins" ? undefined : { kind: "pins", room: room.id };
+      }}
+    >
+      <PinIcon />
+    </button>
   );
 }
 
@@ -187,8 +243,10 @@ function useDefaultRoom(workspace: Workspace): void {
 }
 
 function useTitle(workspace: Workspace, room: RoomSync | undefined): void {
-  const unread = workspace.rooms.value.filter((one) => workspace.isUnread(one)).length;
+  const rooms = workspace.rooms.value.map((one) => workspace.unread(one));
+  const count = rooms.reduce((sum, one) => sum + one.count, 0);
+  const unread = badge(count, rooms.some((one) => one.more));
   useEffect(() => {
-    document.title = `${unread > 0 ? `(${unread}) ` : ""}${room === undefined ? "" : `${room.name} · `}Chatterbox`;
+    document.title = `${unread === "" ? "" : `(${unread}) `}${room === undefined ? "" : `${room.name} · `}Chatterbox`;
   }, [unread, room?.name]);
 }

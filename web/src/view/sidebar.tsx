@@ -2,6 +2,7 @@
 
 import { words } from "../i18n/language.ts";
 import { showRoom } from "../store/route.ts";
+import { badge, isUnread } from "../store/unread.ts";
 import type { Workspace } from "../store/workspace.ts";
 import type { RoomId } from "../sync/event.ts";
 import type { RoomSync } from "../sync/room-sync.ts";
@@ -76,7 +77,8 @@ function RoomItem({
   room: RoomSync;
   is_open: boolean;
 }) {
-  const is_unread = workspace.isUnread(room);
+  const unread = workspace.unread(room);
+  const is_unread = isUnread(unread);
   const waiting = workspace.outbox.value.filter(
     (entry) => entry.stored.room === room.id && entry.progress === "failed",
   );
@@ -88,6 +90,8 @@ function RoomItem({
         data-testid="room-item"
         data-room-name={room.name}
         data-unread={is_unread}
+        data-unread-count={badge(unread.count, unread.more)}
+        data-mentions={unread.mentions}
         aria-current={is_open ? "page" : undefined}
         onClick={() => showRoom(room.id)}
       >
@@ -100,7 +104,17 @@ function RoomItem({
             !<span class="hidden-visually">{words.value.states.failed}</span>
           </span>
         )}
-        {is_unread && <span class="hidden-visually">, {words.value.rooms.unread}</span>}
+        {is_unread && (
+          <span class="hidden-visually">
+            , {badge(unread.count, unread.more)} {words.value.rooms.unread}
+          </span>
+        )}
+        {unread.mentions > 0 && (
+          <span class="room-item-badge" title={words.value.rooms.mentions(unread.mentions)}>
+            @{badge(unread.mentions)}
+            <span class="hidden-visually">, {words.value.rooms.mentions(unread.mentions)}</span>
+          </span>
+        )}
       </button>
     </li>
   );

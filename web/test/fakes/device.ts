@@ -119,6 +119,7 @@ export class Device {
       random: this.random,
       randomBytes: (length) => Uint8Array.from({ length }, () => Math.floor(this.random() * 256)),
       open: this.gateway.open,
+      unread: async () => this.cluster.joined(),
       history: this.cluster.history(() => this.http_down),
       storage: this.storage,
       tabs: new FakeTabs(`tab-${this.tab}`),

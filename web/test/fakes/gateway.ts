@@ -167,6 +167,11 @@ class Session {
         return this.send(frame);
       case "ping":
         return this.push({ t: "pong", n: frame.n, head_slot: this.options.cluster.slot });
+      case "edit":
+      case "delete":
+      case "react":
+      case "pin":
+      case "read":
       case "create":
       case "join":
       case "leave":

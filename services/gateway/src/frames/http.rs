@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Cid, Seq};
+use crate::ids::{Cid, RoomId, Seq};
 
-use super::{ErrorCode, Event, Me, Person, RoomSummary};
+use super::{ErrorCode, Event, Joined, Me, Person, RoomSummary};
 
 /// `POST /api/v1/sign-up`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,70 @@ pub struct EventsAnswer {
     pub events: Vec<Event>,
     /// The room's highest `seq`.
     pub head: Seq,
+}
+
+/// Answers `GET /api/v1/rooms/{room}/pins`, `…/messages/{seq}/replies` and
+/// `…/messages/{seq}/versions`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct MessagesAnswer {
+    /// Pins: the latest first. Replies and versions: ascending.
+    pub events: Vec<Event>,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+/// Answers `GET /api/v1/search`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct SearchAnswer {
+    /// The newest first.
+    pub hits: Vec<SearchHit>,
+    /// `cursor` of the next page, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional, type = "number"))]
+    pub next: Option<u64>,
+    /// Whether the index is behind: the latest messages may be missing.
+    pub lags: bool,
+}
+
+/// A message that was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct SearchHit {
+    /// The room.
+    pub room: RoomId,
+    /// Its name.
+    pub room_name: String,
+    /// The message.
+    pub seq: Seq,
+    /// The leader's clock in milliseconds since 1970.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub ts: u64,
+    /// Who wrote it.
+    pub author: Person,
+    /// What surrounds the words in its text, in order.
+    pub snippet: Vec<SnippetPiece>,
+}
+
+/// A part of a text that was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct SnippetPiece {
+    /// The part.
+    pub text: String,
+    /// Whether it is what was sought.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub hit: bool,
+}
+
+/// Answers `GET /api/v1/unread`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct UnreadAnswer {
+    /// The rooms that the person is in, as `ready` has them.
+    pub rooms: Vec<Joined>,
 }
 
 /// Answers `GET /api/v1/rooms/{room}/members`.

@@ -56,8 +56,11 @@ fn generated() -> String {
     out.push_str("/** Who did something, with the name at that time. */\n");
     out.push_str("export type Author = Person;\n\n");
     one::<Joined>(&mut out);
+    one::<ReadMarker>(&mut out);
     one::<RoomSummary>(&mut out);
     one::<Notice>(&mut out);
+    one::<Edit>(&mut out);
+    one::<Reaction>(&mut out);
     one::<EventKind>(&mut out);
     one::<Event>(&mut out);
     one::<Role>(&mut out);
@@ -74,6 +77,11 @@ fn generated() -> String {
     one::<RoomsAnswer>(&mut out);
     one::<EventsAnswer>(&mut out);
     one::<MembersAnswer>(&mut out);
+    one::<MessagesAnswer>(&mut out);
+    one::<UnreadAnswer>(&mut out);
+    one::<SnippetPiece>(&mut out);
+    one::<SearchHit>(&mut out);
+    one::<SearchAnswer>(&mut out);
     one::<ErrorBody>(&mut out);
     one::<ErrorAnswer>(&mut out);
     one::<Health>(&mut out);
@@ -115,6 +123,13 @@ fn frames_are_written_as_the_protocol_says() {
             cid,
             body: "hi".to_owned(),
             reply_to: None,
+            deleted: false,
+            rev: None,
+            edited: None,
+            pinned: None,
+            replies: 0,
+            reactions: Vec::new(),
+            mentions: Vec::new(),
         },
     };
     assert_eq!(

@@ -7,13 +7,15 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 
-use crate::app::App;
+use crate::app::{App, Identity};
 use crate::errors::Error;
-use crate::frames::{ErrorCode, EventsAnswer, MembersAnswer, RoomsAnswer};
+use crate::frames::{
+    ErrorCode, EventsAnswer, MembersAnswer, MessagesAnswer, RoomsAnswer, UnreadAnswer,
+};
 use crate::http::Caller;
 use crate::ids::{RoomId, Seq, Slot};
 use crate::limits::{HISTORY_PAGE_DEFAULT, HISTORY_PAGE_MAX};
-use crate::reads::Page;
+use crate::reads::{Page, Related};
 
 /// The newest page has no lower bound: every `seq` is below this, and it is a number of JSON.
 const BEYOND: Seq = Seq(1 << 53);
@@ -40,6 +42,16 @@ fn asked(query: Asked) -> Result<Where, Error> {
 impl Where {
     fn min_slot(&self) -> Slot {
         Slot(self.min_slot.unwrap_or(0))
+    }
+
+    fn limit(&self) -> Result<u32, Error> {
+        let limit = self.limit.unwrap_or(HISTORY_PAGE_DEFAULT);
+        if (1..=HISTORY_PAGE_MAX).contains(&limit) {
+            return Ok(limit);
+        }
+        Err(Error::bad_request(format!(
+            "limit: 1 to {HISTORY_PAGE_MAX} are allowed"
+        )))
     }
 }
 
@@ -89,16 +101,84 @@ pub(crate) async fn events(
         (Some(before), None) => Page::Before(Seq(before)),
         (None, None) => Page::Before(BEYOND),
     };
-    let limit = query.limit.unwrap_or(HISTORY_PAGE_DEFAULT);
-    if !(1..=HISTORY_PAGE_MAX).contains(&limit) {
-        return Err(Error::bad_request(format!(
-            "limit: 1 to {HISTORY_PAGE_MAX} are allowed"
-        )));
-    }
+    let limit = query.limit()?;
     let reads = &app.reads;
     Ok(Json(
         reads
             .history(caller.person.id, room, page, limit, query.min_slot())
             .await?,
     ))
+}
+
+/// `GET /api/v1/rooms/{room}/pins`.
+pub(crate) async fn pins(
+    State(app): State<Arc<App>>,
+    Caller(caller): Caller,
+    Path(room): Path<String>,
+    query: Asked,
+) -> Result<Json<MessagesAnswer>, Error> {
+    let (room, query) = (room_of(&room)?, asked(query)?);
+    related(&app, &caller, room, Related::Pinned, &query).await
+}
+
+/// `GET /api/v1/rooms/{room}/messages/{seq}/replies`.
+pub(crate) async fn replies(
+    State(app): State<Arc<App>>,
+    Caller(caller): Caller,
+    Path((room, seq)): Path<(String, String)>,
+    query: Asked,
+) -> Result<Json<MessagesAnswer>, Error> {
+    let (room, query) = (room_of(&room)?, asked(query)?);
+    related(&app, &caller, room, Related::Replies(seq_of(&seq)?), &query).await
+}
+
+/// `GET /api/v1/rooms/{room}/messages/{seq}/versions`.
+pub(crate) async fn versions(
+    State(app): State<Arc<App>>,
+    Caller(caller): Caller,
+    Path((room, seq)): Path<(String, String)>,
+    query: Asked,
+) -> Result<Json<MessagesAnswer>, Error> {
+    let (room, query) = (room_of(&room)?, asked(query)?);
+    related(
+        &app,
+        &caller,
+        room,
+        Related::Versions(seq_of(&seq)?),
+        &query,
+    )
+    .await
+}
+
+/// `GET /api/v1/unread`.
+pub(crate) async fn unread(
+    State(app): State<Arc<App>>,
+    Caller(caller): Caller,
+    query: Asked,
+) -> Result<Json<UnreadAnswer>, Error> {
+    let min_slot = asked(query)?.min_slot();
+    let state = app.reads.user_state(caller.person.id, min_slot).await?;
+    Ok(Json(UnreadAnswer { rooms: state.rooms }))
+}
+
+fn seq_of(seq: &str) -> Result<Seq, Error> {
+    let seq = seq.parse().ok().map(Seq);
+    seq.ok_or_else(|| Error::new(ErrorCode::NotFound, "there is no such message"))
+}
+
+async fn related(
+    app: &App,
+    caller: &Identity,
+    room: RoomId,
+    which: Related,
+    query: &Where,
+) -> Result<Json<MessagesAnswer>, Error> {
+    if query.before.is_some() {
+        return Err(Error::bad_request("before: not known here"));
+    }
+    let page = (Seq(query.after.unwrap_or(0)), query.limit()?);
+    let messages = app
+        .reads
+        .messages(caller.person.id, room, which, page, query.min_slot());
+    Ok(Json(messages.await?))
 }

@@ -110,7 +110,7 @@ impl Session {
         for room in &mut joined {
             // A room that was left meanwhile keeps its old head: `uev` comes after `ready`.
             if let Some(newer) = newer.rooms.iter().find(|newer| newer.id == room.id) {
-                room.head = newer.head;
+                *room = newer.clone();
             }
         }
         Ok((joined, newer.applied))

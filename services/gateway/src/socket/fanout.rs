@@ -172,6 +172,15 @@ impl Room {
         }
     }
 
+    /// Who comes back reads from a replica what happened before.
+    pub(super) fn forget_texts(&mut self) {
+        if let Some((last, _)) = self.ring.back() {
+            self.floor = Some(*last);
+        }
+        self.ring.clear();
+        self.ring_bytes = 0;
+    }
+
     fn keep(&mut self, seq: Seq, text: &Utf8Bytes) {
         self.ring_bytes += text.len();
         self.ring.push_back((seq, text.clone()));

@@ -13,13 +13,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
-use proto::v1::{RoomEvent, UserEvent, effect, user_event};
+use proto::v1::{RoomEvent, UserEvent, effect, room_event, user_event};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::auth::Sessions;
 use crate::convert;
-use crate::frames::{Joined, ServerFrame};
+use crate::frames::{Joined, ReadMarker, ServerFrame};
 use crate::ids::{RoomId, Seq, Slot, Useq, UserId};
 use crate::seen::Seen;
 
@@ -34,6 +34,8 @@ pub(crate) enum Note {
     Joined(Useq, Joined),
     /// The person left a room.
     Left(Useq, RoomId),
+    /// The person has read on.
+    Read(Useq, ReadMarker),
     /// This socket was too slow.
     Lags,
     /// The gateway stops.
@@ -185,6 +187,10 @@ impl Hub {
                 (RoomId(room.room), Note::Joined(useq, convert::joined(room)))
             }
             Some(user_event::Kind::Left(room)) => (RoomId(room), Note::Left(useq, RoomId(room))),
+            Some(user_event::Kind::Read(marker)) => {
+                let (room, seq) = (RoomId(marker.room), Seq(marker.seq));
+                (room, Note::Read(useq, ReadMarker { room, seq }))
+            }
             Some(user_event::Kind::SessionRevoked(token_hash)) => {
                 self.sessions.forget(&token_hash);
                 for Attached { line, .. } in state.lines.get(&user).into_iter().flatten() {
@@ -201,7 +207,8 @@ impl Hub {
             // what is said, and a `left` that follows must find the listener.
             match note {
                 Note::Joined(..) => drop(state.enter(&line, room)),
-                _ => state.leave(room, line.id),
+                Note::Left(..) => state.leave(room, line.id),
+                _ => {}
             }
             line.note(note.clone());
         }
@@ -333,6 +340,10 @@ impl State {
         let Some(entry) = self.rooms.get_mut(&room) else {
             return;
         };
+        if matches!(event.kind, Some(room_event::Kind::Deleted(_))) {
+            // Nobody gets a text any more that is deleted.
+            entry.forget_texts();
+        }
         let Ok(ev) = convert::event(event) else {
             return;
         };

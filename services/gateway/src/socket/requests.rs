@@ -1,7 +1,10 @@
 //! What a client asks for, as commands of the log; and their outcomes, as frames.
 
 use proto::v1::outcome::Result as Did;
-use proto::v1::{CreateRoom, JoinRoom, LeaveRoom, Outcome, PostMessage, command};
+use proto::v1::{
+    AddReaction, CreateRoom, DeleteMessage, EditMessage, JoinRoom, LeaveRoom, MarkRead, Outcome,
+    PinMessage, PostMessage, RemoveReaction, UnpinMessage, command,
+};
 
 use crate::errors::Error;
 use crate::frames::{ClientFrame, ServerFrame};
@@ -41,6 +44,37 @@ pub(super) fn of(frame: ClientFrame) -> Option<Result<Request, (Cid, Error)>> {
             cid,
             Ok(command::Body::LeaveRoom(LeaveRoom { room: room.0 })),
         ),
+        ClientFrame::Edit {
+            cid,
+            room,
+            seq,
+            body,
+        } => (cid, edit(room, seq, body)),
+        ClientFrame::Delete { cid, room, seq } => {
+            let (room, seq) = (room.0, seq.0);
+            let body = command::Body::DeleteMessage(DeleteMessage { room, seq });
+            (cid, Ok(body))
+        }
+        ClientFrame::React {
+            cid,
+            room,
+            seq,
+            emoji,
+            on,
+        } => (cid, react(room, seq, emoji, on)),
+        ClientFrame::Pin { cid, room, seq, on } => {
+            let (room, seq) = (room.0, seq.0);
+            let body = if on {
+                command::Body::PinMessage(PinMessage { room, seq })
+            } else {
+                command::Body::UnpinMessage(UnpinMessage { room, seq })
+            };
+            (cid, Ok(body))
+        }
+        ClientFrame::Read { cid, room, seq } => {
+            let (room, seq) = (room.0, seq.0);
+            (cid, Ok(command::Body::MarkRead(MarkRead { room, seq })))
+        }
         ClientFrame::Start { .. } | ClientFrame::Resume { .. } | ClientFrame::Ping { .. } => {
             return None;
         }
@@ -66,6 +100,22 @@ fn post(room: RoomId, body: String, reply_to: Option<Seq>) -> Result<command::Bo
         body,
         reply_to,
     }))
+}
+
+fn edit(room: RoomId, seq: Seq, body: String) -> Result<command::Body, Error> {
+    validate::body(&body)?;
+    let (room, seq) = (room.0, seq.0);
+    Ok(command::Body::EditMessage(EditMessage { room, seq, body }))
+}
+
+fn react(room: RoomId, seq: Seq, emoji: String, on: bool) -> Result<command::Body, Error> {
+    validate::emoji(&emoji)?;
+    let (room, seq) = (room.0, seq.0);
+    Ok(if on {
+        command::Body::AddReaction(AddReaction { room, seq, emoji })
+    } else {
+        command::Body::RemoveReaction(RemoveReaction { room, seq, emoji })
+    })
 }
 
 /// The frame that answers a request.

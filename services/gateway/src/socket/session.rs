@@ -306,6 +306,7 @@ impl Session {
                     useq,
                     joined: Some(joined),
                     left: None,
+                    read: None,
                 });
                 self.queue_replay(room, From::Nothing);
             }
@@ -318,10 +319,20 @@ impl Session {
                     useq,
                     joined: None,
                     left: Some(room),
+                    read: None,
+                });
+            }
+            Note::Read(useq, marker) if useq > self.useq => {
+                self.useq = useq;
+                self.say(&ServerFrame::Uev {
+                    useq,
+                    joined: None,
+                    left: None,
+                    read: Some(marker),
                 });
             }
             // The client knows it from `ready`.
-            Note::Joined(..) | Note::Left(..) => {}
+            Note::Joined(..) | Note::Left(..) | Note::Read(..) => {}
             // Resumed before this was read.
             Note::Lags if !self.line.outbox.is_lagging() => {}
             Note::Lags => {

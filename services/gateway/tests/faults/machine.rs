@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use proto::v1::outcome::Result as Did;
 use proto::v1::{
-    AccountCreated, Command, CreatedEvent, Done, Effect, JoinedEvent, JoinedRoom, LeftEvent,
-    MessageEvent, MessagePosted, Notice, Outcome, Refusal, RefusalCode, RoomChanged, RoomEvent,
-    UserEvent, command, effect, room_event, user_event,
+    AccountCreated, Command, CreatedEvent, DeletedEvent, Done, EditedEvent, Effect, JoinedEvent,
+    JoinedRoom, LeftEvent, MessageEvent, MessagePosted, Notice, Outcome, PinEvent, ReactionEvent,
+    ReadMarker, Refusal, RefusalCode, RoomChanged, RoomEvent, UserEvent, command, effect,
+    room_event, user_event,
 };
 
 /// The log of a real cluster begins here.
@@ -123,6 +124,49 @@ impl Machine {
                 self.user_event(author, user_event::Kind::Left(wish.room));
                 Ok(Did::RoomChanged(RoomChanged { room: wish.room }))
             }
+            command::Body::EditMessage(wish) => {
+                let edited = EditedEvent {
+                    target: wish.seq,
+                    body: wish.body,
+                    ..EditedEvent::default()
+                };
+                Ok(self.change(author, wish.room, room_event::Kind::Edited(edited)))
+            }
+            command::Body::DeleteMessage(wish) => {
+                let events = &mut self.room(wish.room)?.events;
+                let event = &mut events[wish.seq as usize - 1];
+                if let Some(room_event::Kind::Message(message)) = &mut event.kind {
+                    message.body.clear();
+                    message.deleted = true;
+                }
+                let deleted = DeletedEvent { target: wish.seq };
+                Ok(self.change(author, wish.room, room_event::Kind::Deleted(deleted)))
+            }
+            command::Body::AddReaction(wish) => {
+                let added = reaction(wish.seq, wish.emoji);
+                Ok(self.change(author, wish.room, room_event::Kind::ReactionAdded(added)))
+            }
+            command::Body::RemoveReaction(wish) => {
+                let removed = reaction(wish.seq, wish.emoji);
+                Ok(self.change(
+                    author,
+                    wish.room,
+                    room_event::Kind::ReactionRemoved(removed),
+                ))
+            }
+            command::Body::PinMessage(wish) => {
+                let pin = PinEvent { target: wish.seq };
+                Ok(self.change(author, wish.room, room_event::Kind::Pinned(pin)))
+            }
+            command::Body::UnpinMessage(wish) => {
+                let pin = PinEvent { target: wish.seq };
+                Ok(self.change(author, wish.room, room_event::Kind::Unpinned(pin)))
+            }
+            command::Body::MarkRead(wish) => {
+                let (room, seq) = (wish.room, wish.seq);
+                self.user_event(author, user_event::Kind::Read(ReadMarker { room, seq }));
+                Ok(Did::RoomChanged(RoomChanged { room }))
+            }
             command::Body::PostNotice(wish) => {
                 self.tell(wish.notice.unwrap());
                 Ok(Did::Done(Done {}))
@@ -142,6 +186,7 @@ impl Machine {
                     cid: command.cid.to_vec(),
                     body: wish.body,
                     reply_to: wish.reply_to,
+                    ..MessageEvent::default()
                 };
                 let kind = room_event::Kind::Message(message);
                 let seq = self.room_event(author, wish.room, kind);
@@ -154,6 +199,11 @@ impl Machine {
                 }))
             }
         }
+    }
+
+    fn change(&mut self, author: u64, room: u64, kind: room_event::Kind) -> Did {
+        self.room_event(author, room, kind);
+        Did::RoomChanged(RoomChanged { room })
     }
 
     /// A line in the room of the cluster, in which everybody is.
@@ -224,6 +274,7 @@ impl Machine {
             head: entry.events.len() as u64,
             members: entry.members.len() as u64,
             system: entry.system,
+            ..JoinedRoom::default()
         }
     }
 
@@ -278,4 +329,8 @@ fn refusal(code: RefusalCode, message: &str) -> Refusal {
         message: message.to_owned(),
         next_sender_seq: 0,
     }
+}
+
+fn reaction(target: u64, emoji: String) -> ReactionEvent {
+    ReactionEvent { target, emoji }
 }

@@ -8,6 +8,7 @@
     reason = "a test says by a panic what is wrong"
 )]
 
+mod changes;
 mod client;
 mod double;
 mod machine;

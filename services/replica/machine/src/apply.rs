@@ -38,7 +38,7 @@ impl From<outcome::Result> for Answer {
 }
 
 /// One entry being applied. The commands are methods on it, in accounts.rs, rooms.rs,
-/// events.rs and notices.rs.
+/// events.rs, changes.rs, markers.rs and notices.rs.
 pub(crate) struct Context<'a> {
     /// Inside a transaction.
     pub(crate) connection: &'a Connection,
@@ -67,13 +67,31 @@ pub fn encode_batch(commands: Vec<Command>) -> Bytes {
 
 /// The lowest version of a batch that can hold the command.
 const fn version_of(command: &Command) -> u32 {
-    if matches!(command.body, Some(command::Body::PostNotice(_))) {
+    if is_about_messages(command) {
         limits::BATCH_VERSION
+    } else if matches!(command.body, Some(command::Body::PostNotice(_))) {
+        limits::BATCH_VERSION_NOTICES
     } else if needs_sender_sessions(command) {
         limits::BATCH_VERSION_SENDERS
     } else {
         limits::BATCH_VERSION_PLAIN
     }
+}
+
+const fn is_about_messages(command: &Command) -> bool {
+    use command::Body;
+    matches!(
+        command.body,
+        Some(
+            Body::EditMessage(_)
+                | Body::DeleteMessage(_)
+                | Body::AddReaction(_)
+                | Body::RemoveReaction(_)
+                | Body::PinMessage(_)
+                | Body::UnpinMessage(_)
+                | Body::MarkRead(_)
+        )
+    )
 }
 
 const fn needs_sender_sessions(command: &Command) -> bool {
@@ -143,6 +161,14 @@ fn decode_batch(entry: &Entry) -> Result<Vec<Command>, Error> {
     }
     let mut commands = batch.commands;
     if batch.version < limits::BATCH_VERSION {
+        // As a program without changes of messages reads it.
+        for command in &mut commands {
+            if is_about_messages(command) {
+                command.body = None;
+            }
+        }
+    }
+    if batch.version < limits::BATCH_VERSION_NOTICES {
         // As a program without notices reads it.
         for command in &mut commands {
             if matches!(command.body, Some(command::Body::PostNotice(_))) {
@@ -261,6 +287,13 @@ impl Context<'_> {
             command::Body::LeaveRoom(command) => self.leave_room(author, &command),
             command::Body::PostMessage(command) => self.post_message(author, cid, command),
             command::Body::PostNotice(command) => self.post_notice(author, cid, command),
+            command::Body::EditMessage(command) => self.edit_message(author, command),
+            command::Body::DeleteMessage(command) => self.delete_message(author, command),
+            command::Body::AddReaction(command) => self.add_reaction(author, command),
+            command::Body::RemoveReaction(command) => self.remove_reaction(author, command),
+            command::Body::PinMessage(command) => self.pin_message(author, command),
+            command::Body::UnpinMessage(command) => self.unpin_message(author, command),
+            command::Body::MarkRead(command) => self.mark_read(author, &command),
         }
     }
 }

@@ -108,6 +108,12 @@ impl Cache {
         Ok(found.map(|room| vacant.insert(room)))
     }
 
+    /// The room's highest `seq`.
+    pub(crate) fn head(&mut self, connection: &Connection, room: RoomId) -> Result<u64, Fault> {
+        let found = self.room(connection, room)?.map(|room| room.head);
+        found.ok_or_else(|| Fault::Damaged(format!("{room} has no row but is referred to")))
+    }
+
     /// The room, to change its counters.
     pub(crate) fn room_mut(
         &mut self,

@@ -60,7 +60,8 @@ pub(crate) fn require_intact(row: &Row<'_>, columns: usize) -> Result<(), Fault>
     )))
 }
 
-fn crc_of<'a>(row: impl Iterator<Item = ValueRef<'a>>) -> Result<i64, Fault> {
+/// The checksum of these columns.
+pub(crate) fn crc_of<'a>(row: impl Iterator<Item = ValueRef<'a>>) -> Result<i64, Fault> {
     let mut hasher = crc32fast::Hasher::new();
     for value in row {
         feed(value, |bytes| hasher.update(bytes))?;

@@ -15,7 +15,7 @@ use crate::apply::{Answer, Context};
 use crate::error::{Fault, Stop};
 use crate::ids::{EventId, RoomId, Seq, UserId, next, to_sql};
 use crate::refusal::Reason;
-use crate::{Error, checksum, limits, notices};
+use crate::{Error, checksum, limits, mentions, notices};
 
 /// Values of `events.kind`.
 pub(crate) mod kind {
@@ -24,6 +24,12 @@ pub(crate) mod kind {
     pub(crate) const JOINED: i64 = 3;
     pub(crate) const LEFT: i64 = 4;
     pub(crate) const NOTICE: i64 = 5;
+    pub(crate) const EDITED: i64 = 70;
+    pub(crate) const DELETED: i64 = 71;
+    pub(crate) const REACTION_ADDED: i64 = 72;
+    pub(crate) const REACTION_REMOVED: i64 = 73;
+    pub(crate) const PINNED: i64 = 74;
+    pub(crate) const UNPINNED: i64 = 75;
 }
 
 /// Values of `user_events.kind`.
@@ -31,6 +37,7 @@ pub(crate) mod user_kind {
     pub(crate) const JOINED: i64 = 1;
     pub(crate) const LEFT: i64 = 2;
     pub(crate) const SESSION_REVOKED: i64 = 3;
+    pub(crate) const READ: i64 = 70;
 }
 
 impl Context<'_> {
@@ -46,12 +53,7 @@ impl Context<'_> {
             body,
             reply_to,
         } = command;
-        if body.len() > limits::MESSAGE_BYTES_MAX {
-            return Err(Stop::Refused(Reason::MessageTooLarge));
-        }
-        if body.trim().is_empty() {
-            return Err(Stop::Refused(Reason::MessageBlank));
-        }
+        require_text(&body)?;
         let room = self.existing_room(room)?;
         Self::require_for_people(room)?;
         self.require_member(room, author)?;
@@ -63,13 +65,20 @@ impl Context<'_> {
         state.messages = next(state.messages)?;
         let msg_no = state.messages;
         let event = self.next_event_id()?;
+        let mentioned = mentions::of_text(self.connection, &body, author, event)?;
         let message = MessageEvent {
             msg_no,
             cid: cid.to_vec(),
             body,
             reply_to,
+            mentions: mentioned.clone(),
+            ..MessageEvent::default()
         };
         let seq = self.emit_room_event(room, author, room_event::Kind::Message(message))?;
+        mentions::store(self.connection, room, seq, &mentioned)?;
+        if reply_to != 0 {
+            self.note_reply(room, Seq(reply_to), seq)?;
+        }
         let timestamp_ms = self.timestamp.0;
         let posted = MessagePosted {
             room: room.0,
@@ -95,19 +104,34 @@ impl Context<'_> {
         state.head = next(state.head)?;
         let seq = state.head;
         let notice;
-        let (number, message, body) = match &kind {
+        let (number, body, target) = match &kind {
             room_event::Kind::Message(message) => {
-                (kind::MESSAGE, Some(message), Some(&message.body))
+                (kind::MESSAGE, Some(&message.body), message.reply_to)
             }
-            room_event::Kind::Created(created) => (kind::CREATED, None, Some(&created.name)),
-            room_event::Kind::Joined(_) => (kind::JOINED, None, None),
-            room_event::Kind::Left(_) => (kind::LEFT, None, None),
+            room_event::Kind::Created(created) => (kind::CREATED, Some(&created.name), 0),
+            room_event::Kind::Joined(_) => (kind::JOINED, None, 0),
+            room_event::Kind::Left(_) => (kind::LEFT, None, 0),
             room_event::Kind::Notice(said) => {
                 notice = notices::to_row(said);
-                (kind::NOTICE, None, Some(&notice))
+                (kind::NOTICE, Some(&notice), 0)
             }
+            room_event::Kind::Edited(edited) => (kind::EDITED, Some(&edited.body), edited.target),
+            room_event::Kind::Deleted(deleted) => (kind::DELETED, None, deleted.target),
+            room_event::Kind::ReactionAdded(reaction) => {
+                (kind::REACTION_ADDED, Some(&reaction.emoji), reaction.target)
+            }
+            room_event::Kind::ReactionRemoved(reaction) => (
+                kind::REACTION_REMOVED,
+                Some(&reaction.emoji),
+                reaction.target,
+            ),
+            room_event::Kind::Pinned(pin) => (kind::PINNED, None, pin.target),
+            room_event::Kind::Unpinned(pin) => (kind::UNPINNED, None, pin.target),
         };
-        let reply_to = message.map(|message| message.reply_to);
+        let message = match &kind {
+            room_event::Kind::Message(message) => Some(message),
+            _ => None,
+        };
         let row = [
             ValueRef::Integer(event.to_sql()),
             checksum::number(room.0),
@@ -118,7 +142,7 @@ impl Context<'_> {
             checksum::maybe(message.map(|message| message.msg_no)),
             message.map_or(ValueRef::Null, |message| ValueRef::Blob(&message.cid)),
             body.map_or(ValueRef::Null, |body| ValueRef::Text(body.as_bytes())),
-            checksum::maybe(reply_to.filter(|seq| *seq != 0)),
+            checksum::maybe(Some(target).filter(|seq| *seq != 0)),
         ];
         self.connection
             .prepare_cached(
@@ -163,6 +187,12 @@ impl Context<'_> {
             user_event::Kind::SessionRevoked(hash) => {
                 (user_kind::SESSION_REVOKED, None, None, Some(hash))
             }
+            user_event::Kind::Read(marker) => (user_kind::READ, Some(marker.room), None, None),
+        };
+        let seq = match &kind {
+            user_event::Kind::Joined(joined) => Some(joined.head),
+            user_event::Kind::Read(marker) => Some(marker.seq),
+            _ => None,
         };
         let row = [
             ValueRef::Integer(event.to_sql()),
@@ -173,7 +203,7 @@ impl Context<'_> {
             joined.map_or(ValueRef::Null, |joined| {
                 ValueRef::Text(joined.name.as_bytes())
             }),
-            checksum::maybe(joined.map(|joined| joined.head)),
+            checksum::maybe(seq),
             checksum::maybe(joined.map(|joined| joined.members)),
             token_hash.map_or(ValueRef::Null, |hash| ValueRef::Blob(hash)),
         ];
@@ -197,7 +227,7 @@ impl Context<'_> {
     }
 
     /// The key of the next effect of this slot.
-    fn next_event_id(&self) -> Result<EventId, Error> {
+    pub(crate) fn next_event_id(&self) -> Result<EventId, Error> {
         EventId::new(self.slot, self.effects.len() as u64)
             .ok_or(Error::Unnumberable { slot: self.slot })
     }
@@ -207,4 +237,15 @@ impl Context<'_> {
             .prepare_cached("SELECT 1 FROM events WHERE room = ?1 AND seq = ?2 AND kind = ?3")?
             .exists(params![to_sql(room.0), to_sql(seq.0), kind::MESSAGE])
     }
+}
+
+/// What a message may say.
+pub(crate) fn require_text(body: &str) -> Result<(), Stop> {
+    if body.len() > limits::MESSAGE_BYTES_MAX {
+        return Err(Stop::Refused(Reason::MessageTooLarge));
+    }
+    if body.trim().is_empty() {
+        return Err(Stop::Refused(Reason::MessageBlank));
+    }
+    Ok(())
 }

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::error::Fault;
 use crate::ids::{RoomId, Seq, from_sql, to_sql};
 use crate::query::{Asker, Denied};
-use crate::{limits, rows};
+use crate::{limits, rows, states};
 
 /// Which page of a room's events.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,7 +92,8 @@ pub(crate) fn page(
     let mut events = Vec::new();
     let mut bytes_count = 0;
     while let Some(row) = found.next()? {
-        let (_, event) = rows::room_event(row)?;
+        let (_, mut event) = rows::room_event(row)?;
+        states::bring_up_to_date(connection, &mut event)?;
         bytes_count += event.encoded_len();
         events.push(event);
         // Ends at the far side of the page, so what is there has no hole.

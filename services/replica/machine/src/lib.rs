@@ -25,9 +25,12 @@ mod machine;
 mod accounts;
 mod apply;
 mod cache;
+mod changes;
 mod dedupe;
 mod epochs;
 mod events;
+mod markers;
+mod mentions;
 mod names;
 mod nodes;
 mod notices;
@@ -41,11 +44,14 @@ mod pinned;
 mod query;
 mod replay;
 mod rows;
+mod states;
 // The file, what may be wrong with it, and copies of it.
 mod checksum;
 mod damage;
 mod migrate;
 mod schema;
+// Derived from the state, beside it.
+pub mod search;
 pub mod snapshot;
 mod tables;
 
@@ -61,3 +67,4 @@ pub use notices::command as notice_command;
 pub use pinned::Pinned;
 pub use query::{Asker, Denied, Reader, SessionUser, UserState, View};
 pub use replay::EffectsPage;
+pub use states::{Found, Related};

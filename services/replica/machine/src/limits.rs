@@ -13,13 +13,15 @@ pub const APPLICATION_ID: i32 = 0x4342_5853;
 /// `PRAGMA user_version`: the format that this program writes. A newer one is refused. One from
 /// [`FORMAT_VERSION_OLDEST`] on is brought to this one when it is opened (migrate.rs); what is older
 /// still is made anew from the log or a snapshot ([`crate::Error::is_replaceable`]).
-pub const FORMAT_VERSION: i32 = 3;
-/// The oldest format that is migrated, as a snapshot too: 2 lacks the table
-/// `watched`.
+pub const FORMAT_VERSION: i32 = 5;
+/// The oldest format that is migrated, as a snapshot too: 2 lacks the table `watched`, 3 and
+/// 4 what messages.sql makes.
 pub const FORMAT_VERSION_OLDEST: i32 = 2;
 /// The highest version of batches that this program understands, and the one that it makes for
-/// notices.
-pub const BATCH_VERSION: u32 = 3;
+/// changes of messages and read markers.
+pub const BATCH_VERSION: u32 = 5;
+/// The version that it makes for notices.
+pub const BATCH_VERSION_NOTICES: u32 = 3;
 /// The version that it makes for commands with sender sessions.
 pub const BATCH_VERSION_SENDERS: u32 = 2;
 /// The version that it makes for other commands, so that a program without sender sessions goes
@@ -38,6 +40,30 @@ pub const NODES_MAX: usize = 16 * 1024;
 
 /// A message: two hundred lines of text. Longer ones are files.
 pub const MESSAGE_BYTES_MAX: usize = 16 * 1024;
+/// The emoji of a reaction, in UTF-8: the longest sequences have 35 bytes.
+pub const EMOJI_BYTES_MAX: usize = 64;
+/// Reactions to one message, over all people and emoji: every reader of it gets all of them.
+pub const REACTIONS_PER_MESSAGE_MAX: u64 = 500;
+/// Pinned messages of a room: a list that is read at once.
+pub const PINS_PER_ROOM_MAX: u64 = 100;
+/// Places of a text at which a mention is looked for. More are not one for a person to read.
+pub const MENTIONS_SOUGHT_MAX: usize = 32;
+/// Word ends after each at which a name may end: with the above, at most 256 look-ups for a text.
+pub const MENTION_WORDS_MAX: usize = 8;
+/// Messages that are counted as unread in one room; the page shows "99+".
+pub const UNREAD_MAX: i64 = 100;
+/// Events behind a read marker that are looked at to count them: about half a millisecond.
+pub const UNREAD_EVENTS_MAX: i64 = 1000;
+/// Events that the search index takes in at once: some ten milliseconds.
+pub const SEARCH_BATCH_EVENTS: i64 = 500;
+/// Memory for pages of the search index' writer.
+pub const SEARCH_CACHE_KIB: i64 = 4 * 1024;
+/// Messages in one answer of a search.
+pub const SEARCH_HITS_MAX: usize = 50;
+/// Words of a message that are shown around a hit.
+pub const SEARCH_SNIPPET_WORDS: usize = 24;
+/// Words of a question, and as many that are not wanted.
+pub const SEARCH_WORDS_MAX: usize = 16;
 /// The name of a person, in characters: what a message list can show on a phone.
 pub const PERSON_NAME_CHARS_MAX: usize = 32;
 /// The name of a room, in characters.

@@ -1,26 +1,31 @@
-//! Format 2 to format 3: the table of the watched voters, empty.
+//! Older formats to this one, a step at a time.
 //!
-//! In: an open file of format 2, its WAL applied. Out: format 3, in one transaction, so that a
-//! crash leaves one or the other. Must hold: it is the state that this program makes of the same
-//! log. It is, because no log up to there has a notice, and without one the room of the cluster does
-//! not exist and nobody is watched (notices.rs). Tests: tests/migration.rs.
+//! In: an open file of an older format, its WAL applied. Out: this format, in one transaction, so
+//! that a crash leaves one or the other. Must hold: it is the state that this program makes of the
+//! same log. Tests: tests/migration.rs.
 
 use std::path::Path;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::error::Fault;
-use crate::{Error, limits, schema};
+use crate::ids::{EventId, RoomId, Seq, UserId, from_sql};
+use crate::{Error, limits, mentions, schema};
 
 /// Brings an older file forward; nothing is done to one of this program's format.
 pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Error> {
     let found = schema::format(connection, path)?;
-    if found != limits::FORMAT_VERSION_OLDEST {
+    if found == limits::FORMAT_VERSION {
         return Ok(());
     }
     let mut rewrite = || -> Result<(), Fault> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        transaction.execute_batch(schema::WATCHED)?;
+        if found <= 2 {
+            watched(&transaction)?;
+        }
+        if found <= 4 {
+            messages(&transaction)?;
+        }
         transaction.pragma_update(None, "user_version", limits::FORMAT_VERSION)?;
         transaction.commit()?;
         Ok(())
@@ -31,7 +36,40 @@ pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Er
     Ok(())
 }
 
+/// Format 2 to 3. No log up to there has a notice, and without one the room of the cluster does
+/// not exist and nobody is watched (notices.rs).
+fn watched(connection: &Connection) -> Result<(), Fault> {
+    connection.execute_batch(schema::WATCHED)?;
+    Ok(())
+}
+
+/// To format 5. No log up to there changes a message or moves a marker: what there is to know is
+/// who answers what, who is mentioned, and that people begin to read where they came in.
+fn messages(connection: &Connection) -> Result<(), Fault> {
+    connection.execute_batch(schema::MESSAGES)?;
+    connection.execute_batch(
+        "INSERT INTO message_states (room, seq, rev, edit_seq, pinned_seq, replies)
+           SELECT room, reply_to, max(seq), NULL, NULL, count(*) FROM events
+           WHERE kind = 1 AND reply_to IS NOT NULL GROUP BY room, reply_to;
+         INSERT INTO read_markers (user, room, seq) SELECT user, room, joined_seq FROM members;",
+    )?;
+    let mut statement = connection.prepare(
+        "SELECT eid, room, seq, author, body FROM events WHERE kind = 1 AND instr(body, '@') > 0",
+    )?;
+    let mut found = statement.query(params![])?;
+    while let Some(row) = found.next()? {
+        let event = EventId::from_sql(row.get(0)?);
+        let room = RoomId(from_sql(row.get(1)?));
+        let seq = Seq(from_sql(row.get(2)?));
+        let author = UserId(from_sql(row.get(3)?));
+        let body: String = row.get(4)?;
+        let mentioned = mentions::of_text(connection, &body, author, event)?;
+        mentions::store(connection, room, seq, &mentioned)?;
+    }
+    Ok(())
+}
+
 const _: () = assert!(
-    limits::FORMAT_VERSION_OLDEST + 1 == limits::FORMAT_VERSION,
-    "one step is written here"
+    limits::FORMAT_VERSION_OLDEST == 2 && limits::FORMAT_VERSION == 5,
+    "the steps between them are written here"
 );

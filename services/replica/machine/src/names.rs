@@ -64,7 +64,8 @@ fn has_length(text: &str, chars_max: usize) -> bool {
     (1..=chars_max).contains(&chars)
 }
 
-fn fold(text: &str) -> String {
+/// What makes two names the same.
+pub(crate) fn fold(text: &str) -> String {
     let words: Vec<String> = text
         .split_whitespace()
         .map(|word| {

@@ -17,13 +17,17 @@ use crate::ids::{RoomId, UserId, from_sql, to_sql};
 use crate::nodes::{self, Node};
 use crate::pinned::Pinned;
 use crate::replay::{self, EffectsPage};
-use crate::{Error, limits, notices, schema};
+use crate::search::{Hits, Search, Searcher};
+use crate::states::{self, Found, Related};
+use crate::{Error, limits, markers, notices, schema};
 
 /// A connection for reading. Blocks its thread; use one per thread.
 #[derive(Debug)]
 pub struct Reader {
     connection: Connection,
     path: PathBuf,
+    /// Opened by the first search.
+    searcher: Option<Searcher>,
 }
 
 /// An answer, and the state that it is of.
@@ -56,6 +60,7 @@ fn cluster_room(connection: &Connection) -> rusqlite::Result<JoinedRoom> {
         head: history::head(connection, RoomId::CLUSTER)?.map_or(0, |head| head.0),
         members: members.map_or(0, from_sql),
         system: true,
+        ..JoinedRoom::default()
     })
 }
 
@@ -109,7 +114,11 @@ impl Reader {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref().to_path_buf();
         let connection = schema::open_reader(&path)?;
-        Ok(Self { connection, path })
+        Ok(Self {
+            connection,
+            path,
+            searcher: None,
+        })
     }
 
     /// Fixes the state that is there now, for reading it at leisure.
@@ -210,7 +219,7 @@ impl Reader {
             let Some((name, useq)) = account else {
                 return Ok(None);
             };
-            let rooms = connection
+            let mut rooms: Vec<JoinedRoom> = connection
                 .prepare_cached(
                     "SELECT r.id, r.name, r.head, r.members
                      FROM members m CROSS JOIN rooms r ON r.id = m.room
@@ -222,11 +231,14 @@ impl Reader {
                         name: row.get(1)?,
                         head: from_sql(row.get(2)?),
                         members: from_sql(row.get(3)?),
-                        system: false,
+                        ..JoinedRoom::default()
                     })
                 })?
-                .chain(std::iter::once_with(|| cluster_room(connection)))
                 .collect::<rusqlite::Result<_>>()?;
+            for room in &mut rooms {
+                markers::add_unread(connection, user, room)?;
+            }
+            rooms.push(cluster_room(connection)?);
             Ok(Some(UserState {
                 name,
                 useq: from_sql(useq),
@@ -323,6 +335,56 @@ impl Reader {
             };
             Ok(Ok(history::page(connection, room, head, range, limit)?))
         })
+    }
+
+    /// Messages of a room by what they have to do with each other, at most `limit` and
+    /// [`limits::HISTORY_EVENTS_MAX`] of them; `None` when there is no such message.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn related(
+        &mut self,
+        asker: Asker,
+        room: RoomId,
+        which: Related,
+        limit: usize,
+    ) -> Result<View<Result<Option<Found>, Denied>>, Error> {
+        self.read(|connection| {
+            if let Err(denied) = history::readable_head(connection, asker, room)? {
+                return Ok(Err(denied));
+            }
+            let limit = limit.min(limits::HISTORY_EVENTS_MAX);
+            Ok(Ok(states::related(connection, room, which, limit)?))
+        })
+    }
+
+    /// What the person finds in the rooms that the person is in, at most `limit` and
+    /// [`limits::SEARCH_HITS_MAX`] messages, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// When the state, or its index, cannot be read.
+    pub fn search(&mut self, user: UserId, wanted: &Search, limit: usize) -> Result<Hits, Error> {
+        if self.searcher.is_none() {
+            self.searcher = Searcher::open(&self.path)?;
+        }
+        let Some(mut searcher) = self.searcher.take() else {
+            // Nothing is indexed yet.
+            let applied = self.applied()?;
+            return Ok(Hits {
+                hits: Vec::new(),
+                next: None,
+                indexed: Slot::GENESIS,
+                applied,
+            });
+        };
+        let hits = searcher.search(user, wanted, limit)?;
+        // One that is behind may be a file that was replaced meanwhile: the next one looks again.
+        if hits.indexed >= hits.applied {
+            self.searcher = Some(searcher);
+        }
+        Ok(hits)
     }
 
     /// The effects of the slots in `(after, upto]`, as far as they are applied, in pages of at

@@ -33,10 +33,16 @@ pub(crate) enum Reason {
     SenderSessionClosed = 20,
     ClusterRoom = 21,
     NoticeInvalid = 22,
+    NoSuchMessage = 60,
+    MessageDeleted = 61,
+    ForeignMessage = 62,
+    EmojiInvalid = 63,
+    TooManyReactions = 64,
+    TooManyPins = 65,
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::CidLength,
         Self::NotSignedIn,
         Self::SignUpSignedIn,
@@ -59,6 +65,12 @@ impl Reason {
         Self::SenderSessionClosed,
         Self::ClusterRoom,
         Self::NoticeInvalid,
+        Self::NoSuchMessage,
+        Self::MessageDeleted,
+        Self::ForeignMessage,
+        Self::EmojiInvalid,
+        Self::TooManyReactions,
+        Self::TooManyPins,
     ];
 
     pub(crate) const fn number(self) -> u64 {
@@ -91,9 +103,11 @@ impl Reason {
     const fn code(self) -> RefusalCode {
         match self {
             Self::NotSignedIn => RefusalCode::Unauthenticated,
-            Self::ForeignSession | Self::ClusterRoom => RefusalCode::Forbidden,
+            Self::ForeignSession | Self::ClusterRoom | Self::ForeignMessage => {
+                RefusalCode::Forbidden
+            }
             Self::PersonNameTaken | Self::RoomNameTaken => RefusalCode::NameTaken,
-            Self::NoSuchRoom => RefusalCode::NotFound,
+            Self::NoSuchRoom | Self::NoSuchMessage | Self::MessageDeleted => RefusalCode::NotFound,
             Self::NotMember => RefusalCode::NotMember,
             Self::SequenceGap => RefusalCode::SequenceGap,
             Self::SequenceUsed => RefusalCode::SequenceUsed,
@@ -109,7 +123,10 @@ impl Reason {
             | Self::MessageBlank
             | Self::MessageTooLarge
             | Self::ReplyToNothing
-            | Self::NoticeInvalid => RefusalCode::BadRequest,
+            | Self::NoticeInvalid
+            | Self::EmojiInvalid
+            | Self::TooManyReactions
+            | Self::TooManyPins => RefusalCode::BadRequest,
         }
     }
 
@@ -164,6 +181,35 @@ impl Reason {
                     .to_owned()
             }
             Self::NoticeInvalid => "no notice that a leader posts".to_owned(),
+            about_messages => about_messages.message_about_changes(),
+        }
+    }
+
+    /// Of the reasons for which a message stays as it is.
+    fn message_about_changes(self) -> String {
+        match self {
+            Self::NoSuchMessage => "seq: no message of this room has it".to_owned(),
+            Self::MessageDeleted => "the message is deleted".to_owned(),
+            Self::ForeignMessage => "the message is somebody else's".to_owned(),
+            Self::EmojiInvalid => {
+                format!(
+                    "emoji: one of at most {} bytes is needed",
+                    limits::EMOJI_BYTES_MAX
+                )
+            }
+            Self::TooManyReactions => {
+                format!(
+                    "a message has at most {} reactions",
+                    limits::REACTIONS_PER_MESSAGE_MAX
+                )
+            }
+            Self::TooManyPins => {
+                format!(
+                    "a room has at most {} pinned messages: unpin another one first",
+                    limits::PINS_PER_ROOM_MAX
+                )
+            }
+            other => unreachable!("{other:?} is not about a change"),
         }
     }
 }
@@ -175,12 +221,15 @@ mod tests {
     /// Property: the numbers in the file keep their meaning; the list has each reason once.
     #[test]
     fn numbers_are_as_stored() {
-        for (index, reason) in Reason::ALL.into_iter().enumerate() {
-            assert_eq!(reason.number(), index as u64 + 1, "{reason:?}");
+        let numbers: Vec<u64> = Reason::ALL.into_iter().map(Reason::number).collect();
+        let expected: Vec<u64> = (1..=22).chain(60..=65).collect();
+        assert_eq!(numbers, expected);
+        for reason in Reason::ALL {
             assert_eq!(Reason::from_number(reason.number()), Some(reason));
             assert!(!reason.to_refusal().message.is_empty());
         }
         assert_eq!(Reason::from_number(0), None);
         assert_eq!(Reason::from_number(23), None);
+        assert_eq!(Reason::from_number(66), None);
     }
 }

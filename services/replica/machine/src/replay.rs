@@ -1,6 +1,7 @@
 //! The effects of a range of slots, read back: what a gateway missed.
 //!
-//! Must hold: the same effects in the same order as `apply` returned them, word for word.
+//! Must hold: the same effects in the same order as `apply` returned them, word for word, but for
+//! the texts of messages that were deleted since and whom a text mentions by now.
 //! Test: tests/properties.rs.
 
 use paxos::ids::Slot;
@@ -10,7 +11,7 @@ use rusqlite::{Connection, Rows, params};
 
 use crate::error::Fault;
 use crate::ids::EventId;
-use crate::{limits, rows};
+use crate::{limits, rows, states};
 
 /// Effects of consecutive slots.
 #[derive(Clone, PartialEq, Debug)]
@@ -41,6 +42,7 @@ pub(crate) fn effects_between(
     let mut user_statement =
         connection.prepare_cached(&format!("{} WHERE {order}", rows::USER_EVENT_COLUMNS))?;
     let mut merge = Merge {
+        connection,
         room_rows: room_statement.query(range)?,
         user_rows: user_statement.query(range)?,
         next_room: None,
@@ -89,6 +91,7 @@ fn require_next(event: EventId, expected: usize) -> Result<(), Fault> {
 
 /// The two event tables as one sequence by key.
 struct Merge<'s> {
+    connection: &'s Connection,
     room_rows: Rows<'s>,
     user_rows: Rows<'s>,
     /// Read ahead by one each.
@@ -128,6 +131,9 @@ impl Merge<'_> {
 
     fn step_room(&mut self) -> Result<(), Fault> {
         self.next_room = self.room_rows.next()?.map(rows::room_event).transpose()?;
+        if let Some((_, event)) = &mut self.next_room {
+            states::add_mentions(self.connection, event)?;
+        }
         Ok(())
     }
 

@@ -60,6 +60,7 @@ impl Context<'_> {
         if deleted != 1 {
             return Err(Fault::Damaged(format!("{author} is in {room} and is not")).into());
         }
+        self.drop_marker(author, room)?;
         self.cache.set_member(room, author, false);
         let state = self.cache.room_mut(self.connection, room)?;
         let Some(members) = state.members.checked_sub(1) else {
@@ -114,6 +115,7 @@ impl Context<'_> {
                 to_sql(joined_seq.0),
                 to_sql(self.timestamp.0)
             ])?;
+        self.set_marker(user, room, joined_seq)?;
         self.cache.set_member(room, user, true);
         let state = self.cache.room_mut(self.connection, room)?;
         let joined = JoinedRoom {
@@ -121,7 +123,8 @@ impl Context<'_> {
             name: state.name.clone(),
             head: state.head,
             members: state.members,
-            system: false,
+            read_seq: state.head,
+            ..JoinedRoom::default()
         };
         self.emit_user_event(user, user_event::Kind::Joined(joined))?;
         Ok(())
@@ -145,6 +148,6 @@ impl Context<'_> {
     }
 }
 
-fn changed(room: RoomId) -> Answer {
+pub(crate) fn changed(room: RoomId) -> Answer {
     outcome::Result::RoomChanged(RoomChanged { room: room.0 }).into()
 }

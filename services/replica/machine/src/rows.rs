@@ -1,8 +1,8 @@
 //! From rows back to effects: the counterpart of events.rs.
 
 use proto::v1::{
-    CreatedEvent, JoinedEvent, JoinedRoom, LeftEvent, MessageEvent, RoomEvent, UserEvent,
-    room_event, user_event,
+    CreatedEvent, DeletedEvent, EditedEvent, JoinedEvent, JoinedRoom, LeftEvent, MessageEvent,
+    PinEvent, ReactionEvent, ReadMarker, RoomEvent, UserEvent, room_event, user_event,
 };
 use rusqlite::Row;
 
@@ -32,13 +32,40 @@ const USER_EVENT_VALUES: usize = 9;
 pub(crate) fn room_event(row: &Row<'_>) -> Result<(EventId, RoomEvent), Fault> {
     checksum::require_intact(row, ROOM_EVENT_VALUES)?;
     let event = EventId::from_sql(row.get(0)?);
+    let body = || row.get::<_, Option<String>>(8);
+    let target =
+        || -> rusqlite::Result<u64> { Ok(row.get::<_, Option<i64>>(9)?.map_or(0, from_sql)) };
     let kind = match row.get(3)? {
-        kind::MESSAGE => room_event::Kind::Message(MessageEvent {
-            msg_no: from_sql(row.get(6)?),
-            cid: row.get(7)?,
-            body: row.get(8)?,
-            reply_to: row.get::<_, Option<i64>>(9)?.map_or(0, from_sql),
+        kind::MESSAGE => {
+            let body = body()?;
+            room_event::Kind::Message(MessageEvent {
+                msg_no: from_sql(row.get(6)?),
+                cid: row.get(7)?,
+                deleted: body.is_none(),
+                body: body.unwrap_or_default(),
+                reply_to: target()?,
+                ..MessageEvent::default()
+            })
+        }
+        kind::EDITED => room_event::Kind::Edited(EditedEvent {
+            target: target()?,
+            body: body()?.unwrap_or_default(),
+            ..EditedEvent::default()
         }),
+        kind::DELETED => room_event::Kind::Deleted(DeletedEvent { target: target()? }),
+        number @ (kind::REACTION_ADDED | kind::REACTION_REMOVED) => {
+            let reaction = ReactionEvent {
+                target: target()?,
+                emoji: row.get(8)?,
+            };
+            if number == kind::REACTION_ADDED {
+                room_event::Kind::ReactionAdded(reaction)
+            } else {
+                room_event::Kind::ReactionRemoved(reaction)
+            }
+        }
+        kind::PINNED => room_event::Kind::Pinned(PinEvent { target: target()? }),
+        kind::UNPINNED => room_event::Kind::Unpinned(PinEvent { target: target()? }),
         kind::CREATED => room_event::Kind::Created(CreatedEvent { name: row.get(8)? }),
         kind::JOINED => room_event::Kind::Joined(JoinedEvent {}),
         kind::LEFT => room_event::Kind::Left(LeftEvent {}),
@@ -80,7 +107,12 @@ pub(crate) fn user_event(row: &Row<'_>) -> Result<(EventId, UserEvent), Fault> {
             name: row.get(5)?,
             head: from_sql(row.get(6)?),
             members: from_sql(row.get(7)?),
-            system: false,
+            read_seq: from_sql(row.get(6)?),
+            ..JoinedRoom::default()
+        }),
+        user_kind::READ => user_event::Kind::Read(ReadMarker {
+            room: from_sql(row.get(4)?),
+            seq: from_sql(row.get(6)?),
         }),
         user_kind::LEFT => user_event::Kind::Left(from_sql(row.get(4)?)),
         user_kind::SESSION_REVOKED => user_event::Kind::SessionRevoked(row.get(8)?),

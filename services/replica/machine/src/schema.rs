@@ -16,10 +16,17 @@ use crate::ids::from_sql;
 use crate::{Applied, Error, checksum, damage, limits, migrate, snapshot};
 
 /// Makes the tables.
-pub(crate) const SCHEMA: &str = concat!(include_str!("schema.sql"), include_str!("watched.sql"));
+pub(crate) const SCHEMA: &str = concat!(
+    include_str!("schema.sql"),
+    include_str!("watched.sql"),
+    include_str!("messages.sql")
+);
 
 /// Makes what format 2 lacks.
 pub(crate) const WATCHED: &str = include_str!("watched.sql");
+
+/// Makes what formats 3 and 4 lack.
+pub(crate) const MESSAGES: &str = include_str!("messages.sql");
 
 /// Opens the file for the one writer; makes it when it is missing or empty.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, Error> {

@@ -3,7 +3,8 @@
 -- replica's copy) at any time. So `synchronous=NORMAL` is enough: after a power loss the file
 -- is an older consistent state, and the log brings it forward.
 --
--- Format 3: these tables and the one of watched.sql, which format 2 did not have. `PRAGMA application_id` says that the file is ours, `PRAGMA user_version` its
+-- Format 5: these tables, the one of watched.sql, which format 2 did not have, and those of
+-- messages.sql, which formats 3 and 4 did not have. `PRAGMA application_id` says that the file is ours, `PRAGMA user_version` its
 -- format; both are written by the transaction that makes these tables.
 --
 -- Keys are in log order wherever rows are many: an append to the right edge of a B-tree costs

@@ -39,7 +39,7 @@ impl Table {
 }
 
 /// All of them.
-pub(crate) const TABLES: [Table; 11] = [
+pub(crate) const TABLES: [Table; 15] = [
     Table {
         name: "applied",
         columns: "id, slot, chain, timestamp, configuration, crc",
@@ -95,5 +95,25 @@ pub(crate) const TABLES: [Table; 11] = [
         name: "watched",
         columns: "node, silent_slot",
         key: &["node"],
+    },
+    Table {
+        name: "message_states",
+        columns: "room, seq, rev, edit_seq, pinned_seq, replies",
+        key: &["room", "seq"],
+    },
+    Table {
+        name: "reactions",
+        columns: "room, seq, emoji, user, added_seq",
+        key: &["room", "seq", "emoji", "user"],
+    },
+    Table {
+        name: "mentions",
+        columns: "user, room, seq",
+        key: &["user", "room", "seq"],
+    },
+    Table {
+        name: "read_markers",
+        columns: "user, room, seq",
+        key: &["user", "room"],
     },
 ];

@@ -1,4 +1,4 @@
-//! State files of the format before this one.
+//! State files of the formats before this one.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,32 +12,49 @@ use std::path::Path;
 
 use machine::{Machine, StateHash, snapshot};
 use paxos::entry::EntryKind;
-use support::{Fixture, Log, elected, post, seal, sign_up, silent};
+use support::{Fixture, Log, edit, elected, leave, mark_read, post, reply, seal, sign_up, silent};
 
 /// A log that a program of format 2 could have applied.
 fn older_log() -> Log {
     let mut log = Log::new();
     log.batch(vec![sign_up(1, "Ann", 1), sign_up(2, "Bob", 2)]);
     log.push(EntryKind::Seal, seal(2, &[1, 2, 1030]).encode());
-    log.batch(vec![post(3, 1, 1, "hi")]);
+    log.batch(vec![post(3, 1, 1, "hi"), sign_up(5, "Cid Lee", 5)]);
+    log.batch(vec![
+        reply(4, 2, 1, "hi @ann and @Cid Lee, @Eve", 4),
+        reply(6, 3, 1, "@room", 4),
+        sign_up(7, "Eve", 7),
+        leave(8, 2, 1),
+    ]);
     log
 }
 
-/// Makes the file what a program of format 2 left: without the table, with its number.
-fn age(path: &Path) {
+/// What formats up to 3 lack.
+const NO_MESSAGES: &str = "DROP TABLE message_states; DROP TABLE reactions; DROP TABLE mentions;
+    DROP TABLE read_markers; DROP INDEX events_by_target;";
+
+/// Makes the file what a program of that format left: without the tables, with its number.
+fn age(path: &Path, format: i32) {
+    let watched = if format == 2 {
+        "DROP TABLE watched;"
+    } else {
+        ""
+    };
     rusqlite::Connection::open(path)
         .unwrap()
-        .execute_batch("DROP TABLE watched; PRAGMA user_version = 2")
+        .execute_batch(&format!(
+            "{NO_MESSAGES} {watched} PRAGMA user_version = {format}"
+        ))
         .unwrap();
 }
 
-fn aged(log: &Log) -> Fixture {
+fn aged(log: &Log, format: i32) -> Fixture {
     let mut fixture = Fixture::new();
     fixture.machine.apply(&log.entries).unwrap();
     let path = fixture.path();
     // The WAL goes into the file when the last connection is closed.
     fixture.machine = Machine::open(tempfile::tempdir().unwrap().path().join("other")).unwrap();
-    age(&path);
+    age(&path, format);
     fixture
 }
 
@@ -57,18 +74,25 @@ fn hash_after(mut machine: Machine, log: &Log) -> StateHash {
 /// like it, notices included; whoever opens it again finds it done.
 #[test]
 fn an_older_file_is_brought_forward() {
-    let mut log = older_log();
-    let fixture = aged(&log);
-    let machine = Machine::open(fixture.path()).unwrap();
-    drop(machine);
-    let machine = Machine::open(fixture.path()).unwrap();
-    machine.reader().unwrap().check().unwrap();
-    let mut anew = Fixture::new().machine;
-    anew.apply(&log.entries).unwrap();
-    assert_eq!(machine.state_hash().unwrap(), anew.state_hash().unwrap());
-    log.batch(vec![elected(4, 2), silent(3, 2_000)]);
-    log.push(EntryKind::Seal, seal(3, &[2, 3, 1030]).encode());
-    assert_eq!(hash_after(machine, &log), hash_after(anew, &log));
+    for format in [2, 3] {
+        let mut log = older_log();
+        let fixture = aged(&log, format);
+        let machine = Machine::open(fixture.path()).unwrap();
+        drop(machine);
+        let machine = Machine::open(fixture.path()).unwrap();
+        machine.reader().unwrap().check().unwrap();
+        let mut anew = Fixture::new().machine;
+        anew.apply(&log.entries).unwrap();
+        assert_eq!(machine.state_hash().unwrap(), anew.state_hash().unwrap());
+        log.batch(vec![
+            elected(4, 2),
+            silent(3, 2_000),
+            edit(9, 1, 1, 4, "hi there"),
+            mark_read(10, 1, 1, 5),
+        ]);
+        log.push(EntryKind::Seal, seal(3, &[2, 3, 1030]).encode());
+        assert_eq!(hash_after(machine, &log), hash_after(anew, &log));
+    }
 }
 
 /// Property: an older snapshot, which a replica of the version before offers, is taken, and is
@@ -81,7 +105,7 @@ fn an_older_snapshot_is_taken() {
         fixture.machine.apply(&log.entries).unwrap();
         fixture.machine.state_hash().unwrap()
     };
-    let fixture = aged(&log);
+    let fixture = aged(&log, 2);
     let made = tempfile::tempdir().unwrap();
     let snapshot = snapshot::make(&fixture.path(), made.path()).unwrap();
     let mut manifest = snapshot.manifest().clone();

@@ -6,6 +6,8 @@
     reason = "tests: a panic is the report"
 )]
 
+#[path = "support/logs.rs"]
+mod logs;
 #[path = "support/model.rs"]
 mod model;
 
@@ -13,6 +15,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
+use logs::{any_log, any_ordered_log, place};
 use machine::{
     AppliedEntry, Asker, HistoryRange, Machine, RoomId, Seq, StateHash, UserId, snapshot,
 };
@@ -22,147 +25,8 @@ use paxos::ids::Slot;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use proto::v1::{Command, Effect, RoomEvent, command::Body, effect, outcome, room_event};
-use support::{
-    Log, close, command, create_room, elected, in_turn, join, leave, open, register, reply, revoke,
-    room_effects, seal, sign_up, silent, user_effects,
-};
-
-fn any_body() -> impl Strategy<Value = Body> {
-    let person = prop::sample::select(vec!["Ann", "ann", "Bob", "Zoë", "ZOË", "日本", " ", "Eve"]);
-    let room_name = prop::sample::select(vec![
-        "lab", "LAB", "general", "küche", "a b", "x", "Cluster",
-    ]);
-    let text = prop::sample::select(vec!["hi", "", " \n", "ja\0nein", "👩‍👩‍👧"]);
-    let (token, seq) = (0..6_u64, 0..12_u64);
-    let room = prop_oneof![9 => 0..5_u64, 1 => Just(RoomId::CLUSTER.0)];
-    prop_oneof![
-        2 => (person, token.clone()).prop_map(|(name, token)| sign_up(0, name, token)),
-        1 => token.prop_map(|token| revoke(0, 0, token)),
-        2 => room_name.prop_map(|name| create_room(0, 0, name)),
-        3 => room.clone().prop_map(|room| join(0, 0, room)),
-        2 => room.clone().prop_map(|room| leave(0, 0, room)),
-        8 => (room, text, seq).prop_map(|(room, text, seq)| {
-            // Most messages answer nothing.
-            reply(0, 0, room, text, if seq < 6 { 0 } else { seq })
-        }),
-        1 => Just(reply(0, 0, 1, &"é".repeat(8 * 1024 + 1), 0)),
-    ]
-    .prop_map(|command| command.body.unwrap())
-}
-
-fn any_command() -> impl Strategy<Value = Command> {
-    (0..48_u64, 0..5_u64, any_body(), 0..20).prop_map(|(number, author, body, oddity)| {
-        let is_sign_up = matches!(body, Body::CreateAccount(_));
-        // Now and then a sign-up with an author, or another command without one.
-        let author = if is_sign_up && oddity != 0 { 0 } else { author };
-        let mut made = command(number, author, body);
-        if oddity == 1 {
-            made.cid = made.cid.slice(..7);
-        }
-        made
-    })
-}
-
-/// A log of batches, with another kind of entry here and there: of each kind that a leader makes.
-fn any_log() -> impl Strategy<Value = Log> {
-    vec((vec(any_command(), 0..8), 0..8), 1..24).prop_map(|batches| {
-        let mut log = Log::new();
-        // A first account in most logs, or nearly everything would be refused.
-        log.batch(vec![
-            sign_up(999, "Owner", 999),
-            sign_up(998, "Second", 998),
-        ]);
-        let mut epoch = 1;
-        for (batch, oddity) in batches {
-            log.batch(batch);
-            match oddity {
-                0 => {
-                    log.push(EntryKind::Noop, bytes::Bytes::new());
-                }
-                // Now and then a disk that is known already.
-                1 => {
-                    let address = format!("host-{}:1", log.entries.len());
-                    let number = log.entries.len() as u64 % 4;
-                    log.push(EntryKind::RegisterNode, register(number, &address));
-                }
-                2 => {
-                    epoch += 1;
-                    log.push(EntryKind::Seal, seal(epoch, &[1, 2, 2 + epoch]).encode());
-                    log.push(EntryKind::Ready, bytes::Bytes::new());
-                }
-                // Now and then a ballot whose line is there already, and a silence that is known.
-                3 => {
-                    let round = log.entries.len() as u64 % 6;
-                    log.batch(vec![elected(round, 1 + round % 3)]);
-                }
-                4 => {
-                    let node = log.entries.len() as u64 % 4;
-                    log.batch(vec![silent(node, 2_000)]);
-                }
-                _ => {}
-            }
-        }
-        log
-    })
-}
-
-/// What a sender session is called that the command at this place opens.
-fn place(slot: Slot, index: usize) -> u64 {
-    slot.0 << 16 | index as u64
-}
-
-/// Such a log with sender sessions: opened, used in and out of turn, closed, foreign, unknown.
-fn any_ordered_log() -> impl Strategy<Value = Log> {
-    let wish = (
-        0..48_u64,
-        1..4_u64,
-        any_body(),
-        0..10_u8,
-        any::<Index>(),
-        1..4_u64,
-    );
-    vec(vec(wish, 0..8), 1..24).prop_map(|batches| {
-        let mut log = Log::new();
-        log.batch(vec![
-            sign_up(999, "Owner", 999),
-            sign_up(998, "Second", 998),
-            open(997, 1),
-            open(996, 2),
-        ]);
-        let first = Slot::FIRST;
-        // Where a session may be, its author's command said, and how many numbers were sent in it.
-        let mut sessions = vec![(place(first, 2), 1, 0), (place(first, 3), 2, 0)];
-        for wishes in batches {
-            let slot = Slot(first.0 + log.entries.len() as u64);
-            let mut batch = Vec::new();
-            for (number, author, body, kind, pick, step) in wishes {
-                let pick = pick.index(sessions.len());
-                let (session, owner, sent) = sessions[pick];
-                let made = command(number, author, body);
-                batch.push(match kind {
-                    0 => {
-                        sessions.push((place(slot, batch.len()), author, 0));
-                        open(number, author)
-                    }
-                    1 => close(number, author, session),
-                    // Not the owner's, or no session at all.
-                    2 => in_turn(session, step, made),
-                    3 => in_turn(step, step, made),
-                    // Mostly the next number, sometimes the same again or one too far.
-                    4..=8 => {
-                        let seq = sent + step - 1;
-                        sessions[pick].2 = seq.min(sent + 1);
-                        in_turn(session, seq, command(number, owner, made.body.unwrap()))
-                    }
-                    _ => made,
-                });
-            }
-            log.batch(batch);
-        }
-        log
-    })
-}
+use proto::v1::{Command, Effect, RoomEvent, effect, outcome, room_event};
+use support::{Log, as_read_later, room_effects, user_effects};
 
 struct Run {
     applied: Vec<AppliedEntry>,
@@ -205,6 +69,26 @@ fn commands(log: &Log) -> Vec<Vec<Command>> {
                 .commands
         })
         .collect()
+}
+
+/// A message of history with the text that it had at first; other events without mentions. What
+/// has become of it is compared in tests/changes.rs.
+fn as_written(event: &RoomEvent, emitted: &[RoomEvent]) -> RoomEvent {
+    let mut event = event.clone();
+    let first = emitted[event.seq as usize - 1].kind.clone();
+    match (&mut event.kind, first) {
+        (Some(room_event::Kind::Message(message)), Some(room_event::Kind::Message(first))) => {
+            message.mentions.clear();
+            if let Some(state) = message.state.take()
+                && state.edited_seq > 0
+            {
+                message.body = first.body;
+            }
+        }
+        (Some(room_event::Kind::Edited(edited)), _) => edited.mentions.clear(),
+        _ => {}
+    }
+    event
 }
 
 /// An effect without what depends on the slot.
@@ -442,12 +326,23 @@ proptest! {
             replayed.extend(view.value.slots);
             after = view.value.upto;
         }
-        let emitted: Vec<(Slot, Vec<Effect>)> = run
+        let effects = |slots: &[(Slot, Vec<Effect>)]| -> Vec<(Slot, Effect)> {
+            let each = |(slot, effects): &(Slot, Vec<Effect>)| {
+                effects.iter().map(|effect| (*slot, effect.clone())).collect::<Vec<_>>()
+            };
+            slots.iter().flat_map(each).collect()
+        };
+        let all: Vec<(Slot, Vec<Effect>)> = run
             .applied
             .iter()
-            .filter(|entry| entry.slot > start && !entry.effects.is_empty())
             .map(|entry| (entry.slot, entry.effects.clone()))
             .collect();
+        let (slots, mut emitted): (Vec<Slot>, Vec<Effect>) = effects(&all).into_iter().unzip();
+        as_read_later(&mut emitted);
+        let emitted: Vec<(Slot, Effect)> = slots.into_iter().zip(emitted).filter(|(slot, _)| *slot > start).collect();
+        let (slots, mut replayed): (Vec<Slot>, Vec<Effect>) = effects(&replayed).into_iter().unzip();
+        as_read_later(&mut replayed);
+        let replayed: Vec<(Slot, Effect)> = slots.into_iter().zip(replayed).collect();
         prop_assert_eq!(replayed, emitted);
     }
 
@@ -457,10 +352,11 @@ proptest! {
     fn pages_make_up_the_history(log in any_log(), limit in 1..7_usize) {
         let run = run(&log, &[7]);
         let mut rooms: BTreeMap<u64, Vec<RoomEvent>> = BTreeMap::new();
-        for entry in &run.applied {
-            for event in room_effects(&entry.effects) {
-                rooms.entry(event.room).or_default().push(event.clone());
-            }
+        let mut effects: Vec<Effect> =
+            run.applied.iter().flat_map(|entry| entry.effects.clone()).collect();
+        as_read_later(&mut effects);
+        for event in room_effects(&effects) {
+            rooms.entry(event.room).or_default().push(event.clone());
         }
         let mut reader = run.machine.reader().unwrap();
         for (room, events) in rooms {
@@ -469,7 +365,8 @@ proptest! {
                 let history = view.value.unwrap();
                 assert_eq!(history.head, Seq(events.len() as u64));
                 assert!(history.events.len() <= limit);
-                history.events
+                let as_written = |event: &RoomEvent| as_written(event, &events);
+                history.events.iter().map(as_written).collect::<Vec<_>>()
             };
             let mut forward: Vec<RoomEvent> = Vec::new();
             while forward.len() < events.len() {
@@ -485,6 +382,55 @@ proptest! {
             }
             prop_assert_eq!(&backward, &events);
             prop_assert_eq!(page(HistoryRange::Before(Seq(1))), vec![]);
+        }
+    }
+
+    /// Property (claim C5): what a replica says is unread is what a model finds that recomputes it
+    /// from nothing, for every person and room, with edits, deletions and markers in between; and
+    /// each message of history is what all its changes make of it.
+    #[test]
+    fn unread_and_messages_are_the_models(log in either_log()) {
+        let mut model = Model::default();
+        let run = run(&log, &[4]);
+        let batches = run.applied.iter().filter(|entry| !entry.outcomes.is_empty());
+        let inputs = commands(&log).into_iter().filter(|commands| !commands.is_empty());
+        for (entry, commands) in batches.zip(inputs) {
+            for (index, command) in commands.iter().enumerate() {
+                let _ = model.apply(command, entry.timestamp.0, place(entry.slot, index));
+            }
+        }
+        let mut reader = run.machine.reader().unwrap();
+        let people = (1..).take_while(|user| {
+            run.machine.reader().unwrap().user_state(UserId(*user)).unwrap().value.is_some()
+        });
+        for user in people.collect::<Vec<u64>>() {
+            let state = reader.user_state(UserId(user)).unwrap().value.unwrap();
+            for room in state.rooms.iter().filter(|room| !room.system) {
+                let found = (room.read_seq, room.unread, room.mentions);
+                prop_assert_eq!(found, model.unread(user, room.room), "{} {:?}", user, room);
+                prop_assert!(!room.unread_more);
+            }
+        }
+        for room in reader.rooms(UserId(1)).unwrap().value {
+            let view = reader.history(Asker::Gateway, RoomId(room.room), HistoryRange::Newest, 500);
+            for event in view.unwrap().value.unwrap().events {
+                let Some(room_event::Kind::Message(message)) = event.kind else { continue };
+                let post = &model.posts(room.room)[&event.seq];
+                let state = message.state.unwrap_or_default();
+                prop_assert_eq!(message.deleted, post.deleted);
+                let text = post.texts.last().cloned().unwrap_or_default();
+                prop_assert_eq!(message.body, text);
+                prop_assert_eq!(state.pinned_seq > 0, post.pinned);
+                prop_assert_eq!(state.replies, post.replies);
+                let mut found = Vec::new();
+                for reaction in state.reactions {
+                    found.extend(reaction.people.iter().map(|person| (reaction.emoji.clone(), person.user)));
+                }
+                let mut expected = post.reactions.clone();
+                found.sort();
+                expected.sort();
+                prop_assert_eq!(found, expected);
+            }
         }
     }
 }

@@ -61,7 +61,8 @@ fn user_states() {
         name: "Lab".to_owned(),
         head: 6,
         members: 2,
-        system: false,
+        read_seq: 6,
+        ..JoinedRoom::default()
     };
     let cluster = JoinedRoom {
         room: u64::from(u32::MAX),
@@ -69,6 +70,7 @@ fn user_states() {
         head: 0,
         members: 2,
         system: true,
+        ..JoinedRoom::default()
     };
     assert_eq!(state.rooms, [lab, cluster]);
     assert_eq!(reader.user_state(UserId(3)).unwrap().value, None);

@@ -59,7 +59,8 @@ fn joined_room(room: u64, name: &str, head: u64, members: u64) -> user_event::Ki
         name: name.to_owned(),
         head,
         members,
-        system: false,
+        read_seq: head,
+        ..JoinedRoom::default()
     })
 }
 
@@ -196,6 +197,7 @@ fn messages_are_posted_once() {
             cid,
             body,
             reply_to,
+            ..MessageEvent::default()
         })
     };
     assert_eq!(effects, [room(1, 4, 2, (2, "Bob"), message(1, 1, text, 0))]);

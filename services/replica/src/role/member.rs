@@ -28,7 +28,7 @@ use crate::signals::Signals;
 use crate::snapshots::Snapshots;
 use crate::tail::Hub;
 use crate::waiters::Waiters;
-use crate::{failpoints, fatal};
+use crate::{failpoints, fatal, search};
 
 /// What the services of a member use.
 #[derive(Debug)]
@@ -72,6 +72,7 @@ pub(crate) struct Member {
 pub(crate) struct Running {
     driver: Option<JoinHandle<()>>,
     apply: Option<JoinHandle<()>>,
+    search: Option<JoinHandle<()>>,
     writer: Option<Writer>,
     reads: Reads,
     pins: Pins,
@@ -141,10 +142,13 @@ impl Member {
         });
         let driver = start_driver(driver, stop.clone())?;
         let reads = Reads::new(readers, Arc::clone(&signals));
+        let state = recover::state_file(shared.data());
+        let search = search::start(state, signals.watch_applied(), stop.clone());
         let log = writer.handle();
         let running = Running {
             driver: Some(driver),
             apply: Some(apply),
+            search: Some(search.map_err(no_thread)?),
             reads: reads.clone(),
             pins: pins.clone(),
             writer: Some(writer),
@@ -285,7 +289,7 @@ impl Running {
 
     /// As [`Running::stop`], until all of them have ended: afterwards nobody has a file open.
     pub(crate) async fn end(mut self) {
-        for thread in [self.driver.take(), self.apply.take()]
+        for thread in [self.driver.take(), self.apply.take(), self.search.take()]
             .into_iter()
             .flatten()
         {

@@ -1,5 +1,6 @@
 //! What gateways ask: commands in, the live log and reads out.
 
+mod search;
 mod submit;
 mod tail;
 
@@ -7,11 +8,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::Stream;
-use machine::{Asker, HistoryRange, RoomId, Seq, UserId};
+use machine::{Asker, HistoryRange, Related, RoomId, Seq, UserId};
 use paxos::output::RejectReason;
 use proto::v1 as pb;
 use proto::v1::chat_server;
 use proto::v1::get_history_request::Range;
+use proto::v1::list_messages_request::Which;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -148,7 +150,7 @@ impl chat_server::Chat for Chat {
     ) -> Result<Response<pb::GetHistoryResponse>, Status> {
         let request = request.into_inner();
         let member = self.0.serving(request.shard)?;
-        let limit = history_limit(&request)?;
+        let limit = page_limit(request.user, request.limit)?;
         let min_slot = read_from(&member, request.min_slot, request.linearizable).await?;
         let asker = Asker::from_wire(request.user);
         let room = RoomId(request.room);
@@ -167,6 +169,52 @@ impl chat_server::Chat for Chat {
         Ok(Response::new(pb::GetHistoryResponse {
             events: history.events,
             head: history.head.0,
+        }))
+    }
+
+    async fn search(
+        &self,
+        request: Request<pb::SearchRequest>,
+    ) -> Result<Response<pb::SearchResponse>, Status> {
+        let request = request.into_inner();
+        let member = self.0.serving(request.shard)?;
+        let (user, min_slot) = (UserId(request.user), request.min_slot);
+        let (wanted, limit) = search::wanted(request)?;
+        let hits = member
+            .reads
+            .read(min_slot, move |reader| reader.search(user, &wanted, limit))
+            .await?;
+        Ok(Response::new(search::response(hits)))
+    }
+
+    async fn list_messages(
+        &self,
+        request: Request<pb::ListMessagesRequest>,
+    ) -> Result<Response<pb::ListMessagesResponse>, Status> {
+        let request = request.into_inner();
+        let member = self.0.serving(request.shard)?;
+        let limit = page_limit(request.user, request.limit)?;
+        let (asker, room) = (Asker::from_wire(request.user), RoomId(request.room));
+        let after = Seq(request.after);
+        let which = match request.which {
+            Some(Which::RepliesTo(seq)) => Related::Replies(Seq(seq), after),
+            Some(Which::VersionsOf(seq)) => Related::Versions(Seq(seq), after),
+            Some(Which::Pinned(true)) => Related::Pinned,
+            Some(Which::Pinned(false)) | None => {
+                return Err(Refused::Bad("which: replies, versions or pins".to_owned()).into());
+            }
+        };
+        let view = member
+            .reads
+            .read(request.min_slot, move |reader| {
+                reader.related(asker, room, which, limit)
+            })
+            .await?;
+        let found = view.value.map_err(Refused::from)?;
+        let found = found.ok_or(Refused::NotFound("message"))?;
+        Ok(Response::new(pb::ListMessagesResponse {
+            events: found.events,
+            more: found.more,
         }))
     }
 }
@@ -189,12 +237,12 @@ async fn read_from(member: &Member, min_slot: u64, linearizable: bool) -> Result
     }
 }
 
-fn history_limit(request: &pb::GetHistoryRequest) -> Result<usize, Refused> {
-    let max = match Asker::from_wire(request.user) {
+fn page_limit(user: u64, limit: u32) -> Result<usize, Refused> {
+    let max = match Asker::from_wire(user) {
         Asker::Gateway => machine::limits::HISTORY_EVENTS_MAX,
         Asker::User(_) => HISTORY_EVENTS_PERSON_MAX,
     };
-    let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     if (1..=max).contains(&limit) {
         Ok(limit)
     } else {

@@ -181,4 +181,68 @@ impl Chat for Double {
         };
         Ok(Response::new(GetHistoryResponse { events, head }))
     }
+
+    async fn list_messages(
+        &self,
+        request: Request<ListMessagesRequest>,
+    ) -> Result<Response<ListMessagesResponse>, Status> {
+        let request = request.into_inner();
+        self.reaches(request.min_slot).await?;
+        let machine = lock(&self.world.machine);
+        let room = machine
+            .rooms
+            .get(&request.room)
+            .ok_or_else(|| Status::not_found("room"))?;
+        let Some(list_messages_request::Which::RepliesTo(root)) = request.which else {
+            return Err(Status::not_found("message"));
+        };
+        let answers = |event: &&RoomEvent| {
+            matches!(&event.kind, Some(room_event::Kind::Message(message))
+                if message.reply_to == root && event.seq > request.after)
+        };
+        let limit = request.limit as usize;
+        let events: Vec<RoomEvent> = room.events.iter().filter(answers).cloned().collect();
+        Ok(Response::new(ListMessagesResponse {
+            more: events.len() > limit,
+            events: events.into_iter().take(limit).collect(),
+        }))
+    }
+
+    async fn search(
+        &self,
+        request: Request<SearchRequest>,
+    ) -> Result<Response<SearchResponse>, Status> {
+        let request = request.into_inner();
+        let applied = self.reaches(request.min_slot).await?;
+        let machine = lock(&self.world.machine);
+        let mut hits = Vec::new();
+        for (id, room) in &machine.rooms {
+            for event in &room.events {
+                let Some(room_event::Kind::Message(message)) = &event.kind else {
+                    continue;
+                };
+                if room.members.contains(&request.user) && message.body.contains(&request.words[0])
+                {
+                    hits.push(SearchHit {
+                        room: *id,
+                        room_name: room.name.clone(),
+                        seq: event.seq,
+                        timestamp_ms: event.timestamp_ms,
+                        author: event.author,
+                        author_name: event.author_name.clone(),
+                        snippet: vec![SnippetPiece {
+                            text: message.body.clone(),
+                            hit: true,
+                        }],
+                    });
+                }
+            }
+        }
+        Ok(Response::new(SearchResponse {
+            hits,
+            next: 0,
+            indexed: applied - 1,
+            applied,
+        }))
+    }
 }

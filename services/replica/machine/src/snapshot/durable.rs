@@ -24,7 +24,7 @@ pub(super) fn directory(path: &Path) -> &Path {
 }
 
 /// Removes the file, if there is one.
-pub(super) fn remove(path: &Path) -> Result<(), Error> {
+pub(crate) fn remove(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(Error::io("remove", path, error))

@@ -15,9 +15,10 @@ use paxos::config::Seal;
 use paxos::entry::{Chain, Entry, EntryKind};
 use paxos::ids::{Ballot, Epoch, NodeId, Slot, Timestamp};
 use proto::v1::{
-    CloseSenderSession, Command, CreateAccount, CreateRoom, Effect, JoinRoom, LeaderElected,
-    LeaveRoom, NodeHeard, NodeSilent, OpenSenderSession, Outcome, PostMessage, Refusal,
-    RefusalCode, RevokeSession, command::Body, effect, notice::Kind, outcome,
+    AddReaction, CloseSenderSession, Command, CreateAccount, CreateRoom, DeleteMessage,
+    EditMessage, Effect, JoinRoom, LeaderElected, LeaveRoom, MarkRead, NodeHeard, NodeSilent,
+    OpenSenderSession, Outcome, PinMessage, PostMessage, Refusal, RefusalCode, RemoveReaction,
+    RevokeSession, UnpinMessage, command::Body, effect, notice::Kind, outcome, room_event,
 };
 use uuid::Uuid;
 
@@ -236,6 +237,76 @@ pub fn reply(number: u64, author: u64, room: u64, body: &str, reply_to: u64) -> 
         reply_to,
     };
     command(number, author, Body::PostMessage(body))
+}
+
+pub fn edit(number: u64, author: u64, room: u64, seq: u64, body: &str) -> Command {
+    let body = body.to_owned();
+    let edit = EditMessage { room, seq, body };
+    command(number, author, Body::EditMessage(edit))
+}
+
+pub fn delete(number: u64, author: u64, room: u64, seq: u64) -> Command {
+    let delete = DeleteMessage { room, seq };
+    command(number, author, Body::DeleteMessage(delete))
+}
+
+pub fn react(number: u64, author: u64, room: u64, seq: u64, emoji: &str) -> Command {
+    let emoji = emoji.to_owned();
+    let react = AddReaction { room, seq, emoji };
+    command(number, author, Body::AddReaction(react))
+}
+
+pub fn unreact(number: u64, author: u64, room: u64, seq: u64, emoji: &str) -> Command {
+    let emoji = emoji.to_owned();
+    let react = RemoveReaction { room, seq, emoji };
+    command(number, author, Body::RemoveReaction(react))
+}
+
+pub fn pin(number: u64, author: u64, room: u64, seq: u64) -> Command {
+    command(number, author, Body::PinMessage(PinMessage { room, seq }))
+}
+
+pub fn unpin(number: u64, author: u64, room: u64, seq: u64) -> Command {
+    let unpin = UnpinMessage { room, seq };
+    command(number, author, Body::UnpinMessage(unpin))
+}
+
+pub fn mark_read(number: u64, author: u64, room: u64, seq: u64) -> Command {
+    command(number, author, Body::MarkRead(MarkRead { room, seq }))
+}
+
+/// What a reader of the log's own effects finds now in the place of what was emitted: without the
+/// texts of what was deleted since. Mentions are left out, which are as of the moment of reading.
+pub fn as_read_later(effects: &mut [Effect]) {
+    use std::collections::BTreeSet;
+    let deleted: BTreeSet<(u64, u64)> = room_effects(effects)
+        .iter()
+        .filter_map(|event| match &event.kind {
+            Some(room_event::Kind::Deleted(deleted)) => Some((event.room, deleted.target)),
+            _ => None,
+        })
+        .collect();
+    for effect in effects {
+        let Some(effect::Kind::Room(event)) = &mut effect.kind else {
+            continue;
+        };
+        match &mut event.kind {
+            Some(room_event::Kind::Message(message)) => {
+                message.mentions.clear();
+                if deleted.contains(&(event.room, event.seq)) {
+                    message.body.clear();
+                    message.deleted = true;
+                }
+            }
+            Some(room_event::Kind::Edited(edited)) => {
+                edited.mentions.clear();
+                if deleted.contains(&(event.room, edited.target)) {
+                    edited.body.clear();
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The line of the leader of ballot (1, `round`, `node`), of the voters 1 to 3.

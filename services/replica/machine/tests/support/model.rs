@@ -14,9 +14,23 @@ struct Room {
     name: String,
     head: u64,
     messages: u64,
-    /// The `seq`s that are messages.
-    message_seqs: BTreeSet<u64>,
+    /// The messages by `seq`.
+    posts: BTreeMap<u64, Post>,
+    /// Up to where each member has read.
+    markers: BTreeMap<u64, u64>,
     members: BTreeSet<u64>,
+}
+
+/// A message, with every change that it had.
+#[derive(Default)]
+pub(crate) struct Post {
+    pub(crate) author: u64,
+    pub(crate) texts: Vec<String>,
+    pub(crate) deleted: bool,
+    pub(crate) pinned: bool,
+    pub(crate) replies: u64,
+    /// In the order in which they came.
+    pub(crate) reactions: Vec<(String, u64)>,
 }
 
 /// What a command should answer: an answer, or a refusal of which only the code is compared.
@@ -122,6 +136,7 @@ impl Model {
                 let room = self.room(join.room)?;
                 if room.members.insert(author) {
                     room.head += 1;
+                    room.markers.insert(author, room.head);
                 }
                 Ok(changed(join.room))
             }
@@ -130,10 +145,12 @@ impl Model {
                 if !room.members.remove(&author) {
                     return Err(RefusalCode::NotMember);
                 }
+                room.markers.remove(&author);
                 room.head += 1;
                 Ok(changed(leave.room))
             }
             Body::PostMessage(post) => self.post(author, &post, timestamp_ms),
+            change => self.change(author, change),
         }
     }
 
@@ -158,18 +175,133 @@ impl Model {
         if !room.members.contains(&author) {
             return Err(RefusalCode::NotMember);
         }
-        if post.reply_to != 0 && !room.message_seqs.contains(&post.reply_to) {
+        if post.reply_to != 0 && !room.posts.contains_key(&post.reply_to) {
             return Err(RefusalCode::BadRequest);
         }
         room.head += 1;
         room.messages += 1;
-        room.message_seqs.insert(room.head);
+        if let Some(root) = room.posts.get_mut(&post.reply_to) {
+            root.replies += 1;
+        }
+        let new = Post {
+            author,
+            texts: vec![post.body.clone()],
+            ..Post::default()
+        };
+        room.posts.insert(room.head, new);
         Ok(Answer::MessagePosted(MessagePosted {
             room: post.room,
             seq: room.head,
             msg_no: room.messages,
             timestamp_ms,
         }))
+    }
+
+    /// An edit, a deletion, a reaction, a pin, a read marker.
+    fn change(&mut self, author: u64, change: Body) -> Expected {
+        use Body as B;
+        let (room, seq) = match &change {
+            B::EditMessage(edit) if edit.body.trim().is_empty() => {
+                return Err(RefusalCode::BadRequest);
+            }
+            B::EditMessage(edit) => (edit.room, edit.seq),
+            B::DeleteMessage(delete) => (delete.room, delete.seq),
+            B::AddReaction(react) if react.emoji.is_ascii() => {
+                return Err(RefusalCode::BadRequest);
+            }
+            B::RemoveReaction(react) if react.emoji.is_ascii() => {
+                return Err(RefusalCode::BadRequest);
+            }
+            B::AddReaction(react) => (react.room, react.seq),
+            B::RemoveReaction(react) => (react.room, react.seq),
+            B::PinMessage(pin) => (pin.room, pin.seq),
+            B::UnpinMessage(pin) => (pin.room, pin.seq),
+            B::MarkRead(read) => (read.room, read.seq),
+            other => unreachable!("{other:?}"),
+        };
+        if self.is_clusters(room) {
+            return Err(RefusalCode::Forbidden);
+        }
+        let state = self.room(room)?;
+        if !state.members.contains(&author) {
+            return Err(RefusalCode::NotMember);
+        }
+        if let B::MarkRead(_) = change {
+            let marker = state.markers.get_mut(&author).unwrap();
+            *marker = (*marker).max(seq.min(state.head));
+            return Ok(changed(room));
+        }
+        let post = state.posts.get_mut(&seq).ok_or(RefusalCode::NotFound)?;
+        if post.deleted {
+            return match change {
+                B::DeleteMessage(_) => Ok(changed(room)),
+                _ => Err(RefusalCode::NotFound),
+            };
+        }
+        let is_change = match change {
+            B::EditMessage(_) | B::DeleteMessage(_) if post.author != author => {
+                return Err(RefusalCode::Forbidden);
+            }
+            B::EditMessage(edit) => {
+                let is_new = post.texts.last() != Some(&edit.body);
+                post.texts.push(edit.body);
+                is_new
+            }
+            B::DeleteMessage(_) => {
+                let (author, replies) = (post.author, post.replies);
+                *post = Post {
+                    author,
+                    replies,
+                    deleted: true,
+                    ..Post::default()
+                };
+                true
+            }
+            B::AddReaction(react) => {
+                let new = (react.emoji, author);
+                let is_new = !post.reactions.contains(&new);
+                if is_new {
+                    post.reactions.push(new);
+                }
+                is_new
+            }
+            B::RemoveReaction(react) => {
+                let before = post.reactions.len();
+                post.reactions
+                    .retain(|old| *old != (react.emoji.clone(), author));
+                post.reactions.len() < before
+            }
+            B::PinMessage(_) => !std::mem::replace(&mut post.pinned, true),
+            B::UnpinMessage(_) => std::mem::replace(&mut post.pinned, false),
+            other => unreachable!("{other:?}"),
+        };
+        state.head += u64::from(is_change);
+        Ok(changed(room))
+    }
+
+    /// The messages of a room, by `seq`.
+    pub(crate) fn posts(&self, room: u64) -> &BTreeMap<u64, Post> {
+        &self.rooms[room as usize - 1].posts
+    }
+
+    /// Up to where a person has read a room, and what is unread of it, recomputed from nothing:
+    /// messages of others, and those of them that mention the person.
+    pub(crate) fn unread(&self, user: u64, room: u64) -> (u64, u32, u32) {
+        let state = &self.rooms[room as usize - 1];
+        let read = state.markers[&user];
+        let news: Vec<&Post> = state
+            .posts
+            .range(read + 1..)
+            .map(|(_, post)| post)
+            .filter(|post| !post.deleted && post.author != user)
+            .collect();
+        let name = &self.names[user as usize - 1];
+        let is_meant = |post: &&&Post| {
+            let text = post.texts.last().unwrap().to_lowercase();
+            text.contains("@room") || text.contains(&format!("@{}", name.to_lowercase()))
+        };
+        let mentions = news.iter().filter(is_meant).count();
+        (read, news.len() as u32, mentions as u32)
     }
 
     fn sign_up(&mut self, author: u64, name: &str, token_hash: Vec<u8>) -> Expected {
@@ -191,6 +323,7 @@ impl Model {
             let general = &mut self.rooms[0];
             general.members.insert(user);
             general.head += 1;
+            general.markers.insert(user, general.head);
         }
         Ok(Answer::AccountCreated(AccountCreated {
             user,
@@ -206,6 +339,7 @@ impl Model {
             ..Room::default()
         };
         room.members.insert(author);
+        room.markers.insert(author, room.head);
         self.rooms.push(room);
         self.rooms.len() as u64
     }

@@ -1,0 +1,61 @@
+//! The thread that keeps the search index behind the applied slot.
+//!
+//! In: how far the state is applied. Out: nothing; the index beside the state.
+//! Must hold: nobody waits for it. It works in short batches, with a pause between them, so that
+//! the writer of the state finds the disk free; a fault of the index is logged, and the index made
+//! anew. Tests: machine/tests/search.rs, tests/browser/search.test.mjs
+
+use std::path::{Path, PathBuf};
+use std::thread::{JoinHandle, sleep};
+
+use machine::search::Index;
+use ops::shutdown::Token;
+use paxos::ids::Slot;
+use tokio::sync::watch;
+
+use crate::limits::{SEARCH_BATCH_PAUSE, SEARCH_LOOK, SEARCH_RETRY};
+
+/// Starts the thread. It ends soon after the token is cancelled.
+pub(crate) fn start(
+    state: PathBuf,
+    applied: watch::Receiver<Slot>,
+    stop: Token,
+) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name("search".to_owned())
+        .spawn(move || {
+            while !stop.is_cancelled() {
+                if let Err(error) = follow(&state, &applied, &stop) {
+                    tracing::warn!(%error, "the search index fell behind; it is opened again");
+                    pause(&stop);
+                }
+            }
+        })
+}
+
+fn follow(
+    state: &Path,
+    applied: &watch::Receiver<Slot>,
+    stop: &Token,
+) -> Result<(), machine::Error> {
+    let mut index = Index::open(state)?;
+    let mut indexed = Slot::GENESIS;
+    while !stop.is_cancelled() {
+        if indexed >= *applied.borrow() {
+            sleep(SEARCH_LOOK);
+            continue;
+        }
+        indexed = index.catch_up()?.indexed;
+        sleep(SEARCH_BATCH_PAUSE);
+    }
+    Ok(())
+}
+
+fn pause(stop: &Token) {
+    let looks = SEARCH_RETRY.as_millis() / SEARCH_LOOK.as_millis().max(1);
+    for _ in 0..looks {
+        if !stop.is_cancelled() {
+            sleep(SEARCH_LOOK);
+        }
+    }
+}
