@@ -5,6 +5,8 @@ import type {
   ErrorAnswer,
   Me,
   MeAnswer,
+  MembersAnswer,
+  Person,
   RoomsAnswer,
   RoomSummary,
   SignUp,
@@ -34,6 +36,10 @@ export async function signOut(): Promise<void> {
 
 export async function rooms(): Promise<RoomSummary[]> {
   return (await get<RoomsAnswer>("/api/v1/rooms")).rooms;
+}
+
+export async function members(room: RoomId): Promise<Person[]> {
+  return (await get<MembersAnswer>(`/api/v1/rooms/${room}/members`)).members;
 }
 
 export const history: History = {

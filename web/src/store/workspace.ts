@@ -16,6 +16,7 @@ import { Engine } from "../sync/engine.ts";
 import type { RoomEvent, RoomId } from "../sync/event.ts";
 import type { RoomSync } from "../sync/room-sync.ts";
 import { DeviceMemory } from "./device.ts";
+import { forgetPeople, learnPeople } from "./people.ts";
 import { isUnread } from "./unread.ts";
 
 /** A shorter interruption is not worth a word. */
@@ -57,6 +58,8 @@ export class Workspace {
 
   constructor(user: Me, cluster: Cluster | undefined, tabs: Tabs, events: WorkspaceEvents) {
     this.user = user;
+    forgetPeople();
+    learnPeople([user]);
     this.cluster.value = cluster;
     this.memory = new DeviceMemory(String(user.id));
     this.banner = computed(() => this.currentBanner());
@@ -83,6 +86,7 @@ export class Workspace {
           this.lacks_quorum.value = this.engine.lacks_quorum;
         },
         event: (room, event, live) => {
+          if (!room.is_system) learnPeople([event.author]);
           if (live) events.arrived(room, event);
         },
         caughtUp: (missed) => this.caughtUp(missed),

@@ -10,7 +10,7 @@ import { announce } from "./announcer.tsx";
 import { Avatar } from "./avatar.tsx";
 import { copyToClipboard } from "./clipboard.ts";
 import { fullMoment, timeOfDay } from "./dates.ts";
-import { linkify } from "./linkify.ts";
+import { Body } from "./message-body.tsx";
 import { noticeText } from "./notice-text.ts";
 import { type MessageState, StateMark } from "./state-mark.tsx";
 
@@ -168,37 +168,21 @@ function Message(props: MessageProps) {
       <div class="message-main">
         {!grouped && (
           <header>
-            <span class="message-author">{author.name}</span>
+            <span class="message-author" dir="auto">
+              {author.name}
+            </span>
             <time dateTime={new Date(ts).toISOString()} title={fullMoment(ts)}>
               {time}
             </time>
           </header>
         )}
         <div class="message-line">
-          <p class="message-body">
-            <Body text={body} />
-          </p>
+          <Body text={body} />
           {has_state && <StateMark state={state} />}
         </div>
         {children}
       </div>
     </article>
-  );
-}
-
-function Body({ text }: { text: string }) {
-  return (
-    <>
-      {linkify(text).map((part) =>
-        part.kind === "text" ? (
-          part.text
-        ) : (
-          <a href={part.address} target="_blank" rel="noopener noreferrer nofollow">
-            {part.text}
-          </a>
-        ),
-      )}
-    </>
   );
 }
 
