@@ -128,8 +128,7 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
         tabIndex={messages.length === 0 ? 0 : -1}
         data-testid="history"
         onKeyDown={(event) => {
-          if (event.key === "Escape") to_latest.value += 1;
-          else if (stepMessage(event)) event.preventDefault();
+          if (stepMessage(event)) event.preventDefault();
         }}
         onFocusIn={(event) => {
           const key = (event.target as HTMLElement).closest("[data-key]")?.getAttribute("data-key");
