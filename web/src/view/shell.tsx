@@ -14,7 +14,9 @@ import { Banner } from "./banner.tsx";
 import { ClusterChip } from "./cluster-chip.tsx";
 import { ClusterPanel } from "./cluster-panel.tsx";
 import { BrowseRooms } from "./dialogs/browse-rooms.tsx";
+import { Help } from "./dialogs/help.tsx";
 import { NewRoom } from "./dialogs/new-room.tsx";
+import { Palette } from "./dialogs/palette.tsx";
 import { SignOut } from "./dialogs/sign-out.tsx";
 import { BackIcon, LeaveIcon, Logo } from "./icons.tsx";
 import { useKeyboard } from "./keyboard.ts";
@@ -22,7 +24,7 @@ import { RoomPane } from "./room-pane.tsx";
 import { Sidebar } from "./sidebar.tsx";
 import { summary } from "./replicas.ts";
 
-export type DialogName = "new-room" | "browse-rooms" | "sign-out";
+export type DialogName = "new-room" | "browse-rooms" | "sign-out" | "palette" | "help";
 
 /** Wide enough for both panes: then a room is always open. The same width as in layout.css. */
 const TWO_PANES = "(min-width: 720px)";
@@ -31,11 +33,14 @@ export function Shell({ workspace }: { workspace: Workspace }) {
   const dialog = useSignal<DialogName | undefined>(undefined);
   const open = useComputed(() => workspace.rooms.value.find((room) => room.id === openRoom.value));
   const room = open.value;
+  const ask = (name: DialogName) => {
+    dialog.value = name;
+  };
   const close = () => {
     dialog.value = undefined;
   };
 
-  useKeyboard(workspace);
+  useKeyboard(workspace, ask);
   useDefaultRoom(workspace);
   useTitle(workspace, room);
   useEffect(() => {
@@ -82,20 +87,20 @@ export function Shell({ workspace }: { workspace: Workspace }) {
       <Sidebar
         workspace={workspace}
         open_id={room?.id}
-        ask={(name) => {
-          dialog.value = name;
-        }}
+        ask={ask}
       />
       <main class="pane" data-region="room" aria-label={room?.name ?? words.value.regions.room}>
         <Banner banner={workspace.banner.value} />
         {room !== undefined && <RoomPane key={room.id} workspace={workspace} room={room} />}
         {room === undefined && workspace.is_loaded.value && (
-          <Nothing workspace={workspace} ask={(name) => (dialog.value = name)} />
+          <Nothing workspace={workspace} ask={ask} />
         )}
       </main>
       <ClusterPanel cluster={workspace.cluster.value} />
       {dialog.value === "new-room" && <NewRoom workspace={workspace} close={close} />}
       {dialog.value === "browse-rooms" && <BrowseRooms workspace={workspace} close={close} />}
+      {dialog.value === "palette" && <Palette workspace={workspace} close={close} ask={ask} />}
+      {dialog.value === "help" && <Help close={close} />}
       {dialog.value === "sign-out" && <SignOut workspace={workspace} close={close} />}
     </div>
   );
