@@ -18,6 +18,7 @@ import {
 } from "../store/row-window.ts";
 import { newsAfter } from "../store/unread.ts";
 import type { Workspace } from "../store/workspace.ts";
+import { xrayed } from "../store/xray.ts";
 import type { RoomEvent } from "../sync/event.ts";
 import type { RoomSync } from "../sync/room-sync.ts";
 import { dayName, dayOf } from "./dates.ts";
@@ -128,7 +129,7 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
         tabIndex={messages.length === 0 ? 0 : -1}
         data-testid="history"
         onKeyDown={(event) => {
-          if (stepMessage(event)) event.preventDefault();
+          if (lookBehind(event, room) || stepMessage(event)) event.preventDefault();
         }}
         onFocusIn={(event) => {
           const key = (event.target as HTMLElement).closest("[data-key]")?.getAttribute("data-key");
@@ -252,6 +253,21 @@ function useMarkRead({ workspace, room, isAtEnd, lookedAway }: MarkReadOptions):
     addEventListener("blur", lookedAway, { signal: until.signal });
     return () => until.abort();
   }, []);
+}
+
+/** X looks behind the message that has the focus. */
+function lookBehind(event: KeyboardEvent, room: RoomSync): boolean {
+  const row = event.target as HTMLElement;
+  if (event.key.toLowerCase() !== "x" || event.ctrlKey || event.metaKey || event.altKey)
+    return false;
+  if (row.tagName !== "ARTICLE") return false;
+  const seq = Number(row.dataset["seq"]);
+  const found = room.log.pieces
+    .flatMap((piece) => (piece.kind === "loaded" ? piece.events : []))
+    .find((one) => one.seq === seq);
+  if (found?.kind !== "message") return false;
+  xrayed.value = found;
+  return true;
 }
 
 /** Roving focus: one message is a tab stop, the arrows move it. */

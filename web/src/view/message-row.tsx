@@ -5,6 +5,7 @@ import type { ComponentChildren } from "preact";
 import { language, words } from "../i18n/language.ts";
 import type { Me } from "../generated/frames.ts";
 import type { Outbox, OutboxEntry } from "../outbox/outbox.ts";
+import { xrayed } from "../store/xray.ts";
 import type { MessageEvent, RoomEvent } from "../sync/event.ts";
 import { announce } from "./announcer.tsx";
 import { Avatar } from "./avatar.tsx";
@@ -34,6 +35,7 @@ export function MessageRow({
   return (
     <Message
       row_key={row_key}
+      event={event}
       author={event.author}
       body={event.body}
       ts={event.ts}
@@ -125,6 +127,8 @@ interface MessageProps {
   is_tab_stop: boolean;
   cid: string;
   seq?: number;
+  /** Once it stands in the sequence. */
+  event?: MessageEvent;
   children?: ComponentChildren;
 }
 
@@ -141,6 +145,7 @@ function Message(props: MessageProps) {
     is_tab_stop,
     cid,
     seq,
+    event,
     children,
   } = props;
   const time = timeOfDay(ts);
@@ -160,7 +165,7 @@ function Message(props: MessageProps) {
     >
       <div class="message-side">
         {grouped ? (
-          <time dateTime={new Date(ts).toISOString()}>{time}</time>
+          <Moment ts={ts} event={event} />
         ) : (
           <Avatar id={author.id} name={author.name} />
         )}
@@ -171,9 +176,7 @@ function Message(props: MessageProps) {
             <span class="message-author" dir="auto">
               {author.name}
             </span>
-            <time dateTime={new Date(ts).toISOString()} title={fullMoment(ts)}>
-              {time}
-            </time>
+            <Moment ts={ts} event={event} />
           </header>
         )}
         <div class="message-line">
@@ -183,6 +186,31 @@ function Message(props: MessageProps) {
         {children}
       </div>
     </article>
+  );
+}
+
+/** When it was written; a click looks behind the message (X by keyboard). */
+function Moment({ ts, event }: { ts: number; event: MessageEvent | undefined }) {
+  const time = (
+    <time dateTime={new Date(ts).toISOString()} title={fullMoment(ts)}>
+      {timeOfDay(ts)}
+    </time>
+  );
+  if (event === undefined) return time;
+  return (
+    <button
+      type="button"
+      class="message-moment"
+      data-testid="open-xray"
+      // The message is the tab stop; X does this.
+      tabIndex={-1}
+      aria-label={words.value.xray.open}
+      onClick={() => {
+        xrayed.value = event;
+      }}
+    >
+      {time}
+    </button>
   );
 }
 

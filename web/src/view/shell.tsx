@@ -7,6 +7,7 @@ import { words } from "../i18n/language.ts";
 import { openRoom, showRoom } from "../store/route.ts";
 import { arrivals } from "../store/session.ts";
 import type { Workspace } from "../store/workspace.ts";
+import { xrayed } from "../store/xray.ts";
 import { RequestFailed } from "../sync/history.ts";
 import type { RoomSync } from "../sync/room-sync.ts";
 import { announce } from "./announcer.tsx";
@@ -18,6 +19,7 @@ import { Help } from "./dialogs/help.tsx";
 import { NewRoom } from "./dialogs/new-room.tsx";
 import { Palette } from "./dialogs/palette.tsx";
 import { SignOut } from "./dialogs/sign-out.tsx";
+import { XRay } from "./dialogs/xray.tsx";
 import { BackIcon, LeaveIcon, Logo } from "./icons.tsx";
 import { useKeyboard } from "./keyboard.ts";
 import { RoomPane } from "./room-pane.tsx";
@@ -96,10 +98,19 @@ export function Shell({ workspace }: { workspace: Workspace }) {
           <Nothing workspace={workspace} ask={ask} />
         )}
       </main>
-      <ClusterPanel cluster={workspace.cluster.value} />
+      <ClusterPanel workspace={workspace} />
       {dialog.value === "new-room" && <NewRoom workspace={workspace} close={close} />}
       {dialog.value === "browse-rooms" && <BrowseRooms workspace={workspace} close={close} />}
       {dialog.value === "palette" && <Palette workspace={workspace} close={close} ask={ask} />}
+      {xrayed.value !== undefined && (
+        <XRay
+          workspace={workspace}
+          event={xrayed.value}
+          close={() => {
+            xrayed.value = undefined;
+          }}
+        />
+      )}
       {dialog.value === "help" && <Help close={close} />}
       {dialog.value === "sign-out" && <SignOut workspace={workspace} close={close} />}
     </div>
