@@ -16,6 +16,7 @@ import { Engine } from "../sync/engine.ts";
 import type { RoomEvent, RoomId } from "../sync/event.ts";
 import type { RoomSync } from "../sync/room-sync.ts";
 import { DeviceMemory } from "./device.ts";
+import { lastRooms, rememberRooms } from "./last-seen.ts";
 import { forgetPeople, learnPeople } from "./people.ts";
 import { isUnread } from "./unread.ts";
 
@@ -52,6 +53,8 @@ export class Workspace {
   private readonly lacks_quorum = signal(false);
   private readonly is_away = signal(false);
   private readonly missed = signal<number | undefined>(undefined);
+  /** There was a connection since the page began. */
+  private was_ready = false;
   private cancelAway: Cancel | undefined;
   private cancelBack: Cancel | undefined;
   private readonly listening = new AbortController();
@@ -111,6 +114,13 @@ export class Workspace {
     addEventListener("storage", () => this.rooms.value.forEach((room) => this.touch(room.id)), {
       signal: until,
     });
+  }
+
+  /** Begins without an answer from any gateway: with what this device knows. */
+  startOffline(): void {
+    this.engine.remember(lastRooms(this.user));
+    this.is_loaded.value = true;
+    this.start();
   }
 
   stop(): void {
@@ -174,15 +184,16 @@ export class Workspace {
   }
 
   private connectionChanged(status: ConnectionStatus, events: WorkspaceEvents): void {
-    const was_loaded = this.is_loaded.value;
+    const was_ready = this.was_ready;
     batch(() => {
       this.status.value = status;
       if (status.kind === "ready") {
+        this.was_ready = true;
         this.is_loaded.value = true;
         this.cancelAway?.();
         this.cancelAway = undefined;
         // After the very first connection nothing is caught up, so nothing else ends the banner.
-        if (!was_loaded) this.is_away.value = false;
+        if (!was_ready) this.is_away.value = false;
       } else {
         this.cancelAway ??= browserClock.after(RECONNECTING_AFTER_MS, () => {
           this.is_away.value = true;
@@ -212,6 +223,17 @@ export class Workspace {
       }
       this.rooms.value = rooms;
     });
+    if (this.was_ready)
+      rememberRooms(
+        this.user,
+        rooms.map(({ id, name, head, members, is_system }) => ({
+          id,
+          name,
+          head,
+          members,
+          system: is_system,
+        })),
+      );
   }
 
   private touch(room: RoomId): void {

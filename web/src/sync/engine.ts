@@ -120,6 +120,13 @@ export class Engine {
     this.connection.start();
   }
 
+  /** Rooms that were known on this device before: shown until the gateway says which there are. */
+  remember(rooms: readonly Joined[]): void {
+    if (this.was_ready) return;
+    for (const room of rooms) this.enter(room);
+    this.options.events.rooms();
+  }
+
   stop(): void {
     this.connection.stop();
     this.outbox.close();

@@ -11,6 +11,7 @@ import { xrayed } from "../store/xray.ts";
 import { RequestFailed } from "../sync/history.ts";
 import type { RoomSync } from "../sync/room-sync.ts";
 import { announce } from "./announcer.tsx";
+import { useBadge } from "./badge.ts";
 import { Banner } from "./banner.tsx";
 import { ClusterChip } from "./cluster-chip.tsx";
 import { ClusterPanel } from "./cluster-panel.tsx";
@@ -45,6 +46,7 @@ export function Shell({ workspace }: { workspace: Workspace }) {
   useKeyboard(workspace, ask);
   useDefaultRoom(workspace);
   useTitle(workspace, room);
+  useBadge(workspace);
   useEffect(() => {
     arrivals.listener = (where, event) => {
       if (
