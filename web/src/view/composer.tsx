@@ -36,6 +36,12 @@ export function Composer({ workspace, room, toLatest }: ComposerProps) {
 
   useLayoutEffect(() => fitHeight(field.current), [draft.value]);
   useEffect(() => {
+    // Another width breaks the lines elsewhere.
+    const listener = () => fitHeight(field.current);
+    addEventListener("resize", listener);
+    return () => removeEventListener("resize", listener);
+  }, []);
+  useEffect(() => {
     // On a phone the keyboard would cover the room that was just opened.
     if (matchMedia("(hover: hover)").matches) field.current?.focus();
   }, []);

@@ -204,7 +204,7 @@ function Moment({ ts, event }: { ts: number; event: MessageEvent | undefined }) 
       data-testid="open-xray"
       // The message is the tab stop; X does this.
       tabIndex={-1}
-      aria-label={words.value.xray.open}
+      aria-label={`${timeOfDay(ts)}, ${words.value.xray.open}`}
       onClick={() => {
         xrayed.value = event;
       }}

@@ -6,7 +6,7 @@ import { useId } from "preact/hooks";
 import { best } from "../../composer/rank.ts";
 import { choose, language, LANGUAGES, nameOf, words } from "../../i18n/language.ts";
 import { people } from "../../store/people.ts";
-import { openRoom, showRoom } from "../../store/route.ts";
+import { showRoom } from "../../store/route.ts";
 import type { Workspace } from "../../store/workspace.ts";
 import { CLUSTER_PANEL_ID } from "../cluster-chip.tsx";
 import { mentionInComposer } from "../composer-access.ts";
@@ -156,9 +156,6 @@ function commands(workspace: Workspace, ask: (dialog: DialogName) => void): Entr
     ...LANGUAGES.filter((one) => one !== language.value).map((one) =>
       command(`language-${one}`, `${text.languages}: ${nameOf(one)}`, () => choose(one)),
     ),
-    ...(openRoom.value === undefined
-      ? []
-      : [command("close-room", text.back, () => showRoom(undefined))]),
     command("sign-out", text.signOut.open, () => ask("sign-out")),
   ];
 }
