@@ -8,6 +8,11 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    rollupOptions: {
+      input: { index: "index.html", sw: "src/service-worker/worker.ts" },
+      // The worker is asked for by this name, and rules over what lies below it.
+      output: { entryFileNames: ({ name }) => (name === "sw" ? "sw.js" : "assets/[name]-[hash].js") },
+    },
   },
   server: {
     // A gateway on this machine answers what the development server does not have. It checks

@@ -16,7 +16,7 @@ pub(crate) async fn run(app: Arc<App>) {
     let mut slots_told = Instant::now();
     loop {
         let now = view.borrow_and_update().frame(&app.options.name);
-        let changed = told.as_ref() != Some(&now);
+        let changed = told.as_ref().map(without_uptime) != Some(without_uptime(&now));
         let matters = told.as_ref().map(without_slots) != Some(without_slots(&now));
         let slots_due = slots_told + CLUSTER_SLOTS_INTERVAL;
         if matters || changed && Instant::now() >= slots_due {
@@ -40,6 +40,16 @@ fn without_slots(cluster: &Cluster) -> Cluster {
     let mut cluster = cluster.clone();
     for replica in &mut cluster.replicas {
         (replica.decided, replica.applied, replica.lag) = (None, None, None);
+        (replica.uptime_ms, replica.log_bytes, replica.disk_us) = (None, None, None);
+    }
+    cluster
+}
+
+/// Time alone is no news: whoever wants it asks for it.
+fn without_uptime(cluster: &Cluster) -> Cluster {
+    let mut cluster = cluster.clone();
+    for replica in &mut cluster.replicas {
+        replica.uptime_ms = None;
     }
     cluster
 }

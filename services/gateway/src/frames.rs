@@ -133,6 +133,18 @@ pub struct Replica {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[cfg_attr(test, ts(optional, type = "number"))]
     pub lag: Option<u64>,
+    /// Milliseconds since its process began.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional, type = "number"))]
+    pub uptime_ms: Option<u64>,
+    /// Bytes of its log on disk.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional, type = "number"))]
+    pub log_bytes: Option<u64>,
+    /// Microseconds that its disk takes to keep a write to the log, smoothed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional, type = "number"))]
+    pub disk_us: Option<u64>,
     /// Whether the membership service has not heard it.
     pub suspected: bool,
 }

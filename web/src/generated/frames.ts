@@ -273,6 +273,12 @@ export type Replica = {
   applied?: Slot,
   /** How many slots it is behind the highest commit index known. */
   lag?: number,
+  /** Milliseconds since its process began. */
+  uptime_ms?: number,
+  /** Bytes of its log on disk. */
+  log_bytes?: number,
+  /** Microseconds that its disk takes to keep a write to the log, smoothed. */
+  disk_us?: number,
   /** Whether the membership service has not heard it. */
   suspected: boolean,
 };

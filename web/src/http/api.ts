@@ -6,7 +6,9 @@ import type {
   Joined,
   Me,
   MeAnswer,
+  MembersAnswer,
   MessagesAnswer,
+  Person,
   RoomsAnswer,
   RoomSummary,
   SearchAnswer,
@@ -38,6 +40,10 @@ export async function signOut(): Promise<void> {
 
 export async function rooms(): Promise<RoomSummary[]> {
   return (await get<RoomsAnswer>("/api/v1/rooms")).rooms;
+}
+
+export async function members(room: RoomId): Promise<Person[]> {
+  return (await get<MembersAnswer>(`/api/v1/rooms/${room}/members`)).members;
 }
 
 export const history: History = {

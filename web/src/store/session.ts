@@ -11,6 +11,7 @@ import { backoffMs } from "../socket/backoff.ts";
 import type { RoomEvent } from "../sync/event.ts";
 import { RequestFailed } from "../sync/history.ts";
 import type { RoomSync } from "../sync/room-sync.ts";
+import { forgetUser, lastUser, rememberUser } from "./last-seen.ts";
 import { Workspace } from "./workspace.ts";
 
 export type Session =
@@ -29,6 +30,7 @@ export const arrivals: { listener: (room: RoomSync, event: RoomEvent) => void } 
 };
 
 const ASK_AGAIN_MS = 500;
+const ANSWER_SOON_MS = 3_000;
 const WISH_KEY = "chatterbox.sign-up";
 const tabs = browserTabs(makeCid(Date.now(), browserRandomBytes));
 
@@ -38,11 +40,18 @@ export async function ask(had_ended = false): Promise<void> {
   void askCluster();
   for (let attempt = 0; ; attempt += 1) {
     try {
-      enter(workspaceOf(await api.me()));
+      enter(workspaceOf(await soon(api.me())));
       return;
     } catch (error) {
       if (error instanceof RequestFailed && !error.temporary) {
+        forgetUser();
         session.value = { kind: "signed-out", had_ended };
+        return;
+      }
+      const before = lastUser();
+      if (before !== undefined) {
+        // Its socket finds out whether the session still holds.
+        enter(workspaceOf(before), "offline");
         return;
       }
       session.value = { kind: "asking", unreachable: true };
@@ -74,6 +83,7 @@ export async function signOut(workspace: Workspace): Promise<void> {
   await api.signOut();
   await workspace.forget().catch(() => {});
   workspace.stop();
+  forgetUser();
   session.value = { kind: "signed-out", had_ended: false };
   void askCluster();
 }
@@ -91,9 +101,20 @@ function workspaceOf(user: Me): Workspace {
   return workspace;
 }
 
-function enter(workspace: Workspace): void {
+function enter(workspace: Workspace, how: "online" | "offline" = "online"): void {
+  rememberUser(workspace.user);
   session.value = { kind: "signed-in", workspace };
-  workspace.start();
+  if (how === "online") workspace.start();
+  else workspace.startOffline();
+}
+
+/** Whoever was here before does not wait for a gateway that hangs. */
+function soon<Answer>(answer: Promise<Answer>): Promise<Answer> {
+  if (lastUser() === undefined) return answer;
+  const late = sleep(ANSWER_SOON_MS).then(() => {
+    throw new RequestFailed("internal", "no answer yet", true);
+  });
+  return Promise.race([answer, late]);
 }
 
 /** Kept until the answer, also over a reload: a retry must end with the account of the first try. */

@@ -17,6 +17,8 @@ import type { RoomEvent, RoomId, Seq } from "../sync/event.ts";
 import type { RoomSync } from "../sync/room-sync.ts";
 import type { Unread } from "../sync/unread.ts";
 import { DeviceMemory } from "./device.ts";
+import { lastRooms, rememberRooms } from "./last-seen.ts";
+import { forgetPeople, learnPeople } from "./people.ts";
 import { isUnread } from "./unread.ts";
 
 /** A shorter interruption is not worth a word. */
@@ -52,12 +54,16 @@ export class Workspace {
   private readonly lacks_quorum = signal(false);
   private readonly is_away = signal(false);
   private readonly missed = signal<number | undefined>(undefined);
+  /** There was a connection since the page began. */
+  private was_ready = false;
   private cancelAway: Cancel | undefined;
   private cancelBack: Cancel | undefined;
   private readonly listening = new AbortController();
 
   constructor(user: Me, cluster: Cluster | undefined, tabs: Tabs, events: WorkspaceEvents) {
     this.user = user;
+    forgetPeople();
+    learnPeople([user]);
     this.cluster.value = cluster;
     this.memory = new DeviceMemory(String(user.id));
     this.banner = computed(() => this.currentBanner());
@@ -85,6 +91,7 @@ export class Workspace {
           this.lacks_quorum.value = this.engine.lacks_quorum;
         },
         event: (room, event, live) => {
+          if (!room.is_system) learnPeople([event.author]);
           if (live) events.arrived(room, event);
         },
         caughtUp: (missed) => this.caughtUp(missed),
@@ -106,6 +113,13 @@ export class Workspace {
       { signal: until },
     );
     addEventListener("pagehide", () => this.engine.reads.flush(), { signal: until });
+  }
+
+  /** Begins without an answer from any gateway: with what this device knows. */
+  startOffline(): void {
+    this.engine.remember(lastRooms(this.user));
+    this.is_loaded.value = true;
+    this.start();
   }
 
   stop(): void {
@@ -175,15 +189,16 @@ export class Workspace {
   }
 
   private connectionChanged(status: ConnectionStatus, events: WorkspaceEvents): void {
-    const was_loaded = this.is_loaded.value;
+    const was_ready = this.was_ready;
     batch(() => {
       this.status.value = status;
       if (status.kind === "ready") {
+        this.was_ready = true;
         this.is_loaded.value = true;
         this.cancelAway?.();
         this.cancelAway = undefined;
         // After the very first connection nothing is caught up, so nothing else ends the banner.
-        if (!was_loaded) this.is_away.value = false;
+        if (!was_ready) this.is_away.value = false;
       } else {
         this.cancelAway ??= browserClock.after(RECONNECTING_AFTER_MS, () => {
           this.is_away.value = true;
@@ -209,6 +224,17 @@ export class Workspace {
       for (const room of rooms) this.touch(room.id);
       this.rooms.value = rooms;
     });
+    if (this.was_ready)
+      rememberRooms(
+        this.user,
+        rooms.map(({ id, name, head, members, is_system }) => ({
+          id,
+          name,
+          head,
+          members,
+          system: is_system,
+        })),
+      );
   }
 
   private touch(room: RoomId): void {

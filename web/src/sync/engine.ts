@@ -17,6 +17,7 @@ import { CatchUp } from "./catch-up.ts";
 import type { RoomEvent, RoomId, Seq } from "./event.ts";
 import type { History } from "./history.ts";
 import { ReadMarkers } from "./read-markers.ts";
+import { Latency } from "./latency.ts";
 import { Requests } from "./requests.ts";
 import { RoomSync } from "./room-sync.ts";
 
@@ -58,6 +59,8 @@ export class Engine {
   readonly rooms = new Map<RoomId, RoomSync>();
   readonly outbox: Outbox;
   readonly reads: ReadMarkers;
+  /** How long the cluster took for what this page sent. */
+  readonly latency = new Latency();
   cluster: Cluster | undefined;
   /** A `send` was refused for want of a quorum, and nothing has been committed since. */
   lacks_quorum = false;
@@ -131,6 +134,13 @@ export class Engine {
     this.connection.start();
   }
 
+  /** Rooms that were known on this device before: shown until the gateway says which there are. */
+  remember(rooms: readonly Joined[]): void {
+    if (this.was_ready) return;
+    for (const room of rooms) this.enter(room);
+    this.options.events.rooms();
+  }
+
   stop(): void {
     this.connection.stop();
     this.outbox.close();
@@ -189,8 +199,10 @@ export class Engine {
     return this.status.kind === "ready";
   }
 
-  private readonly transmit = (frame: Parameters<Connection["send"]>[0]): void =>
+  private readonly transmit = (frame: Parameters<Connection["send"]>[0]): void => {
+    if (frame.t === "send") this.latency.sent(frame.cid, this.options.clock.now());
     this.connection.send(frame);
+  };
 
   private cid(): string {
     return makeCid(this.options.clock.now(), this.options.randomBytes);
@@ -238,10 +250,12 @@ export class Engine {
         return this.userEvent(frame);
       case "state":
         if (frame.state === "chosen") this.quorumAnswered();
+        this.latency.state(frame.cid, frame.state, frame.slot, this.options.clock.now());
         return this.outbox.progress(frame.cid, frame.state);
       case "ack": {
         this.sawSlot(frame.slot);
         this.quorumAnswered();
+        this.latency.acknowledged(frame.cid, frame.slot, frame.dup, this.options.clock.now());
         const room = this.rooms.get(frame.room);
         return this.outbox.acknowledged(frame.cid, frame.seq, room?.log.last ?? Infinity);
       }
@@ -355,6 +369,7 @@ export class Engine {
       this.options.events.cluster();
     }
     if (frame.ref === undefined) return;
+    if (!frame.temporary) this.latency.forget(frame.ref);
     // A lost session is no verdict on the message: the socket closes with 4501, the outbox stays.
     if (frame.temporary || frame.code === "unauthenticated") {
       if (!this.requests.postponed(frame.ref, frame.retry_ms))

@@ -1,14 +1,24 @@
-// Each replica as this gateway sees it. Read-only; drawn only while it is open.
+// The cluster as this gateway sees it. Read-only, for everybody; asked for and drawn only while it
+// is open.
 
 import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 
+import * as api from "../http/api.ts";
 import { language, words } from "../i18n/language.ts";
 import type { Cluster, Replica } from "../generated/frames.ts";
+import type { Workspace } from "../store/workspace.ts";
 import { CLUSTER_PANEL_ID } from "./cluster-chip.tsx";
+import { ClusterTimeline } from "./cluster-timeline.tsx";
+import { CommitLatency } from "./commit-latency.tsx";
 import { CloseIcon } from "./icons.tsx";
-import { summary } from "./replicas.ts";
+import { duration } from "./notice-text.ts";
+import { meaning, summary } from "./replicas.ts";
 
-export function ClusterPanel({ cluster }: { cluster: Cluster | undefined }) {
+/** Twice a second; the gateway itself looks no more often. */
+const ASK_EVERY_MS = 500;
+
+export function ClusterPanel({ workspace }: { workspace: Workspace }) {
   const open = useSignal(false);
   const text = words.value.cluster;
   return (
@@ -34,9 +44,42 @@ export function ClusterPanel({ cluster }: { cluster: Cluster | undefined }) {
           <CloseIcon />
         </button>
       </header>
-      <p class="cluster-summary">{summary(cluster)}</p>
-      {open.value && cluster !== undefined && <Replicas cluster={cluster} />}
+      {open.value && <Contents workspace={workspace} />}
     </section>
+  );
+}
+
+function Contents({ workspace }: { workspace: Workspace }) {
+  const fresh = useSignal<Cluster | undefined>(undefined);
+  useEffect(() => {
+    let is_asking = false;
+    const ask = async () => {
+      if (is_asking) return;
+      is_asking = true;
+      try {
+        fresh.value = await api.cluster();
+      } catch {
+        // What the socket told last is shown.
+        fresh.value = undefined;
+      } finally {
+        is_asking = false;
+      }
+    };
+    void ask();
+    const timer = setInterval(() => void ask(), ASK_EVERY_MS);
+    return () => clearInterval(timer);
+  }, []);
+
+  const cluster = fresh.value ?? workspace.cluster.value;
+  return (
+    <>
+      <p class="cluster-summary" data-testid="cluster-summary">
+        <strong>{summary(cluster)}</strong> {cluster !== undefined && meaning(cluster)}
+      </p>
+      {cluster !== undefined && <Replicas cluster={cluster} />}
+      <CommitLatency workspace={workspace} />
+      <ClusterTimeline workspace={workspace} />
+    </>
   );
 }
 
@@ -87,6 +130,7 @@ function ReplicaRow({ replica }: { replica: Replica }) {
       <th scope="row">
         <span class={replica.role === "unreachable" ? "dot dot-down" : "dot"} aria-hidden="true" />
         {replica.name}
+        <span class="replica-facts">{factsOf(replica)}</span>
       </th>
       <td class={`role role-${replica.role}`}>
         {text.roles[replica.role]}
@@ -98,4 +142,16 @@ function ReplicaRow({ replica }: { replica: Replica }) {
       <td>{number(replica.lag)}</td>
     </tr>
   );
+}
+
+/** up 3 min · log 1.2 MB · disk 2.1 ms */
+function factsOf({ uptime_ms, log_bytes, disk_us }: Replica): string {
+  const text = words.value.cluster;
+  const spoken = language.value;
+  const number = (value: number) => value.toLocaleString(spoken, { maximumFractionDigits: 1 });
+  return [
+    ...(uptime_ms === undefined ? [] : [text.uptime(duration(uptime_ms, spoken))]),
+    ...(log_bytes === undefined ? [] : [text.log(`${number(log_bytes / 1_000_000)} MB`)]),
+    ...(disk_us === undefined ? [] : [text.disk(`${number(disk_us / 1_000)} ms`)]),
+  ].join(" · ");
 }

@@ -7,6 +7,7 @@ import { words } from "../i18n/language.ts";
 import type { Workspace } from "../store/workspace.ts";
 import type { RoomSync } from "../sync/room-sync.ts";
 import { announce } from "./announcer.tsx";
+import { CompletionList, completionAttributes, useCompletion } from "./completion.tsx";
 import { SendIcon } from "./icons.tsx";
 
 /** The frame around a body: names of fields, a cid, a room. */
@@ -31,7 +32,15 @@ export function Composer({ workspace, room, toLatest }: ComposerProps) {
     memory.setDraft(room.id, value);
   };
 
+  const completion = useCompletion({ field, workspace, room, write: setDraft });
+
   useLayoutEffect(() => fitHeight(field.current), [draft.value]);
+  useEffect(() => {
+    // Another width breaks the lines elsewhere.
+    const listener = () => fitHeight(field.current);
+    addEventListener("resize", listener);
+    return () => removeEventListener("resize", listener);
+  }, []);
   useEffect(() => {
     // On a phone the keyboard would cover the room that was just opened.
     if (matchMedia("(hover: hover)").matches) field.current?.focus();
@@ -51,6 +60,7 @@ export function Composer({ workspace, room, toLatest }: ComposerProps) {
     }
     failure.value = undefined;
     draft.value = "";
+    completion.close();
     try {
       await engine.send(room.id, body);
       // Only now: had the page died in between, the words would still be in the draft.
@@ -64,7 +74,11 @@ export function Composer({ workspace, room, toLatest }: ComposerProps) {
   };
 
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key === "Escape" && !event.isComposing) toLatest();
+    if (completion.onKeyDown(event)) {
+      event.preventDefault();
+      event.stopPropagation();
+      return;
+    }
     // While an input method composes, Enter belongs to it (229: Safari ends composing too early).
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229)
       return;
@@ -83,6 +97,7 @@ export function Composer({ workspace, room, toLatest }: ComposerProps) {
       }}
     >
       {failure.value !== undefined && <p class="hint hint-error">{failure.value}</p>}
+      <CompletionList completion={completion} />
       <div class="composer-box">
         <textarea
           ref={field}
@@ -91,8 +106,15 @@ export function Composer({ workspace, room, toLatest }: ComposerProps) {
           aria-label={text.label(room.name)}
           placeholder={text.placeholder(room.name)}
           value={draft.value}
-          onInput={(event) => setDraft(event.currentTarget.value)}
+          dir="auto"
+          {...completionAttributes(completion)}
+          onInput={(event) => {
+            setDraft(event.currentTarget.value);
+            completion.look();
+          }}
           onKeyDown={onKeyDown}
+          onClick={completion.look}
+          onBlur={completion.close}
         />
         <button
           type="submit"

@@ -21,6 +21,7 @@ import {
 } from "../store/row-window.ts";
 import { newsAfter } from "../store/unread.ts";
 import type { Workspace } from "../store/workspace.ts";
+import { xrayed } from "../store/xray.ts";
 import type { RoomEvent } from "../sync/event.ts";
 import { type Changes, changesOf, messageNow } from "../sync/message-now.ts";
 import type { RoomSync } from "../sync/room-sync.ts";
@@ -169,8 +170,13 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
         data-testid="history"
         onKeyDown={(event) => {
           if (event.key === "Escape") to_latest.value += 1;
-          else if (actOnMessage(event, workspace, room)) event.preventDefault();
-          else if (stepMessage(event)) event.preventDefault();
+          else if (
+            lookBehind(event, room) ||
+            actOnMessage(event, workspace, room) ||
+            stepMessage(event)
+          ) {
+            event.preventDefault();
+          }
         }}
         onFocusIn={(event) => {
           const key = (event.target as HTMLElement).closest("[data-key]")?.getAttribute("data-key");
@@ -348,6 +354,21 @@ function actOnMessage(event: KeyboardEvent, workspace: Workspace, room: RoomSync
     default:
       return false;
   }
+}
+
+/** X looks behind the message that has the focus. */
+function lookBehind(event: KeyboardEvent, room: RoomSync): boolean {
+  const row = event.target as HTMLElement;
+  if (event.key.toLowerCase() !== "x" || event.ctrlKey || event.metaKey || event.altKey)
+    return false;
+  if (row.tagName !== "ARTICLE") return false;
+  const seq = Number(row.dataset["seq"]);
+  const found = room.log.pieces
+    .flatMap((piece) => (piece.kind === "loaded" ? piece.events : []))
+    .find((one) => one.seq === seq);
+  if (found?.kind !== "message") return false;
+  xrayed.value = found;
+  return true;
 }
 
 /** Roving focus: one message is a tab stop, the arrows move it. */

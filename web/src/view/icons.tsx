@@ -135,3 +135,23 @@ export const Logo = () => (
     <circle class="logo-dot logo-dot-faint" cx="22" cy="13.5" r="2.4" />
   </svg>
 );
+
+export const CopyIcon = () => (
+  <Icon>
+    <rect x="7" y="7" width="9" height="9" rx="2" />
+    <path d="M4 13V6a2 2 0 0 1 2-2h7" />
+  </Icon>
+);
+
+export const BrowseIcon = () => (
+  <Icon>
+    <path d="M4 5.5h12M4 10h12M4 14.5h7" />
+  </Icon>
+);
+
+export const HelpIcon = () => (
+  <Icon>
+    <circle cx="10" cy="10" r="7" />
+    <path d="M7.8 8.2a2.2 2.2 0 1 1 3.2 2c-.7.4-1 .8-1 1.5M10 14v.1" />
+  </Icon>
+);

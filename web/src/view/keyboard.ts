@@ -5,28 +5,43 @@ import { useEffect } from "preact/hooks";
 import { openRoom, showRoom } from "../store/route.ts";
 import type { Workspace } from "../store/workspace.ts";
 import { CLUSTER_PANEL_ID } from "./cluster-chip.tsx";
+import type { DialogName } from "./shell.tsx";
 
 const REGIONS = ["rooms", "history", "composer", "panel"];
 
-export function useKeyboard(workspace: Workspace): void {
+export function useKeyboard(workspace: Workspace, ask: (dialog: DialogName) => void): void {
   useEffect(() => {
     const listener = (event: KeyboardEvent) => {
       // A dialog is a conversation of its own.
-      if (document.querySelector("dialog[open]") !== null) return;
-      if (act(event, workspace)) event.preventDefault();
+      if (event.defaultPrevented || document.querySelector("dialog[open]") !== null) return;
+      if (act(event, workspace, ask)) event.preventDefault();
     };
     addEventListener("keydown", listener);
     return () => removeEventListener("keydown", listener);
   }, [workspace]);
 }
 
-function act(event: KeyboardEvent, workspace: Workspace): boolean {
+function act(
+  event: KeyboardEvent,
+  workspace: Workspace,
+  ask: (dialog: DialogName) => void,
+): boolean {
   const { key, altKey, ctrlKey, metaKey, shiftKey } = event;
+  const is_command = (ctrlKey || metaKey) && !altKey;
+  if (is_command && !shiftKey && key.toLowerCase() === "k") {
+    ask("palette");
+    return true;
+  }
+  // On many keyboards `/` is a shifted key.
+  if (is_command && key === "/") {
+    ask("help");
+    return true;
+  }
   if (altKey && !ctrlKey && !metaKey && (key === "ArrowUp" || key === "ArrowDown")) {
     stepRoom(workspace, key === "ArrowDown" ? 1 : -1, shiftKey);
     return true;
   }
-  if (ctrlKey && key === ".") {
+  if (is_command && key === ".") {
     document.getElementById(CLUSTER_PANEL_ID)?.togglePopover();
     return true;
   }

@@ -7,6 +7,7 @@ import type { Me } from "../generated/frames.ts";
 import type { Outbox, OutboxEntry } from "../outbox/outbox.ts";
 import { editing } from "../store/panel.ts";
 import type { Workspace } from "../store/workspace.ts";
+import { xrayed } from "../store/xray.ts";
 import type { MessageEvent, RoomEvent } from "../sync/event.ts";
 import { announce } from "./announcer.tsx";
 import { Avatar } from "./avatar.tsx";
@@ -14,9 +15,9 @@ import { copyToClipboard } from "./clipboard.ts";
 import { fullMoment, timeOfDay } from "./dates.ts";
 import type { MessageNow } from "../sync/message-now.ts";
 import type { RoomSync } from "../sync/room-sync.ts";
-import { linkify } from "./linkify.ts";
 import { MessageActions } from "./message-actions.tsx";
 import { EditBox, Edited, Extras, Quote } from "./message-extras.tsx";
+import { Body } from "./message-body.tsx";
 import { noticeText } from "./notice-text.ts";
 import { type MessageState, StateMark } from "./state-mark.tsx";
 
@@ -53,6 +54,7 @@ export function MessageRow({
   return (
     <Message
       row_key={row_key}
+      event={event}
       author={event.author}
       body={now.body}
       ts={event.ts}
@@ -166,6 +168,8 @@ interface MessageProps {
   text?: ComponentChildren;
   /** After the text, in its line. */
   behind?: ComponentChildren;
+  /** Once it stands in the sequence. */
+  event?: MessageEvent;
   children?: ComponentChildren;
 }
 
@@ -187,6 +191,7 @@ function Message(props: MessageProps) {
     before,
     text,
     behind,
+    event,
     children,
   } = props;
   const shown = is_deleted ? words.value.actions.deleted : body;
@@ -208,7 +213,7 @@ function Message(props: MessageProps) {
     >
       <div class="message-side">
         {grouped ? (
-          <time dateTime={new Date(ts).toISOString()}>{time}</time>
+          <Moment ts={ts} event={event} />
         ) : (
           <Avatar id={author.id} name={author.name} />
         )}
@@ -216,10 +221,10 @@ function Message(props: MessageProps) {
       <div class="message-main">
         {!grouped && (
           <header>
-            <span class="message-author">{author.name}</span>
-            <time dateTime={new Date(ts).toISOString()} title={fullMoment(ts)}>
-              {time}
-            </time>
+            <span class="message-author" dir="auto">
+              {author.name}
+            </span>
+            <Moment ts={ts} event={event} />
           </header>
         )}
         {before}
@@ -228,9 +233,7 @@ function Message(props: MessageProps) {
             (is_deleted ? (
               <p class="message-body message-tombstone">{shown}</p>
             ) : (
-              <p class="message-body">
-                <Body text={body} />
-              </p>
+              <Body text={body} />
             ))}
           {text === undefined && behind}
           {has_state && <StateMark state={state} />}
@@ -241,20 +244,28 @@ function Message(props: MessageProps) {
   );
 }
 
-/** The text of a message. */
-export function Body({ text }: { text: string }) {
+/** When it was written; a click looks behind the message (X by keyboard). */
+function Moment({ ts, event }: { ts: number; event: MessageEvent | undefined }) {
+  const time = (
+    <time dateTime={new Date(ts).toISOString()} title={fullMoment(ts)}>
+      {timeOfDay(ts)}
+    </time>
+  );
+  if (event === undefined) return time;
   return (
-    <>
-      {linkify(text).map((part) =>
-        part.kind === "text" ? (
-          part.text
-        ) : (
-          <a href={part.address} target="_blank" rel="noopener noreferrer nofollow">
-            {part.text}
-          </a>
-        ),
-      )}
-    </>
+    <button
+      type="button"
+      class="message-moment"
+      data-testid="open-xray"
+      // The message is the tab stop; X does this.
+      tabIndex={-1}
+      aria-label={`${timeOfDay(ts)}, ${words.value.xray.open}`}
+      onClick={() => {
+        xrayed.value = event;
+      }}
+    >
+      {time}
+    </button>
   );
 }
 

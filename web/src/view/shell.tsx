@@ -9,15 +9,20 @@ import { openRoom, showRoom } from "../store/route.ts";
 import { arrivals } from "../store/session.ts";
 import { badge } from "../store/unread.ts";
 import type { Workspace } from "../store/workspace.ts";
+import { xrayed } from "../store/xray.ts";
 import { RequestFailed } from "../sync/history.ts";
 import type { RoomSync } from "../sync/room-sync.ts";
 import { announce } from "./announcer.tsx";
+import { useBadge } from "./badge.ts";
 import { Banner } from "./banner.tsx";
 import { ClusterChip } from "./cluster-chip.tsx";
 import { ClusterPanel } from "./cluster-panel.tsx";
 import { BrowseRooms } from "./dialogs/browse-rooms.tsx";
+import { Help } from "./dialogs/help.tsx";
 import { NewRoom } from "./dialogs/new-room.tsx";
+import { Palette } from "./dialogs/palette.tsx";
 import { SignOut } from "./dialogs/sign-out.tsx";
+import { XRay } from "./dialogs/xray.tsx";
 import { BackIcon, LeaveIcon, Logo, PinIcon, SearchIcon } from "./icons.tsx";
 import { useKeyboard } from "./keyboard.ts";
 import { RoomPane } from "./room-pane.tsx";
@@ -25,7 +30,7 @@ import { SidePanel } from "./side-panel.tsx";
 import { Sidebar } from "./sidebar.tsx";
 import { summary } from "./replicas.ts";
 
-export type DialogName = "new-room" | "browse-rooms" | "sign-out";
+export type DialogName = "new-room" | "browse-rooms" | "sign-out" | "palette" | "help";
 
 /** Wide enough for both panes: then a room is always open. The same width as in layout.css. */
 const TWO_PANES = "(min-width: 720px)";
@@ -38,13 +43,17 @@ export function Shell({ workspace }: { workspace: Workspace }) {
   const of = shown !== undefined && "room" in shown ? shown.room : undefined;
   const beside = workspace.rooms.value.find((one) => one.id === of);
   const has_panel = shown?.kind === "search" || beside !== undefined;
+  const ask = (name: DialogName) => {
+    dialog.value = name;
+  };
   const close = () => {
     dialog.value = undefined;
   };
 
-  useKeyboard(workspace);
+  useKeyboard(workspace, ask);
   useDefaultRoom(workspace);
   useTitle(workspace, room);
+  useBadge(workspace);
   useEffect(() => {
     arrivals.listener = (where, event) => {
       if (
@@ -99,23 +108,32 @@ export function Shell({ workspace }: { workspace: Workspace }) {
       <Sidebar
         workspace={workspace}
         open_id={room?.id}
-        ask={(name) => {
-          dialog.value = name;
-        }}
+        ask={ask}
       />
       <main class="pane" data-region="room" aria-label={room?.name ?? words.value.regions.room}>
         <Banner banner={workspace.banner.value} />
         {room !== undefined && <RoomPane key={room.id} workspace={workspace} room={room} />}
         {room === undefined && workspace.is_loaded.value && (
-          <Nothing workspace={workspace} ask={(name) => (dialog.value = name)} />
+          <Nothing workspace={workspace} ask={ask} />
         )}
       </main>
       {shown !== undefined && has_panel && (
         <SidePanel workspace={workspace} shown={shown} room={beside} />
       )}
-      <ClusterPanel cluster={workspace.cluster.value} />
+      <ClusterPanel workspace={workspace} />
       {dialog.value === "new-room" && <NewRoom workspace={workspace} close={close} />}
       {dialog.value === "browse-rooms" && <BrowseRooms workspace={workspace} close={close} />}
+      {dialog.value === "palette" && <Palette workspace={workspace} close={close} ask={ask} />}
+      {xrayed.value !== undefined && (
+        <XRay
+          workspace={workspace}
+          event={xrayed.value}
+          close={() => {
+            xrayed.value = undefined;
+          }}
+        />
+      )}
+      {dialog.value === "help" && <Help close={close} />}
       {dialog.value === "sign-out" && <SignOut workspace={workspace} close={close} />}
     </div>
   );

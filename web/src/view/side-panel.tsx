@@ -15,7 +15,7 @@ import { Avatar } from "./avatar.tsx";
 import { fullMoment, timeOfDay } from "./dates.ts";
 import { CloseIcon } from "./icons.tsx";
 import { Edited, Extras } from "./message-extras.tsx";
-import { Body } from "./message-row.tsx";
+import { Body } from "./message-body.tsx";
 import { Search } from "./search-panel.tsx";
 
 interface PanelProps {

@@ -7,7 +7,7 @@ import type { Workspace } from "../store/workspace.ts";
 import type { RoomId } from "../sync/event.ts";
 import type { RoomSync } from "../sync/room-sync.ts";
 import { Avatar } from "./avatar.tsx";
-import { LeaveIcon, PlusIcon, SearchIcon } from "./icons.tsx";
+import { BrowseIcon, HelpIcon, LeaveIcon, PlusIcon, SearchIcon } from "./icons.tsx";
 import { LanguageSwitch } from "./language-switch.tsx";
 import type { DialogName } from "./shell.tsx";
 
@@ -21,6 +21,16 @@ export function Sidebar({ workspace, open_id, ask }: SidebarProps) {
   const text = words.value;
   return (
     <nav class="sidebar" data-region="rooms" aria-label={text.regions.rooms}>
+      <button
+        type="button"
+        class="sidebar-find"
+        data-testid="open-palette"
+        onClick={() => ask("palette")}
+      >
+        <SearchIcon />
+        <span>{text.palette.open}</span>
+        <kbd aria-hidden="true">{text.help.keys.palette}</kbd>
+      </button>
       <div class="sidebar-heading">
         <h2>{text.rooms.title}</h2>
         <button
@@ -31,7 +41,7 @@ export function Sidebar({ workspace, open_id, ask }: SidebarProps) {
           title={text.rooms.browse}
           onClick={() => ask("browse-rooms")}
         >
-          <SearchIcon />
+          <BrowseIcon />
         </button>
         <button
           type="button"
@@ -53,6 +63,16 @@ export function Sidebar({ workspace, open_id, ask }: SidebarProps) {
         <Avatar id={workspace.user.id} name={workspace.user.name} />
         <span class="account-name">{workspace.user.name}</span>
         <LanguageSwitch />
+        <button
+          type="button"
+          class="button-icon"
+          data-testid="open-help"
+          aria-label={text.help.title}
+          title={`${text.help.title} (${text.help.keys.help})`}
+          onClick={() => ask("help")}
+        >
+          <HelpIcon />
+        </button>
         <button
           type="button"
           class="button-icon"

@@ -159,6 +159,11 @@ fn replica(node: &Node, decided: u64) -> Replica {
         decided: status.map(|status| Slot(status.decided)),
         applied: status.map(|status| Slot(status.applied)),
         lag: status.map(|status| decided.saturating_sub(status.applied)),
+        uptime_ms: status.map(|status| status.uptime_ms),
+        log_bytes: status.map(|status| status.log_bytes),
+        disk_us: status
+            .map(|status| status.commit_latency_us)
+            .filter(|us| *us > 0),
         suspected: node.suspected,
     }
 }
