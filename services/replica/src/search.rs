@@ -45,7 +45,11 @@ fn follow(
             sleep(SEARCH_LOOK);
             continue;
         }
-        indexed = index.catch_up()?.indexed;
+        let caught_up = index.catch_up().inspect_err(|_| {
+            // It may be damaged where opening it does not look.
+            let _ = Index::discard(state);
+        });
+        indexed = caught_up?.indexed;
         sleep(SEARCH_BATCH_PAUSE);
     }
     Ok(())

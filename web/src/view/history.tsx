@@ -101,6 +101,7 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
     row.scrollIntoView({ block: "center" });
     row.focus({ preventScroll: true });
     keepHere();
+    if (is_following.current) redraw.value += 1;
   });
   useEffect(() => {
     const wanted = openMessage.value;

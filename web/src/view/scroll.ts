@@ -21,7 +21,10 @@ export interface ScrollOptions {
   moved(): void;
 }
 
-/** Returns what to call after the list was scrolled by the page: the place it has is then kept. */
+/**
+ * Returns what to call after the list was scrolled by the page: the place that it has is kept then,
+ * or followed if it is the end.
+ */
 export function useScroll({ scroller, is_following, moved }: ScrollOptions): () => void {
   const anchor = useRef<Anchor | undefined>(undefined);
   const latest = useRef(moved);
@@ -56,7 +59,10 @@ export function useScroll({ scroller, is_following, moved }: ScrollOptions): () 
   }, []);
 
   return () => {
-    if (scroller.current !== null) anchor.current = anchorOf(scroller.current);
+    const element = scroller.current;
+    if (element === null) return;
+    is_following.current = distanceToEnd(element) < END_PX;
+    anchor.current = anchorOf(element);
   };
 }
 

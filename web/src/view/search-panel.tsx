@@ -12,7 +12,7 @@ import { showMessage } from "../store/route.ts";
 import type { Workspace } from "../store/workspace.ts";
 import { RequestFailed } from "../sync/history.ts";
 import { announce } from "./announcer.tsx";
-import { fullMoment } from "./dates.ts";
+import { dayName, fullMoment, timeOfDay } from "./dates.ts";
 
 export function Search({ workspace }: { workspace: Workspace }) {
   const text = words.value.search;
@@ -113,7 +113,9 @@ function Hit({ hit }: { hit: SearchHit }) {
     >
       <span class="search-where">
         <b>{hit.author.name}</b> #{hit.room_name}{" "}
-        <time dateTime={new Date(hit.ts).toISOString()}>{fullMoment(hit.ts)}</time>
+        <time dateTime={new Date(hit.ts).toISOString()} title={fullMoment(hit.ts)}>
+          {dayName(hit.ts)}, {timeOfDay(hit.ts)}
+        </time>
       </span>
       <span class="search-text">
         {hit.snippet.map((piece) => (piece.hit === true ? <mark>{piece.text}</mark> : piece.text))}

@@ -183,6 +183,15 @@ pub enum Error {
         /// The entry.
         slot: Slot,
     },
+    /// The search index cannot be used. It is derived: its writer makes it anew, and the state is
+    /// not concerned.
+    #[error("{path}: the search index cannot be used ({found}); it is made anew by itself")]
+    SearchIndex {
+        /// search.db.
+        path: PathBuf,
+        /// What is wrong.
+        found: String,
+    },
     /// The disk filled up.
     #[error(
         "{path}: no space left; nothing is lost; free some space (not log.db*), or enlarge the \

@@ -12,5 +12,23 @@
 mod index;
 mod query;
 
+use std::path::Path;
+
+use crate::Error;
+use crate::error::Fault;
+
 pub use index::{Index, Progress};
 pub use query::{Hit, Hits, Piece, Search, Searcher};
+
+/// Whatever is wrong with the index, it is not the state's fault, which another replica would have
+/// to mend.
+fn failed(fault: Fault, path: &Path) -> Error {
+    Error::SearchIndex {
+        path: path.to_path_buf(),
+        found: match fault {
+            Fault::Sqlite(source) => source.to_string(),
+            Fault::Damaged(found) => found,
+            Fault::Fatal(error) => error.to_string(),
+        },
+    }
+}

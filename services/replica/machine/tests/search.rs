@@ -279,6 +279,29 @@ fn the_index_is_made_anew() {
     assert_eq!(find(&other, 1, &words(&["elsewhere"])).hits.len(), 20);
 }
 
+/// Property: whatever is wrong with the index is no fault of the state, which must not be replaced
+/// for it.
+#[test]
+fn a_damaged_index_is_no_damaged_state() {
+    let fixture = fixture();
+    drop(indexed(&fixture));
+    let path = fixture.path().with_file_name("search.db");
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .execute_batch("PRAGMA wal_checkpoint(TRUNCATE); DROP TABLE progress")
+        .unwrap();
+    let mut reader = fixture.machine.reader().unwrap();
+    let error = reader
+        .search(UserId(1), &words(&["quorum"]), 9)
+        .unwrap_err();
+    assert!(!error.is_replaceable(), "{error}");
+    std::fs::write(&path, vec![7; 8192]).unwrap();
+    let error = reader
+        .search(UserId(1), &words(&["quorum"]), 9)
+        .unwrap_err();
+    assert!(!error.is_replaceable(), "{error}");
+}
+
 /// Property: the writer of the state does not wait for the index, in whatever moment.
 #[test]
 fn the_writer_does_not_wait() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use paxos::ids::Slot;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::failed;
 use crate::error::Fault;
 use crate::events::kind;
 use crate::ids::EventId;
@@ -56,12 +57,22 @@ impl Index {
         }
     }
 
+    /// Removes the index beside a state. The next [`Index::open`] makes a new one.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be removed.
+    pub fn discard(state: &Path) -> Result<(), Error> {
+        let path = path_of(state);
+        ["", "-wal", "-shm"]
+            .into_iter()
+            .try_for_each(|suffix| remove_file(&beside(&path, suffix)))
+    }
+
     fn begin_anew(state: &Path, path: PathBuf) -> Result<Self, Error> {
-        for suffix in ["", "-wal", "-shm"] {
-            remove_file(&beside(&path, suffix))?;
-        }
-        let failed = |source| Error::sqlite("make", &path, source);
-        let connection = Connection::open(&path).map_err(failed)?;
+        Self::discard(state)?;
+        let wrong = |source: rusqlite::Error| failed(source.into(), &path);
+        let connection = Connection::open(&path).map_err(wrong)?;
         connection
             .pragma_update(None, "journal_mode", "WAL")
             .and_then(|()| {
@@ -75,11 +86,11 @@ impl Index {
                 )
             })
             .and_then(|()| connection.pragma_update(None, "user_version", FORMAT))
-            .map_err(failed)?;
+            .map_err(wrong)?;
         drop(connection);
-        Self::try_open(state, &path)?.ok_or(Error::Damaged {
+        Self::try_open(state, &path)?.ok_or(Error::SearchIndex {
             path,
-            found: "a new search index is none".to_owned(),
+            found: "a new one cannot be used".to_owned(),
         })
     }
 
@@ -88,11 +99,11 @@ impl Index {
         if !path.exists() {
             return Ok(None);
         }
-        let failed = |source| Error::sqlite("open", path, source);
-        let connection = Connection::open(path).map_err(failed)?;
+        let wrong = |source: rusqlite::Error| failed(source.into(), path);
+        let connection = Connection::open(path).map_err(wrong)?;
         let format: i32 = connection
             .pragma_query_value(None, "user_version", |row| row.get(0))
-            .map_err(failed)?;
+            .map_err(wrong)?;
         if format != FORMAT {
             return Ok(None);
         }
@@ -105,7 +116,7 @@ impl Index {
             let last = "SELECT eid FROM progress WHERE id = 1";
             Ok(connection.query_row(last, [], |row| row.get(0))?)
         };
-        let last = prepared().map_err(|fault| fault.at("open", path))?;
+        let last = prepared().map_err(|fault| failed(fault, path))?;
         let path = path.to_path_buf();
         let index = Self {
             connection,
@@ -113,9 +124,9 @@ impl Index {
             last,
         };
         let found = index.progress();
-        let found = found.map_err(|fault| fault.at("read", &index.path))?;
+        let found = found.map_err(|fault| failed(fault, &index.path))?;
         let is_same = index.is_of_this_state();
-        let is_same = is_same.map_err(|fault| fault.at("read", &index.path))?;
+        let is_same = is_same.map_err(|fault| failed(fault, &index.path))?;
         Ok((is_same && found.indexed <= found.applied).then_some(index))
     }
 
@@ -150,7 +161,7 @@ impl Index {
     ///
     /// When a file cannot be read or written. The index is opened again then.
     pub fn catch_up(&mut self) -> Result<Progress, Error> {
-        self.batch().map_err(|fault| fault.at("write", &self.path))
+        self.batch().map_err(|fault| failed(fault, &self.path))
     }
 
     fn batch(&mut self) -> Result<Progress, Fault> {

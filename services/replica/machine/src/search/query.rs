@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use paxos::ids::Slot;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params_from_iter};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params_from_iter};
 
+use super::failed;
 use super::index::{attach, path_of};
 use crate::error::Fault;
 use crate::ids::{RoomId, Seq, UserId, from_sql, to_sql};
@@ -97,12 +98,12 @@ impl Searcher {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
             | OpenFlags::SQLITE_OPEN_URI
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let failed = |source| Error::sqlite("open", &path, source);
-        let connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
+        let wrong = |source: rusqlite::Error| failed(source.into(), &path);
+        let connection = Connection::open_with_flags(&path, flags).map_err(wrong)?;
         connection
             .busy_timeout(std::time::Duration::from_millis(limits::BUSY_TIMEOUT_MS))
-            .map_err(failed)?;
-        attach(&connection, state).map_err(|fault| fault.at("open", &path))?;
+            .map_err(wrong)?;
+        attach(&connection, state).map_err(|fault| failed(fault, &path))?;
         Ok(Some(Self { connection, path }))
     }
 
@@ -117,7 +118,7 @@ impl Searcher {
             let transaction = self.connection.transaction()?;
             search(&transaction, user, wanted, limit)
         };
-        found().map_err(|fault: Fault| fault.at("search", &self.path))
+        found().map_err(|fault: Fault| failed(fault, &self.path))
     }
 }
 
@@ -131,28 +132,49 @@ fn search(
         .prepare_cached("SELECT slot FROM progress WHERE id = 1")?
         .query_row([], |row| row.get(0))?;
     let applied = schema::read_applied(connection)?.slot;
-    let indexed = Slot(from_sql(indexed)).min(applied);
-    let nothing = Hits {
+    let mut page = Hits {
         hits: Vec::new(),
         next: None,
-        indexed,
+        indexed: Slot(from_sql(indexed)).min(applied),
         applied,
     };
-    let Some(expression) = expression(wanted) else {
-        return Ok(nothing);
+    let Some((query, values)) = statement(connection, user, wanted, limit)? else {
+        return Ok(page);
     };
-    let mut conditions = String::new();
-    let cursor = wanted
-        .cursor
-        .map_or(i64::MAX, |cursor| i64::try_from(cursor).unwrap_or(i64::MAX));
+    let mut statement = connection.prepare_cached(&query)?;
+    let mut found = statement.query(params_from_iter(values))?;
+    let mut last = None;
+    while let Some(row) = found.next()? {
+        if page.hits.len() == limit {
+            page.next = last;
+            break;
+        }
+        last = Some(from_sql(row.get(0)?));
+        page.hits.push(hit(row)?);
+    }
+    Ok(page)
+}
+
+/// The question as SQL, with its values; `None`: nothing can be found.
+fn statement(
+    connection: &Connection,
+    user: UserId,
+    wanted: &Search,
+    limit: usize,
+) -> Result<Option<(String, Vec<Value>)>, Fault> {
+    let Some(expression) = expression(wanted) else {
+        return Ok(None);
+    };
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let mut values: Vec<Value> = vec![
         expression.into(),
-        cursor.into(),
+        wanted.cursor.map_or(i64::MAX, number).into(),
         to_sql(user.0).into(),
         BEGIN.to_string().into(),
         END.to_string().into(),
         (limit as i64 + 1).into(),
     ];
+    let mut conditions = String::new();
     let mut require = |condition: &str, value: i64| {
         values.push(value.into());
         conditions.push_str(&format!(" AND {condition} ?{}", values.len()));
@@ -163,16 +185,15 @@ fn search(
     ] {
         let Some(name) = name else { continue };
         let Some(id) = id_of(connection, table, name)? else {
-            return Ok(nothing);
+            return Ok(None);
         };
         require(column, id);
     }
-    let moment = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
     if let Some(before_ms) = wanted.before_ms {
-        require("e.ts <", moment(before_ms));
+        require("e.ts <", number(before_ms));
     }
     if let Some(after_ms) = wanted.after_ms {
-        require("e.ts >=", moment(after_ms));
+        require("e.ts >=", number(after_ms));
     }
     // In the order of the keys, the newest first, so that a page ends when it is full.
     let query = format!(
@@ -188,32 +209,19 @@ fn search(
          ORDER BY t.rowid DESC LIMIT ?6",
         words = limits::SEARCH_SNIPPET_WORDS,
     );
-    let mut statement = connection.prepare_cached(&query)?;
-    let mut found = statement.query(params_from_iter(values))?;
-    let (mut hits, mut last) = (Vec::new(), None);
-    let mut next = None;
-    while let Some(row) = found.next()? {
-        if hits.len() == limit {
-            next = last;
-            break;
-        }
-        last = Some(from_sql(row.get(0)?));
-        let snippet: String = row.get(7)?;
-        hits.push(Hit {
-            room: RoomId(from_sql(row.get(1)?)),
-            room_name: row.get(2)?,
-            seq: Seq(from_sql(row.get(3)?)),
-            timestamp_ms: from_sql(row.get(4)?),
-            author: UserId(from_sql(row.get(5)?)),
-            author_name: row.get(6)?,
-            snippet: pieces(&snippet),
-        });
-    }
-    Ok(Hits {
-        hits,
-        next,
-        indexed,
-        applied,
+    Ok(Some((query, values)))
+}
+
+fn hit(row: &Row<'_>) -> rusqlite::Result<Hit> {
+    let snippet: String = row.get(7)?;
+    Ok(Hit {
+        room: RoomId(from_sql(row.get(1)?)),
+        room_name: row.get(2)?,
+        seq: Seq(from_sql(row.get(3)?)),
+        timestamp_ms: from_sql(row.get(4)?),
+        author: UserId(from_sql(row.get(5)?)),
+        author_name: row.get(6)?,
+        snippet: pieces(&snippet),
     })
 }
 
