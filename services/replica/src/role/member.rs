@@ -141,14 +141,11 @@ impl Member {
             started,
         });
         let driver = start_driver(driver, stop.clone())?;
-        let reads = Reads::new(readers, Arc::clone(&signals));
-        let state = recover::state_file(shared.data());
-        let search = search::start(state, signals.watch_applied(), stop.clone());
-        let log = writer.handle();
+        let (log, reads) = (writer.handle(), Reads::new(readers, Arc::clone(&signals)));
         let running = Running {
             driver: Some(driver),
             apply: Some(apply),
-            search: Some(search.map_err(no_thread)?),
+            search: Some(start_search(shared, &signals, &stop)?),
             reads: reads.clone(),
             pins: pins.clone(),
             writer: Some(writer),
@@ -267,6 +264,11 @@ fn start_driver(driver: Driver, stop: Token) -> Result<JoinHandle<()>, Error> {
             runtime.block_on(driver.run(stop));
         })
         .map_err(no_thread)
+}
+
+fn start_search(shared: &Shared, signals: &Signals, stop: &Token) -> Result<JoinHandle<()>, Error> {
+    let state = recover::state_file(shared.data());
+    search::start(state, signals.watch_applied(), stop.clone()).map_err(no_thread)
 }
 
 fn no_thread(source: std::io::Error) -> Error {
