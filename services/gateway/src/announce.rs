@@ -53,3 +53,46 @@ fn without_uptime(cluster: &Cluster) -> Cluster {
     }
     cluster
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frames::{Replica, Role};
+    use crate::ids::{NodeId, Slot};
+
+    fn cluster(decided: u64, uptime_ms: u64) -> Cluster {
+        Cluster {
+            cluster: "test".to_owned(),
+            shard: 0,
+            quorum: true,
+            leader: None,
+            voters: 1,
+            up: 1,
+            epoch: 1,
+            replicas: vec![Replica {
+                node: NodeId(1),
+                name: "r1".to_owned(),
+                role: Role::Follower,
+                ballot: None,
+                decided: Some(Slot(decided)),
+                applied: None,
+                lag: None,
+                uptime_ms: Some(uptime_ms),
+                log_bytes: None,
+                disk_us: None,
+                suspected: false,
+            }],
+            membership: true,
+            gateway: "g1".to_owned(),
+        }
+    }
+
+    /// An idle cluster must not send a frame to every socket just because time passes.
+    #[test]
+    fn time_alone_is_no_news() {
+        let [before, later, moved] = [cluster(7, 1), cluster(7, 2), cluster(8, 2)];
+        assert_eq!(without_uptime(&before), without_uptime(&later));
+        assert_ne!(without_uptime(&before), without_uptime(&moved));
+        assert_eq!(without_slots(&before), without_slots(&moved));
+    }
+}

@@ -192,6 +192,9 @@ mod tests {
                 voters: vec![1, 2, 3],
                 decided: 10 + id,
                 applied: 10,
+                uptime_ms: 5_000,
+                log_bytes: 4_096,
+                commit_latency_us: id * 100,
                 ..GetStatusResponse::default()
             }),
         }
@@ -226,6 +229,21 @@ mod tests {
         assert_eq!((frame.voters, frame.up), (3, 2));
         assert_eq!(frame.replicas[0].lag, Some(2));
         assert_eq!(frame.replicas[0].ballot.as_deref(), Some("3.1"));
+    }
+
+    #[test]
+    fn what_a_replica_says_of_itself_is_shown_and_what_it_never_measured_is_not() {
+        let mut idle = node(2, "follower", 3, true);
+        if let Some(status) = &mut idle.status {
+            status.commit_latency_us = 0;
+        }
+        let frame = view(vec![node(1, "leader", 3, true), idle]).frame("g1");
+        let shown = |at: usize| {
+            let replica = &frame.replicas[at];
+            (replica.uptime_ms, replica.log_bytes, replica.disk_us)
+        };
+        assert_eq!(shown(0), (Some(5_000), Some(4_096), Some(100)));
+        assert_eq!(shown(1), (Some(5_000), Some(4_096), None));
     }
 
     #[test]
