@@ -97,6 +97,24 @@ test("Esc marks the open room as read, wherever the focus is", async () => {
   await alice.id("jump-latest").waitFor({ state: "detached" });
 });
 
+test("Esc in the right panel closes it, and marks nothing as read", async () => {
+  await alice.id("history").evaluate((element) => {
+    element.scrollTop = 0;
+  });
+  await alice.id("jump-latest").waitFor();
+  await bob.say("not seen yet");
+  await alice.page.locator('[data-room-name="general"][data-unread="true"]').waitFor();
+  await alice.id("search").click();
+  await alice.id("side-panel").waitFor();
+  await alice.id("close-panel").focus();
+  await press("Escape");
+  await alice.id("side-panel").waitFor({ state: "detached" });
+  assert.equal(await alice.room("general").getAttribute("data-unread"), "true");
+  await alice.id("composer").focus();
+  await press("Escape");
+  await alice.page.locator('[data-room-name="general"][data-unread="false"]').waitFor();
+});
+
 test("F6 goes through the regions, Ctrl+. shows the cluster, Ctrl+/ the help", async () => {
   await alice.id("composer").focus();
   const seen = [];

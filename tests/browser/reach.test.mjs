@@ -154,6 +154,27 @@ for (const [name, open, shown] of [
     await alice.id("composer").fill("");
   });
 
+for (const [name, open] of [
+  ["search", () => alice.id("search").click()],
+  ["pins", () => alice.id("show-pins").click()],
+  [
+    "thread",
+    async () => {
+      await alice.id("message").last().focus();
+      await alice.page.keyboard.press("r");
+    },
+  ],
+])
+  test(`the panel "${name}", and Escape closes it`, async () => {
+    await alice.page.setViewportSize({ width: 1280, height: 800 });
+    await open();
+    await alice.id("side-panel").waitFor();
+    await look(alice, name);
+    await alice.id("close-panel").focus();
+    await alice.page.keyboard.press("Escape");
+    await alice.id("side-panel").waitFor({ state: "detached" });
+  });
+
 test("German, on a phone: the same screens, nothing cut off", async () => {
   await alice.page.setViewportSize({ width: 1280, height: 800 });
   await alice.page.locator('button[lang="de"], .language').filter({ hasText: /de/i }).click();

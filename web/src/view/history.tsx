@@ -170,8 +170,7 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
         tabIndex={messages.length === 0 ? 0 : -1}
         data-testid="history"
         onKeyDown={(event) => {
-          if (event.key === "Escape") to_latest.value += 1;
-          else if (
+          if (
             lookBehind(event, room) ||
             actOnMessage(event, workspace, room) ||
             stepMessage(event)

@@ -38,7 +38,10 @@ export function SidePanel({ workspace, shown, room }: PanelProps) {
       data-kind={shown.kind}
       aria-label={text[shown.kind]}
       onKeyDown={(event) => {
-        if (event.key === "Escape") close();
+        if (event.key !== "Escape") return;
+        // Otherwise it would mark the room as read as well (room-pane.tsx).
+        event.preventDefault();
+        close();
       }}
     >
       <header>

@@ -6,6 +6,7 @@ use std::path::Path;
 use ts_rs::TS;
 
 use super::*;
+use crate::ids::NodeId;
 
 const HEAD: &str = "\
 // Generated from services/gateway/src/frames.rs; do not edit.

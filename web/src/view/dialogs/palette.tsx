@@ -5,6 +5,7 @@ import { useId } from "preact/hooks";
 
 import { best } from "../../composer/rank.ts";
 import { choose, language, LANGUAGES, nameOf, words } from "../../i18n/language.ts";
+import { panel } from "../../store/panel.ts";
 import { people } from "../../store/people.ts";
 import { showRoom } from "../../store/route.ts";
 import type { Workspace } from "../../store/workspace.ts";
@@ -143,6 +144,9 @@ function commands(workspace: Workspace, ask: (dialog: DialogName) => void): Entr
   return [
     command("new-room", text.rooms.create, () => ask("new-room")),
     command("browse-rooms", text.rooms.browse, () => ask("browse-rooms")),
+    command("search", text.panel.search, () => {
+      panel.value = { kind: "search" };
+    }),
     command("mark-all-read", text.palette.markAllRead, () =>
       workspace.rooms.value.forEach((room) => workspace.markRead(room)),
     ),
