@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use proto::v1::outcome::Result as Did;
 use proto::v1::{
     AccountCreated, Command, CreatedEvent, DeletedEvent, Done, EditedEvent, Effect, JoinedEvent,
-    JoinedRoom, LeftEvent, MessageEvent, MessagePosted, Notice, Outcome, PinEvent, ReactionEvent,
-    ReadMarker, Refusal, RefusalCode, RoomChanged, RoomEvent, UserEvent, command, effect,
-    room_event, user_event,
+    JoinedRoom, LeftEvent, MessageEvent, MessagePosted, Notice, Outcome, PinEvent, PostMessage,
+    ReactionEvent, ReadMarker, Refusal, RefusalCode, RoomChanged, RoomEvent, UserEvent, command,
+    effect, room_event, user_event,
 };
 
 /// The log of a real cluster begins here.
@@ -124,6 +124,45 @@ impl Machine {
                 self.user_event(author, user_event::Kind::Left(wish.room));
                 Ok(Did::RoomChanged(RoomChanged { room: wish.room }))
             }
+            command::Body::PostNotice(wish) => {
+                self.tell(wish.notice.unwrap());
+                Ok(Did::Done(Done {}))
+            }
+            command::Body::PostMessage(wish) => self.post(author, command.cid.to_vec(), wish),
+            change => self.change_message(author, change),
+        }
+    }
+
+    fn post(&mut self, author: u64, cid: Vec<u8>, wish: PostMessage) -> Result<Did, Refusal> {
+        let room = self.room(wish.room)?;
+        if room.system {
+            return Err(refusal(RefusalCode::Forbidden, "nobody writes there"));
+        }
+        if !room.members.contains(&author) {
+            return Err(refusal(RefusalCode::NotMember, "join the room first"));
+        }
+        room.messages += 1;
+        let msg_no = room.messages;
+        let message = MessageEvent {
+            msg_no,
+            cid,
+            body: wish.body,
+            reply_to: wish.reply_to,
+            ..MessageEvent::default()
+        };
+        let kind = room_event::Kind::Message(message);
+        let seq = self.room_event(author, wish.room, kind);
+        let timestamp_ms = self.slot;
+        Ok(Did::MessagePosted(MessagePosted {
+            room: wish.room,
+            seq,
+            msg_no,
+            timestamp_ms,
+        }))
+    }
+
+    fn change_message(&mut self, author: u64, change: command::Body) -> Result<Did, Refusal> {
+        match change {
             command::Body::EditMessage(wish) => {
                 let edited = EditedEvent {
                     target: wish.seq,
@@ -167,37 +206,7 @@ impl Machine {
                 self.user_event(author, user_event::Kind::Read(ReadMarker { room, seq }));
                 Ok(Did::RoomChanged(RoomChanged { room }))
             }
-            command::Body::PostNotice(wish) => {
-                self.tell(wish.notice.unwrap());
-                Ok(Did::Done(Done {}))
-            }
-            command::Body::PostMessage(wish) => {
-                let room = self.room(wish.room)?;
-                if room.system {
-                    return Err(refusal(RefusalCode::Forbidden, "nobody writes there"));
-                }
-                if !room.members.contains(&author) {
-                    return Err(refusal(RefusalCode::NotMember, "join the room first"));
-                }
-                room.messages += 1;
-                let msg_no = room.messages;
-                let message = MessageEvent {
-                    msg_no,
-                    cid: command.cid.to_vec(),
-                    body: wish.body,
-                    reply_to: wish.reply_to,
-                    ..MessageEvent::default()
-                };
-                let kind = room_event::Kind::Message(message);
-                let seq = self.room_event(author, wish.room, kind);
-                let timestamp_ms = self.slot;
-                Ok(Did::MessagePosted(MessagePosted {
-                    room: wish.room,
-                    seq,
-                    msg_no,
-                    timestamp_ms,
-                }))
-            }
+            other => panic!("{other:?} changes no message"),
         }
     }
 

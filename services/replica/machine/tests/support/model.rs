@@ -200,25 +200,7 @@ impl Model {
     /// An edit, a deletion, a reaction, a pin, a read marker.
     fn change(&mut self, author: u64, change: Body) -> Expected {
         use Body as B;
-        let (room, seq) = match &change {
-            B::EditMessage(edit) if edit.body.trim().is_empty() => {
-                return Err(RefusalCode::BadRequest);
-            }
-            B::EditMessage(edit) => (edit.room, edit.seq),
-            B::DeleteMessage(delete) => (delete.room, delete.seq),
-            B::AddReaction(react) if react.emoji.is_ascii() => {
-                return Err(RefusalCode::BadRequest);
-            }
-            B::RemoveReaction(react) if react.emoji.is_ascii() => {
-                return Err(RefusalCode::BadRequest);
-            }
-            B::AddReaction(react) => (react.room, react.seq),
-            B::RemoveReaction(react) => (react.room, react.seq),
-            B::PinMessage(pin) => (pin.room, pin.seq),
-            B::UnpinMessage(pin) => (pin.room, pin.seq),
-            B::MarkRead(read) => (read.room, read.seq),
-            other => unreachable!("{other:?}"),
-        };
+        let (room, seq) = target_of(&change)?;
         if self.is_clusters(room) {
             return Err(RefusalCode::Forbidden);
         }
@@ -363,4 +345,28 @@ fn changed(room: u64) -> Answer {
 /// Enough for the names that the generator uses.
 fn same(a: &str, b: &str) -> bool {
     a.to_lowercase() == b.to_lowercase()
+}
+
+/// The room and the message that a change is about, if it is one that can be.
+fn target_of(change: &Body) -> Result<(u64, u64), RefusalCode> {
+    use Body as B;
+    Ok(match change {
+        B::EditMessage(edit) if edit.body.trim().is_empty() => {
+            return Err(RefusalCode::BadRequest);
+        }
+        B::EditMessage(edit) => (edit.room, edit.seq),
+        B::DeleteMessage(delete) => (delete.room, delete.seq),
+        B::AddReaction(react) if react.emoji.is_ascii() => {
+            return Err(RefusalCode::BadRequest);
+        }
+        B::RemoveReaction(react) if react.emoji.is_ascii() => {
+            return Err(RefusalCode::BadRequest);
+        }
+        B::AddReaction(react) => (react.room, react.seq),
+        B::RemoveReaction(react) => (react.room, react.seq),
+        B::PinMessage(pin) => (pin.room, pin.seq),
+        B::UnpinMessage(pin) => (pin.room, pin.seq),
+        B::MarkRead(read) => (read.room, read.seq),
+        other => unreachable!("{other:?}"),
+    })
 }
