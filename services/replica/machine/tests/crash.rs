@@ -103,7 +103,7 @@ fn bad_entries(log: &Log) -> Vec<(&'static str, Entry)> {
         ("gap", log.entries[0].clone()),
         ("unreadable", bad(vec![0xff; 9])),
         ("version", bad(version(0))),
-        ("version", bad(version(4))),
+        ("version", bad(version(machine::limits::BATCH_VERSION + 1))),
         ("unknown", bad(unknown.encode_to_vec())),
     ]
 }
@@ -178,7 +178,7 @@ fn errors_are_clear() {
         "entry s1026 was handed over for application where s1025 comes next"
     );
     assert!(
-        texts[6].contains("has version 4, this program knows versions 1 to 3"),
+        texts[6].contains("has version 6, this program knows versions 1 to 5"),
         "{}",
         texts[6]
     );

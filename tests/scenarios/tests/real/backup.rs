@@ -367,7 +367,13 @@ async fn take_over(local: &Local, place: &Path) -> Result<Process> {
         );
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
-    let (said, equal) = chatterctl(&["verify", "--membership", &membership]).await?;
-    ensure!(equal && said.contains(&node), "{said}");
-    Ok(standby)
+    // It may vote before it has installed the snapshot that it fetched.
+    loop {
+        let (said, equal) = chatterctl(&["verify", "--membership", &membership]).await?;
+        if equal && said.contains(&node) {
+            return Ok(standby);
+        }
+        ensure!(tokio::time::Instant::now() < deadline, "{said}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
