@@ -181,6 +181,23 @@ async fn of_many_changes_of_one_epoch_one_is_made() -> Result<()> {
     }
     let leader = cluster.leader(SOON).await?;
     let address = format!("http://{}", cluster.replicas[leader].address);
+    // One that has just joined may not have been heard by the leader yet.
+    let mut admin = AdminClient::connect(address.clone()).await?;
+    let deadline = std::time::Instant::now() + SOON;
+    loop {
+        let nodes = admin
+            .list_nodes(v1::ListNodesRequest {})
+            .await?
+            .into_inner()
+            .nodes;
+        let recent = |node: &&v1::Node| node.last_heard_ms.is_some_and(|ago| ago < 300);
+        let heard: Vec<u64> = nodes.iter().filter(recent).map(|node| node.node).collect();
+        if standbys.iter().all(|standby| heard.contains(standby)) {
+            break;
+        }
+        ensure!(std::time::Instant::now() < deadline, "{nodes:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let status = cluster.status(leader).await?;
     let follower = status.voters.iter().find(|node| **node != status.node);
     let ask = |new: u64| {
