@@ -125,8 +125,9 @@ test("a link leads to a message far above, with what surrounds it", async () => 
     for (let n = 1; n <= count; n += 1) await alice.say(`line ${n}.`);
   };
   await send(130);
-  await alice.sees("line 130.", 60_000);
-  const seq = await row(alice, "line 130.").getAttribute("data-seq");
+  const last = row(alice, "line 130.").and(alice.page.locator("[data-seq]"));
+  await last.waitFor({ timeout: 60_000 });
+  const seq = await last.getAttribute("data-seq");
   const first = Number(seq) - 125;
   await bob.joinRoom("long");
   await bob.page.goto(`${cluster.url}/#/rooms/2/${first}`);
@@ -188,6 +189,25 @@ test("unread, mentions and the title agree on two devices within a second", asyn
   await phone.close();
 });
 
+test("the focus stays on an own message while it is committed", async () => {
+  await alice.enter("general");
+  const leader = await cluster.leader();
+  const others = ["r1", "r2", "r3"].filter((name) => name !== leader);
+  for (const name of others) await cluster.pause(name);
+  await alice.say("looked at while it waits");
+  const waiting = row(alice, "looked at while it waits");
+  await waiting.focus();
+  assert.equal(await waiting.getAttribute("data-seq"), null, "nobody has agreed to it yet");
+  for (const name of others) await cluster.resume(name);
+  await bob.enter("general");
+  await bob.sees("looked at while it waits");
+  await alice.page.waitForFunction(() => Number(document.activeElement?.dataset.seq) > 0);
+  await alice.page.keyboard.press("e");
+  await alice.id("edit-field").fill("committed while it had the focus");
+  await alice.page.keyboard.press("Enter");
+  await bob.sees("committed while it had the focus");
+});
+
 test("everything can be done by the keyboard", async () => {
   await alice.enter("general");
   await alice.say("by the keyboard");
@@ -207,6 +227,6 @@ test("everything can be done by the keyboard", async () => {
   await alice.page.keyboard.press("r");
   await alice.id("reply-field").waitFor();
   await alice.page.keyboard.press("Escape");
-  assert.equal(await alice.id("side-panel").count(), 0);
+  await alice.id("side-panel").waitFor({ state: "detached" });
   for (const person of [alice, bob]) assert.deepEqual(person.faults, []);
 });

@@ -1,7 +1,7 @@
 // A local cluster for one test file, started and asked by `chatterctl` as a person would.
 
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -76,6 +76,25 @@ export class Cluster {
     return this.ctl("kill", name);
   }
 
+  /**
+   * The supervisor stands still until `restart`: what is killed now stays dead, for as long as a
+   * test has to look at it.
+   */
+  async holdRestarts() {
+    this.held = (await this.state()).supervisor;
+    process.kill(this.held, "SIGSTOP");
+  }
+
+  restart() {
+    if (this.held !== undefined) process.kill(this.held, "SIGCONT");
+    this.held = undefined;
+  }
+
+  /** What runs, as the supervisor has written it down. */
+  async state() {
+    return JSON.parse(await readFile(path.join(this.data, "cluster.json"), "utf8"));
+  }
+
   /** Stands still like a machine that hangs, until `resume`. */
   pause(name) {
     return this.ctl("pause", name);
@@ -86,6 +105,7 @@ export class Cluster {
   }
 
   async stop() {
+    this.restart();
     await this.ctl("down").catch(() => undefined);
     await rm(this.data, { recursive: true, force: true });
   }

@@ -14,3 +14,6 @@ export const panel = signal<Panel | undefined>(undefined);
 
 /** The message that is being edited in its place. */
 export const editing = signal<{ room: RoomId; seq: Seq } | undefined>(undefined);
+
+/** The message for which an emoji is being picked. */
+export const picking = signal<{ room: RoomId; seq: Seq } | undefined>(undefined);

@@ -1,7 +1,7 @@
 // The emoji that people react with most, loaded when somebody wants one. Any other can be typed or
 // pasted, with the picker of the system for instance.
 
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 import { words } from "../i18n/language.ts";
 
@@ -12,9 +12,15 @@ const EMOJI = [
   "⚠️",
 ];
 
-export default function EmojiPicker({ pick }: { pick(emoji: string): void }) {
+interface EmojiPickerProps {
+  pick(emoji: string): void;
+  cancel(): void;
+}
+
+export default function EmojiPicker({ pick, cancel }: EmojiPickerProps) {
   const grid = useRef<HTMLDivElement>(null);
-  useEffect(() => grid.current?.querySelector("button")?.focus(), []);
+  // Before it is seen: whoever sees the field types into it.
+  useLayoutEffect(() => grid.current?.querySelector("button")?.focus(), []);
   const text = words.value.actions;
   return (
     <div
@@ -24,6 +30,10 @@ export default function EmojiPicker({ pick }: { pick(emoji: string): void }) {
       aria-label={text.emoji}
       data-testid="emoji-picker"
       onKeyDown={(event) => {
+        if (event.key === "Escape") {
+          event.stopPropagation();
+          cancel();
+        }
         const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -8, ArrowDown: 8 }[event.key];
         if (step === undefined) return;
         event.preventDefault();
@@ -44,6 +54,7 @@ export default function EmojiPicker({ pick }: { pick(emoji: string): void }) {
         placeholder={text.otherEmoji}
         maxLength={16}
         onKeyDown={(event) => {
+          if (event.key === "Escape") return;
           event.stopPropagation();
           const emoji = event.currentTarget.value.trim();
           if (event.key === "Enter" && emoji !== "") pick(emoji);

@@ -5,7 +5,7 @@ import type { RefObject } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 
 import { words } from "../i18n/language.ts";
-import { editing, panel } from "../store/panel.ts";
+import { editing, panel, picking } from "../store/panel.ts";
 import { openMessage } from "../store/route.ts";
 import { type Row, timeline } from "../store/timeline.ts";
 import {
@@ -30,7 +30,7 @@ import { dayName, dayOf } from "./dates.ts";
 import { GapRow } from "./gap-row.tsx";
 import { DownIcon } from "./icons.tsx";
 import { threadOf } from "./message-actions.tsx";
-import { MessageRow, NoticeRow, PendingRow } from "./message-row.tsx";
+import { NoticeRow, pendingMessage, storedMessage } from "./message-row.tsx";
 import { isNearEnd, isNearStart, useScroll } from "./scroll.ts";
 
 /** Own messages show their state so far from the end; further up it is always the same. */
@@ -170,6 +170,8 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
         tabIndex={messages.length === 0 ? 0 : -1}
         data-testid="history"
         onKeyDown={(event) => {
+          // The keyboard is here, wherever the pointer rests.
+          active.value = focused.value;
           if (
             lookBehind(event, room) ||
             actOnMessage(event, workspace, room) ||
@@ -270,33 +272,29 @@ function RowView({
       return <NoticeRow event={row.event} />;
     case "message": {
       const is_own = row.event.author.id === workspace.user.id;
-      return (
-        <MessageRow
-          workspace={workspace}
-          room={room}
-          row_key={row.key}
-          event={row.event}
-          now={messageNow(row.event, changes)}
-          is_active={is_active}
-          is_target={row.event.seq === target}
-          is_own={is_own}
-          grouped={row.grouped}
-          has_state={is_own && has_state}
-          is_tab_stop={is_tab_stop}
-        />
-      );
+      return storedMessage({
+        workspace,
+        room,
+        row_key: row.key,
+        event: row.event,
+        now: messageNow(row.event, changes),
+        is_active,
+        is_target: row.event.seq === target,
+        is_own,
+        grouped: row.grouped,
+        has_state: is_own && has_state,
+        is_tab_stop,
+      });
     }
     case "pending":
-      return (
-        <PendingRow
-          row_key={row.key}
-          entry={row.entry}
-          user={workspace.user}
-          grouped={row.grouped}
-          outbox={workspace.engine.outbox}
-          is_tab_stop={is_tab_stop}
-        />
-      );
+      return pendingMessage({
+        row_key: row.key,
+        entry: row.entry,
+        user: workspace.user,
+        grouped: row.grouped,
+        outbox: workspace.engine.outbox,
+        is_tab_stop,
+      });
   }
 }
 
@@ -349,7 +347,7 @@ function actOnMessage(event: KeyboardEvent, workspace: Workspace, room: RoomSync
       editing.value = { room: room.id, seq: message.seq };
       return true;
     case "+":
-      row.querySelector<HTMLElement>('[data-testid="action-react"]')?.click();
+      picking.value = { room: room.id, seq: message.seq };
       return true;
     default:
       return false;

@@ -3,9 +3,10 @@
 
 import { useSignal } from "@preact/signals";
 import { lazy, Suspense } from "preact/compat";
+import { useEffect, useRef } from "preact/hooks";
 
 import { words } from "../i18n/language.ts";
-import { editing, panel } from "../store/panel.ts";
+import { editing, panel, picking } from "../store/panel.ts";
 import { permalink } from "../store/route.ts";
 import type { Workspace } from "../store/workspace.ts";
 import type { MessageEvent, RoomId } from "../sync/event.ts";
@@ -60,24 +61,47 @@ export function react(
 
 export function MessageActions(props: MessageActionsProps) {
   const { workspace, room, event, now } = props;
-  const picking = useSignal(false);
+  const bar = useRef<HTMLDivElement>(null);
+  const is_picking = picking.value?.room === room && picking.value.seq === event.seq;
   const asking = useSignal(false);
   const text = words.value.actions;
   const is_own = event.author.id === workspace.user.id;
   const { engine } = workspace;
 
+  // A bar that goes, since the pointer went elsewhere, takes its picker along.
+  useEffect(
+    () => () => {
+      const { room: here, seq } = picking.peek() ?? {};
+      if (here === room && seq === event.seq) picking.value = undefined;
+    },
+    [],
+  );
+  const stopPicking = () => {
+    // Back to the row, so that the keyboard goes on from there.
+    const row = bar.current?.closest<HTMLElement>("article");
+    if (bar.current?.contains(document.activeElement) === true) row?.focus();
+    picking.value = undefined;
+  };
+
   const copyLink = async () => {
     if (await copyToClipboard(permalink(room, event.seq))) announce(words.value.failed.copied);
   };
   return (
-    <div class="message-actions" role="toolbar" aria-label={text.label} data-testid="actions">
+    <div
+      ref={bar}
+      class="message-actions"
+      role="toolbar"
+      aria-label={text.label}
+      data-testid="actions"
+    >
       {!now.deleted && (
         <Action
           name="react"
           label={text.react}
-          pressed={picking.value}
+          pressed={is_picking}
           onClick={() => {
-            picking.value = !picking.value;
+            if (is_picking) stopPicking();
+            else picking.value = { room, seq: event.seq };
           }}
         >
           <SmileIcon />
@@ -148,13 +172,14 @@ export function MessageActions(props: MessageActionsProps) {
           {text.deleteReally}
         </button>
       )}
-      {picking.value && (
+      {is_picking && (
         <Suspense fallback={null}>
           <EmojiPicker
             pick={(emoji) => {
-              picking.value = false;
+              stopPicking();
               void react(props, emoji);
             }}
+            cancel={stopPicking}
           />
         </Suspense>
       )}

@@ -1,7 +1,7 @@
 // What stands around the text of a message: what it answers, who reacted, its thread, its edit.
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 import { words } from "../i18n/language.ts";
 import { editing, panel } from "../store/panel.ts";
@@ -119,16 +119,18 @@ export function EditBox({ workspace, room, event, now }: EditBoxProps) {
   const field = useRef<HTMLTextAreaElement>(null);
   const body = useSignal(now.body);
   const text = words.value.actions;
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = field.current;
     element?.focus();
     element?.setSelectionRange(element.value.length, element.value.length);
   }, []);
   const close = () => {
+    const box = field.current?.closest(".edit-box");
+    // Back to the row, so that the keyboard goes on from there; but whoever has gone elsewhere
+    // while the answer was on its way stays there.
+    const row = box?.closest<HTMLElement>("article");
+    if (box?.contains(document.activeElement) === true) row?.focus();
     editing.value = undefined;
-    // Back to the row, so that the keyboard goes on from there.
-    const row = field.current?.closest<HTMLElement>("article");
-    queueMicrotask(() => row?.focus());
   };
   const store = async () => {
     const wanted = body.value.trimEnd();

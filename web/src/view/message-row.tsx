@@ -21,7 +21,7 @@ import { Body } from "./message-body.tsx";
 import { noticeText } from "./notice-text.ts";
 import { type MessageState, StateMark } from "./state-mark.tsx";
 
-interface MessageRowProps {
+interface StoredMessageProps {
   workspace: Workspace;
   room: RoomSync;
   row_key: string;
@@ -38,7 +38,11 @@ interface MessageRowProps {
   is_tab_stop: boolean;
 }
 
-export function MessageRow({
+/**
+ * A message of the sequence. Called by its row like [`pendingMessage`] and no component of its
+ * own: when a pending message is committed, its element stays, and with it the focus.
+ */
+export function storedMessage({
   workspace,
   room,
   row_key,
@@ -50,7 +54,7 @@ export function MessageRow({
   grouped,
   has_state,
   is_tab_stop,
-}: MessageRowProps) {
+}: StoredMessageProps) {
   return (
     <Message
       row_key={row_key}
@@ -83,7 +87,7 @@ export function MessageRow({
   );
 }
 
-interface PendingRowProps {
+interface PendingMessageProps {
   row_key: string;
   entry: OutboxEntry;
   user: Me;
@@ -92,14 +96,15 @@ interface PendingRowProps {
   is_tab_stop: boolean;
 }
 
-export function PendingRow({
+/** A message of the outbox; see [`storedMessage`]. */
+export function pendingMessage({
   row_key,
   entry,
   user,
   grouped,
   outbox,
   is_tab_stop,
-}: PendingRowProps) {
+}: PendingMessageProps) {
   const { stored, progress } = entry;
   const text = words.value.failed;
   return (

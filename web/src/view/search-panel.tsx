@@ -2,7 +2,7 @@
 // into its place.
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 import type { SearchAnswer, SearchHit } from "../generated/frames.ts";
 import * as api from "../http/api.ts";
@@ -23,7 +23,8 @@ export function Search({ workspace }: { workspace: Workspace }) {
   const last = useSignal<SearchAnswer | undefined>(undefined);
   const failure = useSignal<string | undefined>(undefined);
   const is_busy = useSignal(false);
-  useEffect(() => field.current?.focus(), []);
+  // Before it is seen: whoever sees the field types into it.
+  useLayoutEffect(() => field.current?.focus(), []);
 
   const find = async (question: string, cursor?: number) => {
     if (question.trim() === "" || is_busy.value) return;

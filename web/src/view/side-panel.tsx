@@ -1,7 +1,7 @@
 // The right panel: a thread, the pinned messages of a room, the versions of a message, search.
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 
 import * as api from "../http/api.ts";
 import { words } from "../i18n/language.ts";
@@ -157,7 +157,8 @@ function ReplyBox({ workspace, room, root }: { workspace: Workspace; room: RoomS
   const failure = useSignal<string | undefined>(undefined);
   const field = useRef<HTMLTextAreaElement>(null);
   const text = words.value;
-  useEffect(() => field.current?.focus(), []);
+  // Before it is seen: whoever sees the field types into it.
+  useLayoutEffect(() => field.current?.focus(), []);
   const send = async () => {
     const wanted = body.value.trimEnd();
     const bytes = new TextEncoder().encode(wanted).length;
