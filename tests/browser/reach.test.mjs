@@ -125,6 +125,8 @@ for (const [name, open, shown] of [
   ["help", () => alice.page.keyboard.press("Control+/"), "help"],
   ["new-room", () => alice.id("new-room").click(), "new-room-name"],
   ["browse-rooms", () => alice.id("browse-rooms").click(), "find-room"],
+  ["account", () => alice.id("account").click(), "account-name"],
+  ["sign-ups", () => alice.id("sign-ups").click(), "invitation-create"],
   ["sign-out", () => alice.id("sign-out").click(), "sign-out-confirm"],
   ["cluster-panel", () => alice.page.keyboard.press("Control+."), "commit-latency"],
   [

@@ -156,7 +156,7 @@ test("a gateway of another cluster, or a session of another person, ends the eng
   const { clock, device } = await connected();
   device.gateway.mangle = (frame) => [
     {
-      frame: frame.t === "ready" ? { ...frame, user: { id: 99, name: "Eve" } } : frame,
+      frame: frame.t === "ready" ? { ...frame, user: { ...frame.user, id: 99, name: "Eve" } } : frame,
       later_ms: 0,
     },
   ];

@@ -193,6 +193,28 @@ fn body(command: &Command) -> (&'static str, Value) {
         Some(Body::UnpinMessage(c)) => ("unpin_message", json!({"room": c.room, "seq": c.seq})),
         Some(Body::MarkRead(c)) => ("mark_read", json!({"room": c.room, "seq": c.seq})),
         Some(Body::PostNotice(c)) => ("post_notice", notice(c.notice.as_ref())),
+        // Neither passwords nor secrets, not even what was made of them.
+        Some(Body::CreateSession(c)) => ("create_session", json!({"device": c.device})),
+        Some(Body::SetPassword(_)) => ("set_password", json!({})),
+        Some(Body::ChangeProfile(c)) => (
+            "change_profile",
+            json!({"name": c.name, "colour": c.colour}),
+        ),
+        Some(Body::SetActive(c)) => ("set_active", json!({"user": c.user, "active": c.active})),
+        Some(Body::SetRole(c)) => (
+            "set_role",
+            json!({"user": c.user, "role": c.role().as_str_name()}),
+        ),
+        Some(Body::SetSignUpMode(c)) => {
+            ("set_sign_up_mode", json!({"mode": c.mode().as_str_name()}))
+        }
+        Some(Body::CreateInvitation(c)) => (
+            "create_invitation",
+            json!({"uses": c.uses, "role": c.role().as_str_name(), "room": c.room}),
+        ),
+        Some(Body::RevokeInvitation(c)) => {
+            ("revoke_invitation", json!({"invitation": c.invitation}))
+        }
     }
 }
 

@@ -8,12 +8,14 @@ use axum::http::HeaderMap;
 use ops::shutdown::Token as Stop;
 use tokio_util::task::TaskTracker;
 
+use crate::attempts::Attempts;
 use crate::auth::{Credentials, Sessions};
 use crate::channels::Channels;
 use crate::cluster::Cluster;
 use crate::config::Options;
 use crate::errors::Error;
-use crate::frames::{Person, ServerFrame};
+use crate::frames::{Me, ServerFrame};
+use crate::passwords::Passwords;
 use crate::reads::Reads;
 use crate::route::Router;
 use crate::seen::Seen;
@@ -32,6 +34,8 @@ pub(crate) struct App {
     pub(crate) hub: Arc<Hub>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) passwords: Passwords,
+    pub(crate) attempts: Attempts,
     /// Cancelled when the gateway begins to stop.
     pub(crate) stopping: Stop,
     /// The sessions that still run.
@@ -41,7 +45,7 @@ pub(crate) struct App {
 /// Whose request it is.
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
-    pub(crate) person: Person,
+    pub(crate) person: Me,
     pub(crate) token_hash: [u8; 32],
 }
 
@@ -60,6 +64,8 @@ impl App {
             router: Router::start(cluster.clone(), Arc::clone(&channels), Arc::clone(&seen)),
             reads: Reads::new(cluster.clone(), channels, seen),
             admission: Arc::new(Admission::new(&options, connections)),
+            passwords: Passwords::new(&options),
+            attempts: Attempts::new(&options),
             options,
             cluster,
             hub,

@@ -14,9 +14,9 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use crate::errors::Error;
-use crate::frames::{ErrorCode, Person};
-use crate::ids::Cid;
-use crate::limits::{SESSION_CACHED, SESSIONS_CACHED_MAX};
+use crate::frames::{ErrorCode, Me};
+use crate::ids::{Cid, UserId};
+use crate::limits::{DEVICE_BYTES_MAX, SESSION_CACHED, SESSIONS_CACHED_MAX};
 
 /// The name of the cookie.
 pub(crate) const COOKIE: &str = "chatterbox_session";
@@ -38,9 +38,9 @@ impl Token {
         Self(base64url(&bytes))
     }
 
-    /// The one that belongs to a sign-up: whoever repeats it with the same secret gets the
+    /// The one that belongs to a sign-up or sign-in: whoever repeats it with the same secret gets the
     /// same session, at whatever gateway.
-    pub(crate) fn of_sign_up(cid: Cid, secret: &str) -> Self {
+    pub(crate) fn of_wish(cid: Cid, secret: &str) -> Self {
         let digest = Sha256::new()
             .chain_update(b"chatterbox session v1\0")
             .chain_update(cid.0.as_bytes())
@@ -169,6 +169,42 @@ pub(crate) fn check_origin(
     }
 }
 
+/// What a session is listed as: the browser and the system, as far as it says.
+pub(crate) fn device(headers: &HeaderMap) -> String {
+    let agent = headers.get(header::USER_AGENT);
+    let agent = agent.and_then(|value| value.to_str().ok()).unwrap_or("");
+    // The order matters: most of them claim to be the ones below as well.
+    let browser = [
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ];
+    let system = [
+        ("Android", "Android"),
+        ("iPhone", "iOS"),
+        ("iPad", "iPadOS"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "macOS"),
+        ("CrOS", "ChromeOS"),
+        ("Linux", "Linux"),
+    ];
+    let find = |known: &[(&str, &'static str)]| {
+        let found = known.iter().find(|(mark, _)| agent.contains(mark));
+        found.map(|(_, name)| *name)
+    };
+    match (find(&browser), find(&system)) {
+        (Some(browser), Some(system)) => format!("{browser}, {system}"),
+        (Some(one), None) | (None, Some(one)) => one.to_owned(),
+        (None, None) => agent
+            .chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || "-_. ".contains(*c))
+            .take(DEVICE_BYTES_MAX)
+            .collect(),
+    }
+}
+
 /// Whether the browser's connection is encrypted, as a proxy in front says. To lie about it
 /// only hurts the liar.
 pub(crate) fn is_secure(headers: &HeaderMap) -> bool {
@@ -181,27 +217,27 @@ pub(crate) fn is_secure(headers: &HeaderMap) -> bool {
 /// Sessions that a replica confirmed lately. What is not here may still be one.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
-    found: Mutex<HashMap<[u8; 32], (Person, Instant)>>,
+    found: Mutex<HashMap<[u8; 32], (Me, Instant)>>,
 }
 
 impl Sessions {
-    fn lock(&self) -> MutexGuard<'_, HashMap<[u8; 32], (Person, Instant)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<[u8; 32], (Me, Instant)>> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whose it is, if that is known and fresh.
-    pub(crate) fn get(&self, token_hash: &[u8; 32]) -> Option<Person> {
+    pub(crate) fn get(&self, token_hash: &[u8; 32]) -> Option<Me> {
         self.get_at(token_hash, Instant::now())
     }
 
-    fn get_at(&self, token_hash: &[u8; 32], now: Instant) -> Option<Person> {
+    fn get_at(&self, token_hash: &[u8; 32], now: Instant) -> Option<Me> {
         let found = self.lock();
         let (person, until) = found.get(token_hash)?;
         (*until > now).then(|| person.clone())
     }
 
     /// A replica confirmed it.
-    pub(crate) fn remember(&self, token_hash: [u8; 32], person: Person) {
+    pub(crate) fn remember(&self, token_hash: [u8; 32], person: Me) {
         let now = Instant::now();
         let mut found = self.lock();
         if found.len() >= SESSIONS_CACHED_MAX {
@@ -219,12 +255,17 @@ impl Sessions {
             self.lock().remove(&token_hash);
         }
     }
+
+    /// All of a person's ended but one, or what they say of the person has changed.
+    pub(crate) fn forget_of(&self, user: UserId) {
+        self.lock().retain(|_, (person, _)| person.id != user);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::UserId;
+    use crate::frames::AccountRole;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -252,9 +293,9 @@ mod tests {
     #[test]
     fn a_repeated_sign_up_has_the_same_token_and_another_secret_has_not() {
         let cid = Cid::parse("019aaf3e-6b7c-7a00-8000-000000000001").unwrap();
-        let token = Token::of_sign_up(cid, "one");
-        assert!(token == Token::of_sign_up(cid, "one"));
-        assert!(token != Token::of_sign_up(cid, "two"));
+        let token = Token::of_wish(cid, "one");
+        assert!(token == Token::of_wish(cid, "one"));
+        assert!(token != Token::of_wish(cid, "two"));
     }
 
     #[test]
@@ -272,6 +313,22 @@ mod tests {
             headers(&[("authorization", "Basic abc")]),
         ] {
             assert!(Credentials::of(&nonsense).token().is_none());
+        }
+    }
+
+    #[test]
+    fn a_session_is_listed_as_what_the_browser_says() {
+        let firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+        let edge = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) \
+                    Chrome/140.0 Safari/537.36 Edg/140.0";
+        for (agent, wanted) in [
+            (firefox, "Firefox, Linux"),
+            (edge, "Edge, Windows"),
+            ("chatterctl/0.1", "chatterctl"),
+            ("", ""),
+            (&*"x".repeat(500), &*"x".repeat(DEVICE_BYTES_MAX)),
+        ] {
+            assert_eq!(device(&headers(&[("user-agent", agent)])), wanted);
         }
     }
 
@@ -312,13 +369,21 @@ mod tests {
     #[test]
     fn a_session_is_believed_for_a_while_and_not_after_its_end() {
         let sessions = Sessions::default();
-        let person = Person {
+        let person = Me {
             id: UserId(1),
             name: "alice".to_owned(),
+            role: AccountRole::Member,
+            colour: 0,
+            has_password: true,
         };
         sessions.remember([1; 32], person.clone());
         assert_eq!(sessions.get(&[1; 32]), Some(person.clone()));
         sessions.forget(&[1; 32]);
+        assert_eq!(sessions.get(&[1; 32]), None);
+        sessions.remember([1; 32], person.clone());
+        sessions.forget_of(UserId(2));
+        assert_eq!(sessions.get(&[1; 32]), Some(person.clone()));
+        sessions.forget_of(UserId(1));
         assert_eq!(sessions.get(&[1; 32]), None);
         sessions.remember([1; 32], person);
         assert_eq!(

@@ -23,6 +23,16 @@ pub struct Options {
     pub sends_burst: u32,
     /// New accounts per second on this gateway.
     pub sign_ups_per_second: u32,
+    /// Tries of a password per minute and account.
+    pub sign_ins_per_minute: u32,
+    /// Tries of a password per minute and address.
+    pub sign_ins_per_minute_address: u32,
+    /// Memory of one hash of a password, in KiB.
+    pub argon2_memory_kib: u32,
+    /// Passes of one hash of a password.
+    pub argon2_passes: u32,
+    /// Whether a proxy stands in front, which writes `X-Forwarded-For`.
+    pub behind_proxy: bool,
     /// Open sockets per person.
     pub sockets_per_user: u32,
     /// Open sockets in all.
@@ -40,6 +50,11 @@ impl Default for Options {
             sends_per_second: 10,
             sends_burst: 20,
             sign_ups_per_second: 50,
+            sign_ins_per_minute: 10,
+            sign_ins_per_minute_address: 60,
+            argon2_memory_kib: 19 * 1024,
+            argon2_passes: 2,
+            behind_proxy: false,
             sockets_per_user: 16,
             sockets: 10_000,
         }
@@ -74,11 +89,41 @@ impl Settings for Options {
             "sign_ups_per_second",
             "New accounts per second on this gateway.",
         ),
+        (
+            "sign_ins_per_minute",
+            "Tries of a password per minute and account.",
+        ),
+        (
+            "sign_ins_per_minute_address",
+            "Tries of a password per minute and address.",
+        ),
+        (
+            "argon2_memory_kib",
+            "Memory of one hash of a password, in KiB; less than the default is for tests.",
+        ),
+        (
+            "argon2_passes",
+            "Passes of one hash of a password; less than the default is for tests.",
+        ),
+        (
+            "behind_proxy",
+            "true: a proxy in front writes X-Forwarded-For, whose last entry is the client.",
+        ),
         ("sockets_per_user", "Open sockets per person."),
         ("sockets", "Open sockets in all."),
     ];
 
     fn validate(&self, faults: &mut Faults) {
+        faults.check(
+            self.argon2_memory_kib <= 1024 * 1024
+                && self.argon2_passes <= 100
+                && crate::passwords::params(self).is_some(),
+            "argon2_memory_kib",
+            format!(
+                "{} KiB with {} passes: 8 to 1048576 KiB and 1 to 100 passes are possible",
+                self.argon2_memory_kib, self.argon2_passes
+            ),
+        );
         faults.check(
             ops::net::host_and_port(&self.listen).is_some(),
             "listen",
@@ -120,6 +165,11 @@ impl Settings for Options {
             ("sends_per_second", self.sends_per_second),
             ("sends_burst", self.sends_burst),
             ("sign_ups_per_second", self.sign_ups_per_second),
+            ("sign_ins_per_minute", self.sign_ins_per_minute),
+            (
+                "sign_ins_per_minute_address",
+                self.sign_ins_per_minute_address,
+            ),
             ("sockets_per_user", self.sockets_per_user),
             ("sockets", self.sockets),
         ] {

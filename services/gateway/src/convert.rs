@@ -4,8 +4,9 @@ use proto::v1;
 
 use crate::errors::Error;
 use crate::frames::{
-    Edit, Event, EventKind, EventsAnswer, Joined, MessagesAnswer, Notice, Person, Reaction,
-    RoomSummary, SearchAnswer, SearchHit, SnippetPiece,
+    AccountRole, Edit, Event, EventKind, EventsAnswer, InvitationEntry, Joined, Me, MessagesAnswer,
+    Notice, Person, PersonEntry, Reaction, RoomSummary, SearchAnswer, SearchHit, SettingsAnswer,
+    SignUpMode, SnippetPiece,
 };
 use crate::ids::{Cid, MsgNo, NodeId, RoomId, Seq, Slot, Useq, UserId};
 
@@ -194,7 +195,7 @@ pub(crate) fn summary(room: v1::RoomSummary) -> RoomSummary {
 
 /// What a person's session starts from.
 pub(crate) struct UserState {
-    pub(crate) user: Person,
+    pub(crate) user: Me,
     pub(crate) useq: Useq,
     pub(crate) rooms: Vec<Joined>,
     /// The slot that this view is of.
@@ -204,12 +205,80 @@ pub(crate) struct UserState {
 /// A person's rooms.
 pub(crate) fn user_state(state: v1::GetUserStateResponse) -> UserState {
     UserState {
-        user: Person {
-            id: UserId(state.user),
-            name: state.name,
-        },
+        user: me(state.user, state.name, state.profile),
         useq: Useq(state.useq),
         rooms: state.rooms.into_iter().map(joined).collect(),
         applied: Slot(state.applied),
+    }
+}
+
+/// The person whose session it is.
+pub(crate) fn me(user: u64, name: String, profile: Option<v1::Profile>) -> Me {
+    let profile = profile.unwrap_or_default();
+    Me {
+        id: UserId(user),
+        name,
+        role: role(profile.role()),
+        colour: profile.colour,
+        has_password: profile.has_password,
+    }
+}
+
+/// A role. One that a later version has is taken for the least that there is.
+pub(crate) fn role(role: v1::Role) -> AccountRole {
+    match role {
+        v1::Role::Owner => AccountRole::Owner,
+        v1::Role::Admin => AccountRole::Admin,
+        v1::Role::Moderator => AccountRole::Moderator,
+        v1::Role::Member => AccountRole::Member,
+        v1::Role::Bot => AccountRole::Bot,
+        v1::Role::Guest | v1::Role::Unspecified => AccountRole::Guest,
+    }
+}
+
+/// A role in a command.
+pub(crate) fn role_to_wire(role: AccountRole) -> v1::Role {
+    match role {
+        AccountRole::Owner => v1::Role::Owner,
+        AccountRole::Admin => v1::Role::Admin,
+        AccountRole::Moderator => v1::Role::Moderator,
+        AccountRole::Member => v1::Role::Member,
+        AccountRole::Guest => v1::Role::Guest,
+        AccountRole::Bot => v1::Role::Bot,
+    }
+}
+
+/// A person in the directory.
+pub(crate) fn person(person: v1::PersonInfo) -> PersonEntry {
+    PersonEntry {
+        id: UserId(person.user),
+        role: role(person.role()),
+        name: person.name,
+        colour: person.colour,
+        active: person.active,
+    }
+}
+
+/// The settings. A mode that a later version has is taken for the strictest.
+pub(crate) fn settings(settings: v1::GetSettingsResponse) -> SettingsAnswer {
+    SettingsAnswer {
+        sign_up: match settings.sign_up() {
+            v1::SignUpMode::Open => SignUpMode::Open,
+            v1::SignUpMode::Invitation => SignUpMode::Invitation,
+            v1::SignUpMode::Closed | v1::SignUpMode::Unspecified => SignUpMode::Closed,
+        },
+        has_accounts: settings.has_accounts,
+    }
+}
+
+/// An invitation in the list.
+pub(crate) fn invitation(invitation: v1::InvitationInfo) -> InvitationEntry {
+    InvitationEntry {
+        id: invitation.invitation,
+        role: role(invitation.role()),
+        created_by: invitation.created_by,
+        created_ms: invitation.created_ms,
+        uses_left: invitation.uses_left,
+        room: (invitation.room > 0).then_some(RoomId(invitation.room)),
     }
 }

@@ -53,6 +53,14 @@ impl Error {
         )
     }
 
+    /// The same words whatever of the two is wrong: nobody learns here which names exist.
+    pub(crate) fn wrong_credentials() -> Self {
+        Self::new(
+            ErrorCode::WrongCredentials,
+            "the name or the password is wrong",
+        )
+    }
+
     /// Over a rate.
     pub(crate) fn rate_limited(message: impl Into<Cow<'static, str>>, retry_ms: u32) -> Self {
         Self {
@@ -107,10 +115,12 @@ impl Error {
     pub(crate) fn status(&self) -> StatusCode {
         match self.code {
             ErrorCode::BadRequest => StatusCode::BAD_REQUEST,
-            ErrorCode::Unauthenticated => StatusCode::UNAUTHORIZED,
-            ErrorCode::ForbiddenOrigin | ErrorCode::Forbidden | ErrorCode::NotMember => {
-                StatusCode::FORBIDDEN
-            }
+            ErrorCode::Unauthenticated | ErrorCode::WrongCredentials => StatusCode::UNAUTHORIZED,
+            ErrorCode::ForbiddenOrigin
+            | ErrorCode::Forbidden
+            | ErrorCode::NotMember
+            | ErrorCode::SignUpClosed
+            | ErrorCode::RoomArchived => StatusCode::FORBIDDEN,
             ErrorCode::NotFound => StatusCode::NOT_FOUND,
             ErrorCode::NameTaken => StatusCode::CONFLICT,
             ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -143,6 +153,9 @@ impl Error {
             RefusalCode::NameTaken => ErrorCode::NameTaken,
             RefusalCode::Forbidden => ErrorCode::Forbidden,
             RefusalCode::Unauthenticated => ErrorCode::Unauthenticated,
+            RefusalCode::PasswordChanged => ErrorCode::WrongCredentials,
+            RefusalCode::SignUpClosed => ErrorCode::SignUpClosed,
+            RefusalCode::RoomArchived => ErrorCode::RoomArchived,
             // This gateway opens no sender session.
             RefusalCode::SequenceGap
             | RefusalCode::SequenceUsed

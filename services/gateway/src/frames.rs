@@ -12,6 +12,7 @@ mod cluster;
 mod event;
 mod http;
 mod notice;
+mod people;
 mod room_seqs;
 #[cfg(test)]
 mod typescript;
@@ -24,6 +25,11 @@ pub use http::{
     RoomsAnswer, SearchAnswer, SearchHit, SignUp, SnippetPiece, UnreadAnswer,
 };
 pub use notice::Notice;
+pub use people::{
+    AccountRole, ChangeMe, ChangePassword, ChangePerson, ChangeSettings, CreateInvitation,
+    Deactivate, InvitationAnswer, InvitationEntry, InvitationsAnswer, Me, Password, PeopleAnswer,
+    PersonEntry, SessionEntry, SessionsAnswer, SettingsAnswer, SignIn, SignUpMode,
+};
 pub use room_seqs::{ReadMarker, RoomSeqs};
 
 /// A person.
@@ -35,9 +41,6 @@ pub struct Person {
     /// The name.
     pub name: String,
 }
-
-/// The person whose session it is.
-pub type Me = Person;
 
 /// Who did something, with the name at that time.
 pub type Author = Person;
@@ -113,6 +116,12 @@ pub enum ErrorCode {
     NotMember,
     /// Somebody has that name.
     NameTaken,
+    /// The name or the password is wrong.
+    WrongCredentials,
+    /// Sign-up is closed, or needs an invitation that is good.
+    SignUpClosed,
+    /// Nothing is written into an archived room.
+    RoomArchived,
     /// Over a limit of size.
     TooLarge,
     /// Over a limit of rate or number.
@@ -342,6 +351,10 @@ pub enum ServerFrame {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         #[cfg_attr(test, ts(optional))]
         read: Option<ReadMarker>,
+        /// The own name, colour, role or password changed: ask `me` again.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+        profile: bool,
     },
     /// Progress of an own message.
     State {

@@ -1,6 +1,7 @@
 //! The HTTP interface: docs/protocol.md 1.
 
 pub(crate) mod accounts;
+pub(crate) mod people;
 pub(crate) mod rooms;
 pub(crate) mod search;
 pub(crate) mod status;
@@ -11,11 +12,26 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
+use proto::v1::chat_client::ChatClient;
+use proto::v1::{Outcome, outcome};
 use serde::de::DeserializeOwned;
+use tonic::transport::Channel;
 
 use crate::app::{App, Identity};
 use crate::auth::{Credentials, check_origin};
 use crate::errors::Error;
+
+/// A replica, to be asked.
+pub(crate) type Chat = ChatClient<Channel>;
+
+/// What a command did, or the refusal.
+pub(crate) fn did(outcome: Outcome) -> Result<outcome::Result, Error> {
+    match outcome.result {
+        Some(outcome::Result::Refusal(refusal)) => Err(Error::refused(&refusal)),
+        Some(did) => Ok(did),
+        None => Err(Error::internal("a replica answered without a result")),
+    }
+}
 
 /// Whoever asks, with a session.
 pub(crate) struct Caller(pub(crate) Identity);

@@ -20,9 +20,11 @@ mod socket;
 mod stack;
 
 // Who asks, and what they hear when it fails.
+mod attempts;
 mod auth;
 mod convert;
 mod errors;
+mod passwords;
 
 // The way to the replicas.
 mod channels;

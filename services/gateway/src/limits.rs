@@ -22,6 +22,17 @@ pub(crate) const ROOM_NAME_CHARS_MAX: usize = 64;
 /// The secret of a sign-up: at least 32 characters, so that it cannot be guessed.
 pub(crate) const SECRET_CHARS: std::ops::RangeInclusive<usize> = 32..=128;
 
+/// The fewest characters of a password: NIST SP 800-63B.
+pub(crate) const PASSWORD_CHARS_MIN: usize = 8;
+/// The most bytes of a password: a sentence of any script.
+pub(crate) const PASSWORD_BYTES_MAX: usize = 512;
+/// Passwords that wait for a thread; at 25 ms each this is a second.
+pub(crate) const PASSWORDS_WAITING_MAX: usize = 64;
+/// Accounts and addresses whose tries are counted: some MiB.
+pub(crate) const ATTEMPTS_KEYS_MAX: usize = 20_000;
+/// What a session is listed as, in characters of ASCII.
+pub(crate) const DEVICE_BYTES_MAX: usize = 64;
+
 /// Requests without an answer per connection: a browser needs one per room it writes in.
 pub(crate) const IN_FLIGHT_MAX: usize = 16;
 /// Frames that wait for a slow client.

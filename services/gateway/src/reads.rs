@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proto::v1::chat_client::ChatClient;
+use proto::v1::get_credentials_request::Of;
 use proto::v1::get_history_request::Range;
 use proto::v1::list_messages_request::Which;
 use proto::v1::{
-    GetHistoryRequest, GetSessionRequest, GetUserStateRequest, ListMembersRequest,
-    ListMessagesRequest, ListRoomsRequest, SearchRequest,
+    GetCredentialsRequest, GetCredentialsResponse, GetHistoryRequest, GetSessionRequest,
+    GetUserStateRequest, ListMembersRequest, ListMessagesRequest, ListRoomsRequest, SearchRequest,
 };
 use tokio::time::timeout;
 use tonic::transport::Channel;
@@ -23,7 +24,7 @@ use crate::channels::Channels;
 use crate::cluster::{Cluster, SHARD, View};
 use crate::convert::{self, UserState};
 use crate::errors::{Error, another_may_answer};
-use crate::frames::{EventsAnswer, MessagesAnswer, Person, RoomSummary, SearchAnswer};
+use crate::frames::{EventsAnswer, Me, MessagesAnswer, Person, RoomSummary, SearchAnswer};
 use crate::ids::{NodeId, RoomId, Seq, Slot, UserId};
 use crate::limits::{READ_ATTEMPT_TIMEOUT, READ_LAST_TIMEOUT, REPLY_BYTES_MAX};
 use crate::search::Question;
@@ -71,7 +72,7 @@ impl Reads {
 
     /// Whose session it is. `Ok(None)`: nobody's, and the leader says so too, or none leads and
     /// the most advanced replica that answers says so.
-    pub(crate) async fn session(&self, token_hash: [u8; 32]) -> Result<Option<Person>, Error> {
+    pub(crate) async fn session(&self, token_hash: [u8; 32]) -> Result<Option<Me>, Error> {
         let request = |min_slot: Slot| GetSessionRequest {
             shard: SHARD,
             token_hash: token_hash.to_vec(),
@@ -85,10 +86,11 @@ impl Reads {
             })
             .await;
         match found {
-            Ok(session) => Ok(Some(Person {
-                id: UserId(session.user),
-                name: session.name,
-            })),
+            Ok(session) => Ok(Some(convert::me(
+                session.user,
+                session.name,
+                session.profile,
+            ))),
             Err(status) if status.code() == Code::NotFound => {
                 self.session_at_leader(request(min_slot)).await
             }
@@ -98,11 +100,39 @@ impl Reads {
 
     /// A replica that lags does not know a new session yet, and the client has no slot to
     /// prove it: only the no of a leader that a majority confirms is a no.
-    async fn session_at_leader(&self, request: GetSessionRequest) -> Result<Option<Person>, Error> {
+    async fn session_at_leader(&self, request: GetSessionRequest) -> Result<Option<Me>, Error> {
         let request = GetSessionRequest {
             linearizable: true,
             ..request
         };
+        let session = self
+            .at_leader(|mut chat| async move { chat.get_session(request).await })
+            .await?;
+        Ok(session.map(|session| convert::me(session.user, session.name, session.profile)))
+    }
+
+    /// What a sign-in is verified against, as of now and not as of what some replica has applied:
+    /// a new password counts at once. `Ok(None)`: there is no such account.
+    pub(crate) async fn credentials(
+        &self,
+        of: Of,
+    ) -> Result<Option<GetCredentialsResponse>, Error> {
+        let request = GetCredentialsRequest {
+            shard: SHARD,
+            of: Some(of),
+        };
+        self.at_leader(|mut chat| async move { chat.get_credentials(request).await })
+            .await
+    }
+
+    /// Asks the leader, which a majority confirms. `Ok(None)`: it says that there is no such thing.
+    pub(crate) async fn at_leader<T, F>(
+        &self,
+        ask: impl FnOnce(ChatClient<Channel>) -> F,
+    ) -> Result<Option<T>, Error>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
         let mut view = self.cluster.watch();
         // An election takes less than this, and so does a gateway's first look around.
         let led = async { view.wait_for(|view| view.quorum()).await.is_ok() };
@@ -114,15 +144,8 @@ impl Reads {
         let Some(pair) = self.channels.get(&leader.address) else {
             return Err(Error::internal("the leader has no address"));
         };
-        let mut chat = ChatClient::new(pair.unary);
-        match timeout(READ_LAST_TIMEOUT, chat.get_session(request)).await {
-            Ok(Ok(session)) => {
-                let session = session.into_inner();
-                Ok(Some(Person {
-                    id: UserId(session.user),
-                    name: session.name,
-                }))
-            }
+        match timeout(READ_LAST_TIMEOUT, ask(ChatClient::new(pair.unary))).await {
+            Ok(Ok(answer)) => Ok(Some(answer.into_inner())),
             Ok(Err(status)) if status.code() == Code::NotFound => Ok(None),
             // It has lost the lead, or its majority, since this gateway looked.
             Ok(Err(status))
@@ -301,12 +324,12 @@ impl Reads {
         Ok(convert::search(answer))
     }
 
-    fn at_least(&self, min_slot: Slot) -> Slot {
+    pub(crate) fn at_least(&self, min_slot: Slot) -> Slot {
         min_slot.max(self.seen.get())
     }
 
     /// Asks one replica after the other until one answers or refuses for good.
-    async fn read<T, F>(
+    pub(crate) async fn read<T, F>(
         &self,
         min_slot: Slot,
         ask: impl Fn(ChatClient<Channel>) -> F,

@@ -2,6 +2,7 @@
 
 use std::future::IntoFuture as _;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::serve::ListenerExt as _;
@@ -38,8 +39,11 @@ pub async fn run(options: Options, listener: TcpListener, stop: Stop) -> Result<
         }
     });
     let end = served.clone();
-    let server = axum::serve(listener, stack::service(Arc::clone(&app)))
-        .with_graceful_shutdown(async move { end.cancelled().await });
+    // With the address of who connects, by which tries of passwords are counted.
+    let service =
+        stack::service(Arc::clone(&app)).into_make_service_with_connect_info::<SocketAddr>();
+    let server =
+        axum::serve(listener, service).with_graceful_shutdown(async move { end.cancelled().await });
     let mut server = tokio::spawn(server.into_future());
     tokio::select! {
         result = &mut server => return flat(result),

@@ -7,7 +7,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, patch, post};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tower_http::compression::CompressionLayer;
@@ -16,7 +16,7 @@ use tracing::Level;
 
 use crate::app::App;
 use crate::errors::Error;
-use crate::http::{accounts, rooms, search, status};
+use crate::http::{accounts, people, rooms, search, status};
 use crate::limits::{HTTP_BODY_BYTES_MAX, HTTP_CONCURRENT_MAX, HTTP_TIMEOUT};
 use crate::page;
 use crate::socket::upgrade::upgrade;
@@ -26,8 +26,27 @@ pub(crate) fn service(app: Arc<App>) -> Router {
     let room = Arc::new(Semaphore::new(HTTP_CONCURRENT_MAX));
     let api = Router::new()
         .route("/api/v1/sign-up", post(accounts::sign_up))
+        .route("/api/v1/sign-in", post(accounts::sign_in))
         .route("/api/v1/sign-out", post(accounts::sign_out))
-        .route("/api/v1/me", get(accounts::me))
+        .route("/api/v1/me", get(accounts::me).patch(accounts::change_me))
+        .route("/api/v1/me/password", post(accounts::change_password))
+        .route("/api/v1/me/deactivate", post(accounts::deactivate))
+        .route("/api/v1/me/sessions", get(accounts::sessions))
+        .route("/api/v1/me/sessions/{id}", delete(accounts::revoke_session))
+        .route("/api/v1/people", get(people::list))
+        .route("/api/v1/people/{id}", patch(people::change))
+        .route(
+            "/api/v1/settings",
+            get(people::settings).patch(people::change_settings),
+        )
+        .route(
+            "/api/v1/invitations",
+            get(people::invitations).post(people::invite),
+        )
+        .route(
+            "/api/v1/invitations/{id}",
+            delete(people::revoke_invitation),
+        )
         .route("/api/v1/rooms", get(rooms::list))
         .route("/api/v1/rooms/{room}/events", get(rooms::events))
         .route("/api/v1/rooms/{room}/members", get(rooms::members))

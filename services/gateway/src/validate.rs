@@ -69,7 +69,7 @@ pub(crate) fn emoji(emoji: &str) -> Result<(), Error> {
     )))
 }
 
-/// The secret of a sign-up.
+/// The secret of a sign-up, a sign-in or an invitation.
 pub(crate) fn secret(secret: &str) -> Result<(), Error> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if SECRET_CHARS.contains(&secret.len()) && secret.bytes().all(allowed) {

@@ -97,7 +97,11 @@ async fn sign_up(url: Arc<str>) -> Result<u64> {
     let name = format!("load {}", &Uuid::new_v4().simple().to_string()[..12]);
     let mut token_hash = name.clone().into_bytes();
     token_hash.resize(32, 0);
-    let account = pb::CreateAccount { name, token_hash };
+    let account = pb::CreateAccount {
+        name,
+        token_hash,
+        ..Default::default()
+    };
     let request = tokio_stream::once(request(0, Body::CreateAccount(account)));
     let mut answers = chat(&url).await?.submit(request).await?.into_inner();
     match answers.message().await?.and_then(|answer| answer.kind) {

@@ -96,6 +96,8 @@ pub(crate) enum Refused {
     NotFound(&'static str),
     #[error("not a member of the room")]
     NotMember,
+    #[error("the role does not allow that")]
+    RoleTooLow,
     #[error("{0}")]
     Bad(String),
     #[error("{0}")]
@@ -137,7 +139,7 @@ impl From<Refused> for Status {
             Refused::TooLate(_) => Code::DeadlineExceeded,
             Refused::Busy(_) | Refused::Lagging => Code::ResourceExhausted,
             Refused::NotFound(_) => Code::NotFound,
-            Refused::NotMember => Code::PermissionDenied,
+            Refused::NotMember | Refused::RoleTooLow => Code::PermissionDenied,
             Refused::Bad(_) => Code::InvalidArgument,
             Refused::Stranger(_) => Code::Unauthenticated,
             Refused::Passed { .. } | Refused::Log(wal::Error::Compacted { .. }) => Code::OutOfRange,

@@ -13,6 +13,12 @@ const root = path.resolve(import.meta.dirname, "../../..");
 const profile = process.env.CHATTERBOX_PROFILE ?? "debug";
 const chatterctl = path.join(root, "target", profile, "chatterctl");
 
+/** Passwords that cost nothing: in a debug build one of full cost takes a second. */
+const CHEAP = {
+  CHATTERBOX_GATEWAY_ARGON2_MEMORY_KIB: "8",
+  CHATTERBOX_GATEWAY_ARGON2_PASSES: "1",
+};
+
 /** Whether something listens on a port of loopback. */
 function isFree(port) {
   return new Promise((resolve) => {
@@ -46,6 +52,7 @@ export class Cluster {
   async ctl(command, ...args) {
     const { stdout } = await run(chatterctl, [command, "--data", this.data, ...args], {
       timeout: 60_000,
+      env: { ...process.env, ...CHEAP },
     });
     return stdout;
   }

@@ -28,11 +28,24 @@ export async function launch() {
   return chromium.launch({ executablePath: executable(), args: FLAGS });
 }
 
+/** Everybody's. */
+export const PASSWORD = "correct horse battery";
+
 /** A browser of their own: cookies and storage are shared with nobody. */
 export class Person {
   static async open(browser, cluster, name, options = {}) {
-    const person = new Person();
+    const person = await Person.visit(browser, cluster, cluster.url, options);
     person.name = name;
+    await person.id("sign-up-name").fill(name);
+    await person.id("sign-up-password").fill(PASSWORD);
+    await person.id("sign-up-submit").click();
+    await person.id("composer").waitFor();
+    return person;
+  }
+
+  /** Somebody who has only opened the page. */
+  static async visit(browser, cluster, address = cluster.url, options = {}) {
+    const person = new Person();
     person.faults = [];
     person.context = await browser.newContext({
       viewport: { width: 1280, height: 800 },
@@ -46,10 +59,7 @@ export class Person {
       const expected = /Failed to load resource|WebSocket connection|ERR_/.test(message.text());
       if (message.type() === "error" && !expected) person.faults.push(message.text());
     });
-    await person.page.goto(cluster.url);
-    await person.id("sign-up-name").fill(name);
-    await person.id("sign-up-submit").click();
-    await person.id("composer").waitFor();
+    await person.page.goto(address);
     return person;
   }
 

@@ -1,6 +1,8 @@
 // Generated from services/gateway/src/frames.rs; do not edit.
 // UPDATE=1 cargo test -p gateway typescript
 
+export * from "./http.ts";
+
 /** A person's account, numbered by the replicated state machine. */
 export type UserId = number;
 
@@ -33,8 +35,22 @@ export type Person = {
   name: string,
 };
 
+/** What an account may do. */
+export type AccountRole = "owner" | "admin" | "moderator" | "member" | "guest" | "bot";
+
 /** The person whose session it is. */
-export type Me = Person;
+export type Me = {
+  /** The account. */
+  id: UserId,
+  /** The name. */
+  name: string,
+  /** What the account may do. */
+  role: AccountRole,
+  /** A colour of the palette, 1 to 12; 0: the one that follows from the number. */
+  colour: number,
+  /** Whether one can sign in with a password. Without one, the account is lost with its sessions. */
+  has_password: boolean,
+};
 
 /** Who did something, with the name at that time. */
 export type Author = Person;
@@ -308,7 +324,7 @@ export type Cluster = {
 };
 
 /** Why something was refused or failed. */
-export type ErrorCode = "bad_request" | "unauthenticated" | "forbidden_origin" | "forbidden" | "not_found" | "not_member" | "name_taken" | "too_large" | "rate_limited" | "no_quorum" | "overloaded" | "behind" | "no_space" | "internal";
+export type ErrorCode = "bad_request" | "unauthenticated" | "forbidden_origin" | "forbidden" | "not_found" | "not_member" | "name_taken" | "wrong_credentials" | "sign_up_closed" | "room_archived" | "too_large" | "rate_limited" | "no_quorum" | "overloaded" | "behind" | "no_space" | "internal";
 
 /** Why a gateway says `bye`. */
 export type ByeReason = "drain";
@@ -438,7 +454,7 @@ export type ServerFrame = { "t": "hello",
 }
   | { "t": "ready",
   /** Whose session it is. */
-  user: Person,
+  user: Me,
   /** The number of the last event of the own stream that `rooms` contains. */
   useq: Useq,
   /** The rooms that the person is in. */
@@ -473,6 +489,8 @@ export type ServerFrame = { "t": "hello",
   left?: RoomId,
   /** Another device, or this one, has read on. */
   read?: ReadMarker,
+  /** The own name, colour, role or password changed: ask `me` again. */
+  profile?: boolean,
 }
   | { "t": "state",
   /** The message. */
@@ -536,114 +554,4 @@ export type ServerFrame = { "t": "hello",
   reason: ByeReason,
   /** When to reconnect. */
   after_ms: number,
-};
-
-/** `POST /api/v1/sign-up`. */
-export type SignUp = {
-  /** The id of the request. */
-  cid: Cid,
-  /** The wished name. */
-  name: string,
-  /** 32 to 128 random characters, made with the `cid` and kept until the answer: a retry with the same two gets the same session. */
-  secret?: string,
-};
-
-/** Answers `sign-up` and `me`. */
-export type MeAnswer = {
-  /** Whose session it is. */
-  user: Person,
-};
-
-/** Answers `GET /api/v1/rooms`. */
-export type RoomsAnswer = {
-  /** By name. */
-  rooms: Array<RoomSummary>,
-};
-
-/** Answers `GET /api/v1/rooms/{room}/events`. */
-export type EventsAnswer = {
-  /** Ascending, without a hole. */
-  events: Array<Event>,
-  /** The room's highest `seq`. */
-  head: Seq,
-};
-
-/** Answers `GET /api/v1/rooms/{room}/members`. */
-export type MembersAnswer = {
-  /** Who is in the room. */
-  members: Array<Person>,
-};
-
-/** Answers `GET /api/v1/rooms/{room}/pins`, `…/messages/{seq}/replies` and `…/messages/{seq}/versions`. */
-export type MessagesAnswer = {
-  /** Pins: the latest first. Replies and versions: ascending. */
-  events: Array<Event>,
-  /** Whether there are more. */
-  more: boolean,
-};
-
-/** Answers `GET /api/v1/unread`. */
-export type UnreadAnswer = {
-  /** The rooms that the person is in, as `ready` has them. */
-  rooms: Array<Joined>,
-};
-
-/** A part of a text that was found. */
-export type SnippetPiece = {
-  /** The part. */
-  text: string,
-  /** Whether it is what was sought. */
-  hit?: boolean,
-};
-
-/** A message that was found. */
-export type SearchHit = {
-  /** The room. */
-  room: RoomId,
-  /** Its name. */
-  room_name: string,
-  /** The message. */
-  seq: Seq,
-  /** The leader's clock in milliseconds since 1970. */
-  ts: number,
-  /** Who wrote it. */
-  author: Person,
-  /** What surrounds the words in its text, in order. */
-  snippet: Array<SnippetPiece>,
-};
-
-/** Answers `GET /api/v1/search`. */
-export type SearchAnswer = {
-  /** The newest first. */
-  hits: Array<SearchHit>,
-  /** `cursor` of the next page, if there is one. */
-  next?: number,
-  /** Whether the index is behind: the latest messages may be missing. */
-  lags: boolean,
-};
-
-/** What went wrong, over HTTP. */
-export type ErrorBody = {
-  /** The word. */
-  code: ErrorCode,
-  /** For people. */
-  message: string,
-  /** Whether the same request may succeed later. */
-  temporary: boolean,
-  /** When to try again. */
-  retry_ms?: number,
-};
-
-/** The body of an HTTP error. */
-export type ErrorAnswer = {
-  /** What went wrong. */
-  error: ErrorBody,
-};
-
-/** Answers `/health/live` and `/health/ready`. */
-export type Health = {
-  /** `ok` or `unavailable`. */
-  status: string,
-  /** Why not. */
-  reason?: string,
 };

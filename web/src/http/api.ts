@@ -31,11 +31,11 @@ export function cluster(): Promise<Cluster> {
 
 /** The same wish over and over makes one account and one session. */
 export async function signUp(wish: SignUp): Promise<Me> {
-  return (await request<MeAnswer>("/api/v1/sign-up", post(wish))).user;
+  return (await request<MeAnswer>("/api/v1/sign-up", withBody("POST", wish))).user;
 }
 
 export async function signOut(): Promise<void> {
-  await request("/api/v1/sign-out", post({}));
+  await request("/api/v1/sign-out", withBody("POST", {}));
 }
 
 export async function rooms(): Promise<RoomSummary[]> {
@@ -91,19 +91,19 @@ export function pins(room: RoomId, min_slot: number): Promise<MessagesAnswer> {
   return get(`/api/v1/rooms/${room}/pins?limit=200&min_slot=${min_slot}`);
 }
 
-function get<Answer>(path: string): Promise<Answer> {
+export function get<Answer>(path: string): Promise<Answer> {
   return request<Answer>(path, { method: "GET" });
 }
 
-function post(body: object): RequestInit {
+export function withBody(method: "POST" | "PATCH", body: object): RequestInit {
   return {
-    method: "POST",
+    method,
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),
   };
 }
 
-async function request<Answer>(path: string, init: RequestInit): Promise<Answer> {
+export async function request<Answer>(path: string, init: RequestInit): Promise<Answer> {
   let response: Response;
   let text: string;
   try {

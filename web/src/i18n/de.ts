@@ -1,5 +1,6 @@
 // German.
 
+import { people } from "./de-people.ts";
 import type { Words } from "./en.ts";
 
 const NUMBERS = ["keines", "eines", "zwei", "drei", "vier"];
@@ -18,6 +19,9 @@ export const de: Words = {
     not_found: "Diesen Raum gibt es nicht.",
     not_member: "Sie sind nicht in diesem Raum.",
     name_taken: "Dieser Name ist vergeben.",
+    wrong_credentials: "Der Name oder das Passwort ist falsch.",
+    sign_up_closed: "Ohne Einladung kann hier niemand ein Konto anlegen.",
+    room_archived: "Dieser Raum ist archiviert: Er lässt sich nur lesen.",
     too_large: "Das ist zu lang.",
     rate_limited: "Zu schnell. Einen Augenblick bitte.",
     no_quorum: "Zurzeit kein Quorum. Bitte noch einmal, wenn die Replikate zurück sind.",
@@ -26,6 +30,7 @@ export const de: Words = {
     no_space: "Die Platten der Replikate sind voll.",
     internal: "Das Gateway ist nicht erreichbar. Bitte gleich noch einmal.",
   },
+  people,
   signUp: {
     title: "Wählen Sie einen Namen",
     lead: "Team-Chat, der nichts verliert, wenn eine Maschine stirbt.",
@@ -34,12 +39,13 @@ export const de: Words = {
     refused: "Dieser Name ist nicht erlaubt: 1 bis 32 Zeichen, alle sichtbar.",
     submit: "Loslegen",
     busy: "Einen Augenblick…",
-    ended: "Ihre Sitzung ist beendet. Wählen Sie einen Namen, um fortzufahren.",
+    ended: "Ihre Sitzung ist beendet. Melden Sie sich an, um fortzufahren.",
   },
   signOut: {
     open: "Abmelden",
     title: "Abmelden?",
-    text: "Es gibt noch keine Passwörter: Dieser Name lässt sich danach nicht mehr verwenden.",
+    text: "Es ist kein Passwort gesetzt: Ohne eines ist dieses Konto danach verloren. Unter Ihrem Namen können Sie eines setzen.",
+    back: "Mit Namen und Passwort können Sie sich wieder anmelden.",
     waiting: (count) =>
       `${many(count, "noch nicht gesendete Nachricht wird", "noch nicht gesendete Nachrichten werden")} auf diesem Gerät gelöscht.`,
     confirm: "Abmelden",

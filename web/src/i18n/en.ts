@@ -1,6 +1,7 @@
 // English: the table whose shape every other language must have.
 
 import type { ErrorCode } from "../generated/frames.ts";
+import { people } from "./en-people.ts";
 
 const NUMBERS = ["none", "one", "two", "three", "four"];
 
@@ -16,6 +17,9 @@ const errors: Record<ErrorCode, string> = {
   not_found: "This room does not exist.",
   not_member: "You are not in this room.",
   name_taken: "This name is taken.",
+  wrong_credentials: "The name or the password is wrong.",
+  sign_up_closed: "Nobody can make an account here without an invitation.",
+  room_archived: "This room is archived: it can only be read.",
   too_large: "This is too long.",
   rate_limited: "Too fast. Wait a moment.",
   no_quorum: "No quorum at the moment. Try again when the replicas are back.",
@@ -28,6 +32,7 @@ const errors: Record<ErrorCode, string> = {
 export const en = {
   language: "English",
   errors,
+  people,
   signUp: {
     title: "Choose a name",
     lead: "Team chat that loses nothing when a machine dies.",
@@ -36,12 +41,13 @@ export const en = {
     refused: "This name is not allowed: 1 to 32 characters, all of them visible.",
     submit: "Start chatting",
     busy: "One moment…",
-    ended: "Your session has ended. Choose a name to go on.",
+    ended: "Your session has ended. Sign in to go on.",
   },
   signOut: {
     open: "Sign out",
     title: "Sign out?",
-    text: "There are no passwords yet: this name cannot be used again afterwards.",
+    text: "No password is set: without one, this account is lost afterwards. You can set one under your name.",
+    back: "You can sign in again with your name and password.",
     waiting: (count: number) =>
       `${many(count, "message", "messages")} not yet sent will be deleted from this device.`,
     confirm: "Sign out",

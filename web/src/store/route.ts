@@ -36,10 +36,29 @@ export function permalink(room: RoomId, seq: Seq): string {
   return new URL(addressOf(room, seq), location.href).href;
 }
 
+/** The secret of the invitation that led here. Not kept in the address: it may be shown to others. */
+export const invitation = signal<string | undefined>(takeInvitation());
+
+/** The link of an invitation. What stands behind `#` is never sent to a server. */
+export function invitationAddress(secret: string): string {
+  return `${location.origin}${location.pathname}#/invitation/${secret}`;
+}
+
 addEventListener("popstate", () => {
   openRoom.value = parse(location.hash).room;
   openMessage.value = messageOf(parse(location.hash));
 });
+
+// A link that is opened in a tab that has the page already.
+addEventListener("hashchange", () => {
+  invitation.value = takeInvitation() ?? invitation.value;
+});
+
+function takeInvitation(): string | undefined {
+  const found = /^#\/invitation\/([\w-]{32,128})$/.exec(location.hash)?.[1];
+  if (found !== undefined) history.replaceState(null, "", "#/");
+  return found;
+}
 
 function addressOf(room: RoomId, seq: Seq): string {
   return `#/rooms/${room}/${seq}`;

@@ -3,7 +3,8 @@
 import { signal } from "@preact/signals";
 
 import { browserClock } from "../clock/clock.ts";
-import type { Cluster, Me, SignUp } from "../generated/frames.ts";
+import type { Cluster, Me, SettingsAnswer, SignUp } from "../generated/frames.ts";
+import * as accounts from "../http/accounts.ts";
 import * as api from "../http/api.ts";
 import { browserRandomBytes, makeCid } from "../outbox/cid.ts";
 import { browserTabs } from "../outbox/tabs.ts";
@@ -12,6 +13,7 @@ import type { RoomEvent } from "../sync/event.ts";
 import { RequestFailed } from "../sync/history.ts";
 import type { RoomSync } from "../sync/room-sync.ts";
 import { forgetUser, lastUser, rememberUser } from "./last-seen.ts";
+import { invitation } from "./route.ts";
 import { Workspace } from "./workspace.ts";
 
 export type Session =
@@ -23,6 +25,9 @@ export const session = signal<Session>({ kind: "asking", unreachable: false });
 
 /** For the line on the first screen, before there is a socket. */
 export const firstCluster = signal<Cluster | undefined>(undefined);
+
+/** Who may make an account; unknown until somebody has answered. */
+export const settings = signal<SettingsAnswer | undefined>(undefined);
 
 /** Called for each message that arrives live; the view decides what a person should hear. */
 export const arrivals: { listener: (room: RoomSync, event: RoomEvent) => void } = {
@@ -68,15 +73,35 @@ export async function askCluster(): Promise<void> {
   }
 }
 
+export async function askSettings(): Promise<void> {
+  try {
+    settings.value = await accounts.settings();
+  } catch {
+    // As with the cluster.
+  }
+}
+
 /** Rejects with `RequestFailed`; calling it again with the same name repeats the same wish. */
-export async function signUp(name: string): Promise<void> {
-  const user = await api.signUp(wishFor(name));
+export async function signUp(name: string, password: string, secret?: string): Promise<void> {
+  const wish = { ...wishFor(name), password, ...(secret !== undefined && { invitation: secret }) };
+  const user = await api.signUp(wish).catch((error: unknown) => {
+    // A refusal answers its `cid` for ever: the next try is another wish.
+    if (error instanceof RequestFailed && !error.temporary) sessionStorage.removeItem(WISH_KEY);
+    throw error;
+  });
   sessionStorage.removeItem(WISH_KEY);
+  invitation.value = undefined;
   const workspace = workspaceOf(user);
   await workspace.forget().catch(() => {
     // Without a storage there is nothing to forget.
   });
   enter(workspace);
+}
+
+/** Rejects with `RequestFailed`. What this device has of the account, such as drafts, is kept. */
+export async function signIn(name: string, password: string): Promise<void> {
+  const user = await accounts.signIn({ cid: newCid(), name, password, secret: makeSecret() });
+  enter(workspaceOf(user));
 }
 
 export async function signOut(workspace: Workspace): Promise<void> {
@@ -127,8 +152,13 @@ function wishFor(name: string): SignUp {
   return wish;
 }
 
+/** For a request over HTTP. */
+export function newCid(): string {
+  return makeCid(Date.now(), browserRandomBytes);
+}
+
 /** 48 characters of `A-Z a-z 0-9 - _`. */
-function makeSecret(): string {
+export function makeSecret(): string {
   const bytes = browserRandomBytes(36);
   return btoa(String.fromCharCode(...bytes))
     .replaceAll("+", "-")

@@ -4,7 +4,7 @@ import { batch, computed, type ReadonlySignal, signal, type Signal } from "@prea
 
 import { browserClock, type Cancel } from "../clock/clock.ts";
 import type { Cluster, Me } from "../generated/frames.ts";
-import { history, unread } from "../http/api.ts";
+import { history, me, unread } from "../http/api.ts";
 import { browserRandomBytes } from "../outbox/cid.ts";
 import { indexedDbStorage } from "../outbox/indexeddb.ts";
 import type { OutboxEntry } from "../outbox/outbox.ts";
@@ -40,6 +40,8 @@ export interface WorkspaceEvents {
 
 export class Workspace {
   readonly user: Me;
+  /** The same person as of now: name, colour and role may change. */
+  readonly me: Signal<Me>;
   readonly engine: Engine;
   readonly memory: DeviceMemory;
   readonly rooms = signal<readonly RoomSync[]>([]);
@@ -64,6 +66,7 @@ export class Workspace {
     this.user = user;
     forgetPeople();
     learnPeople([user]);
+    this.me = signal(user);
     this.cluster.value = cluster;
     this.memory = new DeviceMemory(String(user.id));
     this.banner = computed(() => this.currentBanner());
@@ -96,6 +99,7 @@ export class Workspace {
         },
         caughtUp: (missed) => this.caughtUp(missed),
         strangers: () => events.ended(),
+        profile: () => void this.askMe(),
       },
     });
   }
@@ -127,6 +131,15 @@ export class Workspace {
     this.cancelAway?.();
     this.cancelBack?.();
     this.engine.stop();
+  }
+
+  /** Name, colour, role or password changed, here or on another device. */
+  async askMe(): Promise<void> {
+    try {
+      this.me.value = await me();
+    } catch {
+      // The old ones stay until the next change, or until the page is loaded again.
+    }
   }
 
   /** Signing up made a new account: what lies here under its number is of a former cluster. */

@@ -39,6 +39,8 @@ export interface EngineEvents {
   caughtUp(missed: number): void;
   /** The gateway speaks to somebody else, or for another cluster: start from nothing. */
   strangers(): void;
+  /** The own name, colour, role or password changed. */
+  profile(): void;
 }
 
 export interface EngineOptions {
@@ -352,6 +354,7 @@ export class Engine {
 
   private userEvent(frame: Extract<ServerFrame, { t: "uev" }>): void {
     this.useq = Math.max(this.useq, frame.useq);
+    if (frame.profile === true) this.options.events.profile();
     if (frame.read !== undefined) return this.reads.told(frame.read.room, frame.read.seq);
     if (frame.joined !== undefined) this.enter(frame.joined);
     if (frame.left !== undefined) {

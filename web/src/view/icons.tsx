@@ -68,6 +68,13 @@ export const TrashIcon = () => (
   </Icon>
 );
 
+export const InviteIcon = () => (
+  <Icon>
+    <circle cx="8" cy="7" r="3" />
+    <path d="M2.5 16.5c.6-3 2.8-4.5 5.5-4.5s4.9 1.5 5.5 4.5M15.5 5v6M12.5 8h6" />
+  </Icon>
+);
+
 export const SearchIcon = () => (
   <Icon>
     <circle cx="9" cy="9" r="5" />

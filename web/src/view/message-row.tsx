@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 
 import { language, words } from "../i18n/language.ts";
-import type { Me } from "../generated/frames.ts";
+import type { Author, Me } from "../generated/frames.ts";
 import type { Outbox, OutboxEntry } from "../outbox/outbox.ts";
 import { editing } from "../store/panel.ts";
 import type { Workspace } from "../store/workspace.ts";
@@ -155,7 +155,7 @@ export function pendingMessage({
 
 interface MessageProps {
   row_key: string;
-  author: Me;
+  author: Author;
   body: string;
   ts: number;
   state: MessageState;

@@ -1,6 +1,7 @@
 // The signed-in page: header, rooms, and the room that is open. One pane at a time on a phone.
 
 import { computed, useComputed, useSignal } from "@preact/signals";
+import { lazy, Suspense } from "preact/compat";
 import { useEffect, useLayoutEffect } from "preact/hooks";
 
 import { words } from "../i18n/language.ts";
@@ -30,7 +31,18 @@ import { SidePanel } from "./side-panel.tsx";
 import { Sidebar } from "./sidebar.tsx";
 import { summary } from "./replicas.ts";
 
-export type DialogName = "new-room" | "browse-rooms" | "sign-out" | "palette" | "help";
+// Seldom opened: not part of what the first screen loads.
+const Account = lazy(async () => ({ default: (await import("./dialogs/account.tsx")).Account }));
+const SignUps = lazy(async () => ({ default: (await import("./dialogs/sign-ups.tsx")).SignUps }));
+
+export type DialogName =
+  | "new-room"
+  | "browse-rooms"
+  | "sign-out"
+  | "palette"
+  | "help"
+  | "account"
+  | "sign-ups";
 
 /** Wide enough for both panes: then a room is always open. The same width as in layout.css. */
 const TWO_PANES = "(min-width: 720px)";
@@ -134,6 +146,10 @@ export function Shell({ workspace }: { workspace: Workspace }) {
         />
       )}
       {dialog.value === "help" && <Help close={close} />}
+      <Suspense fallback={null}>
+        {dialog.value === "account" && <Account workspace={workspace} close={close} />}
+        {dialog.value === "sign-ups" && <SignUps workspace={workspace} close={close} />}
+      </Suspense>
       {dialog.value === "sign-out" && <SignOut workspace={workspace} close={close} />}
     </div>
   );

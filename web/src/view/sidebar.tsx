@@ -7,7 +7,7 @@ import type { Workspace } from "../store/workspace.ts";
 import type { RoomId } from "../sync/event.ts";
 import type { RoomSync } from "../sync/room-sync.ts";
 import { Avatar } from "./avatar.tsx";
-import { BrowseIcon, HelpIcon, LeaveIcon, PlusIcon, SearchIcon } from "./icons.tsx";
+import { BrowseIcon, HelpIcon, InviteIcon, LeaveIcon, PlusIcon, SearchIcon } from "./icons.tsx";
 import { LanguageSwitch } from "./language-switch.tsx";
 import type { DialogName } from "./shell.tsx";
 
@@ -19,6 +19,7 @@ interface SidebarProps {
 
 export function Sidebar({ workspace, open_id, ask }: SidebarProps) {
   const text = words.value;
+  const me = workspace.me.value;
   return (
     <nav class="sidebar" data-region="rooms" aria-label={text.regions.rooms}>
       <button
@@ -60,8 +61,29 @@ export function Sidebar({ workspace, open_id, ask }: SidebarProps) {
         ))}
       </ul>
       <footer class="account" aria-label={text.regions.account}>
-        <Avatar id={workspace.user.id} name={workspace.user.name} />
-        <span class="account-name">{workspace.user.name}</span>
+        <button
+          type="button"
+          class="account-button"
+          data-testid="account"
+          title={text.people.account.open}
+          onClick={() => ask("account")}
+        >
+          <Avatar id={me.id} name={me.name} colour={me.colour} />
+          <span class="account-name">{me.name}</span>
+          <span class="hidden-visually">, {text.people.account.open}</span>
+        </button>
+        {(me.role === "owner" || me.role === "admin") && (
+          <button
+            type="button"
+            class="button-icon"
+            data-testid="sign-ups"
+            aria-label={text.people.signUps.open}
+            title={text.people.signUps.open}
+            onClick={() => ask("sign-ups")}
+          >
+            <InviteIcon />
+          </button>
+        )}
         <LanguageSwitch />
         <button
           type="button"

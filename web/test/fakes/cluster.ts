@@ -1,6 +1,6 @@
 // The cluster as docs/protocol.md describes it: one sequence per room, `(author, cid)` unique.
 
-import type { Joined, Me } from "../../src/generated/frames.ts";
+import type { Author, Joined } from "../../src/generated/frames.ts";
 import { type History, type PageOf, RequestFailed } from "../../src/sync/history.ts";
 import type { MessageEvent, RoomEvent, RoomId } from "../../src/sync/event.ts";
 
@@ -23,7 +23,7 @@ export class FakeCluster {
     this.rooms.set(id, { name: `room-${id}`, events: [] });
   }
 
-  apply(author: Me, cid: string, room: RoomId, body: string): Applied {
+  apply(author: Author, cid: string, room: RoomId, body: string): Applied {
     const key = `${author.id}:${cid}`;
     const before = this.seen.get(key);
     if (before !== undefined) return { event: before, dup: true };

@@ -50,8 +50,8 @@ class FakeTabs implements Tabs {
   }
 }
 
-export const ME: Me = { id: 7, name: "Ada" };
-export const OTHER: Me = { id: 8, name: "Bob" };
+export const ME: Me = { id: 7, name: "Ada", role: "member", colour: 0, has_password: true };
+export const OTHER: Me = { id: 8, name: "Bob", role: "member", colour: 0, has_password: true };
 
 export class Device {
   readonly cluster = new FakeCluster();
@@ -112,6 +112,7 @@ export class Device {
       strangers: () => {
         this.strangers += 1;
       },
+      profile: () => {},
     };
     return new Engine({
       user: ME,

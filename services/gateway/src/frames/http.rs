@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{Cid, RoomId, Seq};
 
-use super::{ErrorCode, Event, Joined, Me, Person, RoomSummary};
+use super::{ErrorCode, Event, Joined, Me, Password, Person, RoomSummary};
 
 /// `POST /api/v1/sign-up`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,9 +19,17 @@ pub struct SignUp {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[cfg_attr(test, ts(optional))]
     pub secret: Option<String>,
+    /// 8 characters or more. Without one the account is lost with its sessions, until one is set.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub password: Option<Password>,
+    /// The secret of an invitation.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub invitation: Option<String>,
 }
 
-/// Answers `sign-up` and `me`.
+/// Answers `sign-up`, `sign-in` and `me`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct MeAnswer {

@@ -1,5 +1,5 @@
-//! Writes web/src/generated/frames.ts from the Rust types, or fails when the committed file
-//! differs from them. `UPDATE=1 cargo test -p gateway typescript` writes it.
+//! Writes web/src/generated/*.ts from the Rust types, or fails when the committed files
+//! differ from them. `UPDATE=1 cargo test -p gateway typescript` writes it.
 
 use std::path::Path;
 
@@ -11,6 +11,22 @@ use crate::ids::NodeId;
 const HEAD: &str = "\
 // Generated from services/gateway/src/frames.rs; do not edit.
 // UPDATE=1 cargo test -p gateway typescript
+";
+
+const HTTP_IMPORTS: &str = "\
+import type {
+  AccountRole,
+  Cid,
+  ErrorCode,
+  Event,
+  Joined,
+  Me,
+  Person,
+  RoomId,
+  RoomSummary,
+  Seq,
+  UserId,
+} from \"./frames.ts\";
 ";
 
 /// One line per field and per alternative, each with its comment in one line above it.
@@ -42,8 +58,9 @@ fn one<T: TS>(out: &mut String) {
     ));
 }
 
-fn generated() -> String {
-    let mut out = format!("{HEAD}\n");
+/// frames.ts: what travels over the WebSocket.
+fn frames() -> String {
+    let mut out = format!("{HEAD}\nexport * from \"./http.ts\";\n\n");
     one::<UserId>(&mut out);
     one::<RoomId>(&mut out);
     one::<Seq>(&mut out);
@@ -53,7 +70,8 @@ fn generated() -> String {
     one::<NodeId>(&mut out);
     one::<Cid>(&mut out);
     one::<Person>(&mut out);
-    out.push_str("/** The person whose session it is. */\nexport type Me = Person;\n\n");
+    one::<AccountRole>(&mut out);
+    one::<Me>(&mut out);
     out.push_str("/** Who did something, with the name at that time. */\n");
     out.push_str("export type Author = Person;\n\n");
     one::<Joined>(&mut out);
@@ -73,7 +91,30 @@ fn generated() -> String {
     one::<RoomSeqs>(&mut out);
     one::<ClientFrame>(&mut out);
     one::<ServerFrame>(&mut out);
+    ended(out)
+}
+
+/// http.ts: the bodies of HTTP requests and answers.
+fn http() -> String {
+    let mut out = format!("{HEAD}\n{HTTP_IMPORTS}\n");
+    one::<Password>(&mut out);
     one::<SignUp>(&mut out);
+    one::<SignIn>(&mut out);
+    one::<ChangeMe>(&mut out);
+    one::<ChangePassword>(&mut out);
+    one::<Deactivate>(&mut out);
+    one::<SessionEntry>(&mut out);
+    one::<SessionsAnswer>(&mut out);
+    one::<PersonEntry>(&mut out);
+    one::<PeopleAnswer>(&mut out);
+    one::<ChangePerson>(&mut out);
+    one::<SignUpMode>(&mut out);
+    one::<SettingsAnswer>(&mut out);
+    one::<ChangeSettings>(&mut out);
+    one::<CreateInvitation>(&mut out);
+    one::<InvitationAnswer>(&mut out);
+    one::<InvitationEntry>(&mut out);
+    one::<InvitationsAnswer>(&mut out);
     one::<MeAnswer>(&mut out);
     one::<RoomsAnswer>(&mut out);
     one::<EventsAnswer>(&mut out);
@@ -86,6 +127,10 @@ fn generated() -> String {
     one::<ErrorBody>(&mut out);
     one::<ErrorAnswer>(&mut out);
     one::<Health>(&mut out);
+    ended(out)
+}
+
+fn ended(mut out: String) -> String {
     out.truncate(out.trim_end().len());
     out.push('\n');
     out
@@ -93,18 +138,20 @@ fn generated() -> String {
 
 #[test]
 fn typescript_is_generated_from_these_types() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web/src/generated/frames.ts");
-    let wanted = generated();
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, &wanted).unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web/src/generated");
+    for (name, wanted) in [("frames.ts", frames()), ("http.ts", http())] {
+        let path = folder.join(name);
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(&path, &wanted).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            committed == wanted,
+            "{} differs from frames.rs: UPDATE=1 cargo test -p gateway typescript writes it",
+            path.display(),
+        );
     }
-    let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        committed == wanted,
-        "{} differs from frames.rs: UPDATE=1 cargo test -p gateway typescript writes it",
-        path.display(),
-    );
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::limits::BUCKETS_MAX;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rate {
     pub(crate) burst: u32,
-    pub(crate) per_second: u32,
+    pub(crate) per_second: f64,
 }
 
 /// A token bucket.
@@ -41,19 +41,19 @@ impl Bucket {
             self.tokens -= 1.0;
             return Ok(());
         }
-        let wait_ms = (1.0 - self.tokens) / f64::from(rate.per_second) * 1000.0;
-        // Between 0 and 1000 by construction, so the conversion cannot lose anything.
+        let wait_ms = (1.0 - self.tokens) / rate.per_second * 1000.0;
+        // Minutes at most, by the bounds of the settings, so the conversion cannot lose anything.
         Err((wait_ms.ceil() as u32).max(1))
     }
 
     fn refill(&mut self, rate: Rate, now: Instant) {
         let seconds = now.duration_since(self.filled).as_secs_f64();
-        let tokens = self.tokens + seconds * f64::from(rate.per_second);
+        let tokens = self.tokens + seconds * rate.per_second;
         self.tokens = tokens.min(f64::from(rate.burst));
         self.filled = now;
     }
 
-    fn is_full(&mut self, rate: Rate, now: Instant) -> bool {
+    pub(crate) fn is_full(&mut self, rate: Rate, now: Instant) -> bool {
         self.refill(rate, now);
         self.tokens >= f64::from(rate.burst)
     }
@@ -89,12 +89,12 @@ impl Admission {
         let per_second = options.sign_ups_per_second;
         let sign_up_rate = Rate {
             burst: per_second.saturating_mul(4),
-            per_second,
+            per_second: f64::from(per_second),
         };
         Self {
             rate: Rate {
                 burst: options.sends_burst,
-                per_second: options.sends_per_second,
+                per_second: f64::from(options.sends_per_second),
             },
             sockets_per_user: options.sockets_per_user,
             sockets_max: options.sockets,
@@ -190,7 +190,7 @@ mod tests {
     fn twenty_at_once_then_ten_per_second() {
         let rate = Rate {
             burst: 20,
-            per_second: 10,
+            per_second: 10.0,
         };
         let start = Instant::now();
         let mut bucket = Bucket::new(rate, start);

@@ -36,6 +36,8 @@ pub(crate) enum Note {
     Left(Useq, RoomId),
     /// The person has read on.
     Read(Useq, ReadMarker),
+    /// The person's name, colour, role or password changed.
+    Profile(Useq),
     /// This socket was too slow.
     Lags,
     /// The gateway stops.
@@ -197,6 +199,22 @@ impl Hub {
                     if line.token_hash[..] == token_hash[..] {
                         line.outbox.close(Close::Unauthenticated);
                     }
+                }
+                return;
+            }
+            Some(user_event::Kind::SessionsEnded(kept)) => {
+                self.sessions.forget_of(user);
+                for Attached { line, .. } in state.lines.get(&user).into_iter().flatten() {
+                    if line.token_hash[..] != kept[..] {
+                        line.outbox.close(Close::Unauthenticated);
+                    }
+                }
+                return;
+            }
+            Some(user_event::Kind::ProfileChanged(_)) => {
+                self.sessions.forget_of(user);
+                for line in state.lines_that_hear(user, useq) {
+                    line.note(Note::Profile(useq));
                 }
                 return;
             }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use crate::app::{App, Identity};
 use crate::errors::Error;
-use crate::frames::{ByeReason, ClientFrame, Person, RoomSeqs, ServerFrame};
+use crate::frames::{ByeReason, ClientFrame, Me, RoomSeqs, ServerFrame};
 use crate::ids::{Cid, RoomId, Seq, Useq};
 use crate::limits::{
     ANSWERS_MAX, CLOSE_PATIENCE, DRAIN_PATIENCE, DRAIN_SPREAD_MS, FRAME_BYTES_MAX, HEARTBEAT,
@@ -37,7 +37,7 @@ type Replay = (RoomId, Pin<Box<dyn Future<Output = ()> + Send>>);
 /// A socket that belongs to somebody.
 pub(super) struct Session {
     pub(super) app: Arc<App>,
-    pub(super) person: Person,
+    pub(super) person: Me,
     pub(super) line: Arc<Line>,
     place: Place,
     notes: mpsc::Receiver<Note>,
@@ -307,6 +307,7 @@ impl Session {
                     joined: Some(joined),
                     left: None,
                     read: None,
+                    profile: false,
                 });
                 self.queue_replay(room, From::Nothing);
             }
@@ -320,6 +321,17 @@ impl Session {
                     joined: None,
                     left: Some(room),
                     read: None,
+                    profile: false,
+                });
+            }
+            Note::Profile(useq) if useq > self.useq => {
+                self.useq = useq;
+                self.say(&ServerFrame::Uev {
+                    useq,
+                    joined: None,
+                    left: None,
+                    read: None,
+                    profile: true,
                 });
             }
             Note::Read(useq, marker) if useq > self.useq => {
@@ -329,10 +341,11 @@ impl Session {
                     joined: None,
                     left: None,
                     read: Some(marker),
+                    profile: false,
                 });
             }
             // The client knows it from `ready`.
-            Note::Joined(..) | Note::Left(..) | Note::Read(..) => {}
+            Note::Joined(..) | Note::Left(..) | Note::Read(..) | Note::Profile(..) => {}
             // Resumed before this was read.
             Note::Lags if !self.line.outbox.is_lagging() => {}
             Note::Lags => {

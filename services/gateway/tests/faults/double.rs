@@ -132,6 +132,8 @@ impl World {
             name: "g1".to_owned(),
             sends_per_second: 10_000,
             sends_burst: 10_000,
+            argon2_memory_kib: 8,
+            argon2_passes: 1,
             ..Options::default()
         }
     }

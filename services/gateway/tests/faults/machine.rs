@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use proto::v1::outcome::Result as Did;
 use proto::v1::{
-    AccountCreated, Command, CreatedEvent, DeletedEvent, Done, EditedEvent, Effect, JoinedEvent,
-    JoinedRoom, LeftEvent, MessageEvent, MessagePosted, Notice, Outcome, PinEvent, PostMessage,
-    ReactionEvent, ReadMarker, Refusal, RefusalCode, RoomChanged, RoomEvent, UserEvent, command,
+    AccountCreated, Command, CreateAccount, CreateInvitation, CreatedEvent, DeletedEvent, Done,
+    EditedEvent, Effect, InvitationCreated, JoinedEvent, JoinedRoom, LeftEvent, MessageEvent,
+    MessagePosted, Notice, Outcome, PinEvent, PostMessage, Profile, ProfileChanged, ReactionEvent,
+    ReadMarker, Refusal, RefusalCode, Role, RoomChanged, RoomEvent, SignUpMode, UserEvent, command,
     effect, room_event, user_event,
 };
 
@@ -26,10 +27,25 @@ pub(crate) struct Room {
 /// The room of the cluster.
 pub(crate) const CLUSTER: u64 = u32::MAX as u64;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Account {
     pub(crate) name: String,
     pub(crate) useq: u64,
+    pub(crate) role: Role,
+    pub(crate) colour: u32,
+    pub(crate) password: String,
+    pub(crate) password_slot: u64,
+    pub(crate) inactive: bool,
+}
+
+impl Account {
+    pub(crate) fn profile(&self) -> Profile {
+        Profile {
+            role: self.role.into(),
+            colour: self.colour,
+            has_password: !self.password.is_empty(),
+        }
+    }
 }
 
 /// What one slot did.
@@ -47,6 +63,8 @@ pub(crate) struct Machine {
     pub(crate) rooms: BTreeMap<u64, Room>,
     /// Token hash → account and the slot that made it.
     pub(crate) sessions: HashMap<Vec<u8>, (u64, u64)>,
+    pub(crate) sign_up: SignUpMode,
+    pub(crate) invitations: Vec<CreateInvitation>,
     outcomes: HashMap<(u64, Vec<u8>), Outcome>,
     effects: Vec<Effect>,
 }
@@ -59,6 +77,8 @@ impl Default for Machine {
             accounts: BTreeMap::new(),
             rooms: BTreeMap::new(),
             sessions: HashMap::new(),
+            sign_up: SignUpMode::Open,
+            invitations: Vec::new(),
             outcomes: HashMap::new(),
             effects: Vec::new(),
         }
@@ -96,13 +116,70 @@ impl Machine {
         outcome
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table: an arm for each command")]
     fn take_effect(&mut self, command: &Command) -> Result<Did, Refusal> {
         let author = command.author;
         match command.body.clone().unwrap() {
-            command::Body::CreateAccount(wish) => self.create_account(&wish.name, wish.token_hash),
+            command::Body::CreateAccount(wish) => self.create_account(wish),
             command::Body::RevokeSession(wish) => {
                 self.sessions.remove(&wish.token_hash);
                 self.user_event(author, user_event::Kind::SessionRevoked(wish.token_hash));
+                Ok(Did::Done(Done {}))
+            }
+            command::Body::CreateSession(wish) => {
+                if self.account(author)?.password_slot != wish.password_slot {
+                    return Err(refusal(RefusalCode::PasswordChanged, "changed"));
+                }
+                self.sessions.insert(wish.token_hash, (author, self.slot));
+                Ok(Did::Done(Done {}))
+            }
+            command::Body::SetPassword(wish) => {
+                let slot = self.slot;
+                let account = self.account(author)?;
+                if account.password_slot != wish.password_slot {
+                    return Err(refusal(RefusalCode::PasswordChanged, "changed"));
+                }
+                (account.password, account.password_slot) = (wish.password, slot);
+                self.end_sessions(author, wish.kept_token_hash);
+                self.user_event(author, user_event::Kind::ProfileChanged(ProfileChanged {}));
+                Ok(Did::Done(Done {}))
+            }
+            command::Body::ChangeProfile(wish) => {
+                let account = self.account(author)?;
+                if !wish.name.is_empty() {
+                    account.name = wish.name;
+                }
+                account.colour = wish.colour.unwrap_or(account.colour);
+                self.user_event(author, user_event::Kind::ProfileChanged(ProfileChanged {}));
+                Ok(Did::Done(Done {}))
+            }
+            command::Body::SetActive(wish) => {
+                self.account(wish.user)?.inactive = !wish.active;
+                if !wish.active {
+                    self.end_sessions(wish.user, Vec::new());
+                }
+                Ok(Did::Done(Done {}))
+            }
+            command::Body::SetRole(wish) => {
+                self.account(wish.user)?.role = wish.role();
+                self.user_event(
+                    wish.user,
+                    user_event::Kind::ProfileChanged(ProfileChanged {}),
+                );
+                Ok(Did::Done(Done {}))
+            }
+            command::Body::SetSignUpMode(wish) => {
+                self.sign_up = wish.mode();
+                Ok(Did::Done(Done {}))
+            }
+            command::Body::CreateInvitation(wish) => {
+                self.invitations.push(wish);
+                let invitation = self.invitations.len() as u64;
+                Ok(Did::InvitationCreated(InvitationCreated { invitation }))
+            }
+            command::Body::RevokeInvitation(wish) => {
+                let at = usize::try_from(wish.invitation).unwrap() - 1;
+                self.invitations[at].uses = 0;
                 Ok(Did::Done(Done {}))
             }
             command::Body::OpenSenderSession(_) | command::Body::CloseSenderSession(_) => {
@@ -224,7 +301,31 @@ impl Machine {
         self.room_event(0, CLUSTER, room_event::Kind::Notice(notice));
     }
 
-    fn create_account(&mut self, name: &str, token_hash: Vec<u8>) -> Result<Did, Refusal> {
+    fn account(&mut self, user: u64) -> Result<&mut Account, Refusal> {
+        self.accounts
+            .get_mut(&user)
+            .ok_or_else(|| refusal(RefusalCode::NotFound, "nobody"))
+    }
+
+    fn end_sessions(&mut self, user: u64, kept: Vec<u8>) {
+        self.sessions
+            .retain(|hash, (owner, _)| *owner != user || *hash == kept);
+        self.user_event(user, user_event::Kind::SessionsEnded(kept));
+    }
+
+    fn create_account(&mut self, wish: CreateAccount) -> Result<Did, Refusal> {
+        let (name, token_hash) = (&*wish.name, wish.token_hash);
+        let invited = self
+            .invitations
+            .iter_mut()
+            .find(|known| known.uses > 0 && known.secret_hash == wish.invitation);
+        match (self.sign_up, invited) {
+            (SignUpMode::Closed, _) | (SignUpMode::Invitation, None) => {
+                return Err(refusal(RefusalCode::SignUpClosed, "not without a link"));
+            }
+            (_, Some(known)) => known.uses -= 1,
+            _ => {}
+        }
         let taken = |account: &Account| account.name.to_lowercase() == name.to_lowercase();
         if self.accounts.values().any(taken) {
             return Err(refusal(RefusalCode::NameTaken, "somebody has this name"));
@@ -234,7 +335,14 @@ impl Machine {
             user,
             Account {
                 name: name.to_owned(),
-                useq: 0,
+                role: if user == 1 { Role::Owner } else { Role::Member },
+                password_slot: if wish.password.is_empty() {
+                    0
+                } else {
+                    self.slot
+                },
+                password: wish.password,
+                ..Account::default()
             },
         );
         self.sessions.insert(token_hash, (user, self.slot));

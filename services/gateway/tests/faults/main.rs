@@ -14,6 +14,7 @@ mod double;
 mod machine;
 mod notices;
 
+mod accounts;
 mod fanout;
 mod http;
 mod resume;

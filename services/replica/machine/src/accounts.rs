@@ -1,23 +1,21 @@
-//! Commands on accounts and sessions.
+//! The command that makes an account, and what all others need to know of one.
 
-use proto::v1::{AccountCreated, CreateAccount, Done, RevokeSession, outcome, user_event};
-use rusqlite::{OptionalExtension, params};
+use proto::v1::{AccountCreated, CreateAccount, outcome};
+use rusqlite::params;
 
 use crate::apply::{Answer, Context};
-use crate::cache::Cache;
+use crate::cache::Account;
 use crate::error::{Fault, Stop};
 use crate::ids::{RoomId, UserId, from_sql, next, to_sql};
+use crate::names;
+use crate::profiles::require_password;
 use crate::refusal::Reason;
-use crate::{limits, names};
-
-/// Values of `accounts.role`.
-mod role {
-    pub(super) const OWNER: i64 = 1;
-    pub(super) const MEMBER: i64 = 4;
-}
+use crate::roles::Role;
+use crate::sessions::{require_device, require_token_hash};
 
 impl Context<'_> {
-    /// A new account with its first session, and a member of `general`.
+    /// A new account with its first session, and a member of `general`; a guest is only in the room
+    /// of its invitation.
     pub(crate) fn create_account(
         &mut self,
         author: UserId,
@@ -27,7 +25,17 @@ impl Context<'_> {
             return Err(Stop::Refused(Reason::SignUpSignedIn));
         }
         require_token_hash(&command.token_hash)?;
+        require_password(&command.password)?;
+        require_device(&command.device)?;
         let name = names::person(&command.name).map_err(Stop::Refused)?;
+        let user = UserId(self.next_id("SELECT max(id) FROM accounts")?);
+        let is_first = user == UserId(1);
+        // Before the name: whoever may not sign up learns of no account.
+        let invited = if is_first {
+            None
+        } else {
+            self.admit(&command.invitation)?
+        };
         if self.name_is_taken("SELECT 1 FROM accounts WHERE name_folded = ?1", &name)? {
             return Err(Stop::Refused(Reason::PersonNameTaken));
         }
@@ -35,9 +43,11 @@ impl Context<'_> {
             return Err(Stop::Refused(Reason::TokenHashUsed));
         }
 
-        let user = UserId(self.next_id("SELECT max(id) FROM accounts")?);
-        let is_first = user == UserId(1);
-        let role = if is_first { role::OWNER } else { role::MEMBER };
+        let role = match invited {
+            _ if is_first => Role::Owner,
+            Some(invited) => invited.role,
+            None => Role::Member,
+        };
         self.connection
             .prepare_cached(
                 "INSERT INTO accounts (id, name, name_folded, role, useq, created_slot, created_ms)
@@ -47,11 +57,14 @@ impl Context<'_> {
                 to_sql(user.0),
                 name.text,
                 name.folded,
-                role,
+                role.number(),
                 to_sql(self.slot.0),
                 to_sql(self.timestamp.0)
             ])?;
-        self.create_session(&command.token_hash, user)?;
+        if !command.password.is_empty() {
+            self.store_password(user, &command.password)?;
+        }
+        self.create_session(&command.token_hash, user, &command.device)?;
         if is_first {
             let general = names::room("general").map_err(Stop::Refused)?;
             let room = self.insert_room(user, general)?;
@@ -60,7 +73,13 @@ impl Context<'_> {
                 return Err(Fault::Damaged(found).into());
             }
         }
-        self.enter(user, RoomId::GENERAL)?;
+        if role != Role::Guest {
+            self.enter(user, RoomId::GENERAL)?;
+        }
+        if let Some(invited) = invited {
+            self.use_invitation(&command.invitation)?;
+            self.enter_invited(user, invited.room)?;
+        }
         let created = AccountCreated {
             user: user.0,
             name: name.text,
@@ -68,24 +87,13 @@ impl Context<'_> {
         Ok(outcome::Result::AccountCreated(created).into())
     }
 
-    /// Ends a session of the author's. One that does not exist is ended already.
-    pub(crate) fn revoke_session(
-        &mut self,
-        author: UserId,
-        command: &RevokeSession,
-    ) -> Result<Answer, Stop> {
-        require_token_hash(&command.token_hash)?;
-        match self.session_owner(&command.token_hash)? {
-            None => return Ok(outcome::Result::Done(Done {}).into()),
-            Some(owner) if owner != author => return Err(Stop::Refused(Reason::ForeignSession)),
-            Some(_) => {}
+    /// The room of an invitation, unless it can no longer be entered.
+    fn enter_invited(&mut self, user: UserId, room: Option<RoomId>) -> Result<(), Stop> {
+        let Some(room) = room else { return Ok(()) };
+        if !self.cache.is_member(self.connection, room, user)? {
+            self.enter(user, room)?;
         }
-        self.connection
-            .prepare_cached("DELETE FROM sessions WHERE token_hash = ?1")?
-            .execute([&command.token_hash])?;
-        let revoked = user_event::Kind::SessionRevoked(command.token_hash.clone());
-        self.emit_user_event(author, revoked)?;
-        Ok(outcome::Result::Done(Done {}).into())
+        Ok(())
     }
 
     /// Whether a name of this folding exists, by a query on the table in question.
@@ -110,55 +118,31 @@ impl Context<'_> {
 
     /// The author's name for an effect. Whoever emits has checked that the account exists.
     pub(crate) fn author_name(&mut self, user: UserId) -> Result<String, Fault> {
-        account(self.cache, self.connection, user).map(|account| account.name.clone())
+        self.known_account(user).map(|account| account.name.clone())
     }
 
     /// Takes the next number of the person's own stream.
     pub(crate) fn next_useq(&mut self, user: UserId) -> Result<u64, Fault> {
-        let account = account(self.cache, self.connection, user)?;
+        let account = self.known_account(user)?;
         account.useq = next(account.useq)?;
+        let useq = account.useq;
         self.connection
             .prepare_cached("UPDATE accounts SET useq = ?2 WHERE id = ?1")?
-            .execute(params![to_sql(user.0), to_sql(account.useq)])?;
-        Ok(account.useq)
+            .execute(params![to_sql(user.0), to_sql(useq)])?;
+        Ok(useq)
     }
 
-    fn create_session(&self, token_hash: &[u8], user: UserId) -> rusqlite::Result<()> {
-        self.connection
-            .prepare_cached(
-                "INSERT INTO sessions (token_hash, user, created_slot, created_ms)
-                 VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute(params![
-                token_hash,
-                to_sql(user.0),
-                to_sql(self.slot.0),
-                to_sql(self.timestamp.0)
-            ])?;
-        Ok(())
+    /// An account that must be there, because a row or a check says so.
+    pub(crate) fn known_account(&mut self, user: UserId) -> Result<&mut Account, Fault> {
+        self.cache
+            .account(self.connection, user)?
+            .ok_or_else(|| Fault::Damaged(format!("{user} has no row but is referred to")))
     }
 
-    fn session_owner(&self, token_hash: &[u8]) -> rusqlite::Result<Option<UserId>> {
-        self.connection
-            .prepare_cached("SELECT user FROM sessions WHERE token_hash = ?1")?
-            .query_row([token_hash], |row| Ok(UserId(from_sql(row.get(0)?))))
-            .optional()
+    /// An account that a command names.
+    pub(crate) fn other_account(&mut self, user: UserId) -> Result<&mut Account, Stop> {
+        self.cache
+            .account(self.connection, user)?
+            .ok_or(Stop::Refused(Reason::NoSuchPerson))
     }
-}
-
-fn account<'a>(
-    cache: &'a mut Cache,
-    connection: &rusqlite::Connection,
-    user: UserId,
-) -> Result<&'a mut crate::cache::Account, Fault> {
-    cache
-        .account(connection, user)?
-        .ok_or_else(|| Fault::Damaged(format!("{user} has no row but is referred to")))
-}
-
-fn require_token_hash(token_hash: &[u8]) -> Result<(), Stop> {
-    if token_hash.len() != limits::TOKEN_HASH_BYTES {
-        return Err(Stop::Refused(Reason::TokenHashLength));
-    }
-    Ok(())
 }

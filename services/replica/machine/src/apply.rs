@@ -37,8 +37,8 @@ impl From<outcome::Result> for Answer {
     }
 }
 
-/// One entry being applied. The commands are methods on it, in accounts.rs, rooms.rs,
-/// events.rs, changes.rs, markers.rs and notices.rs.
+/// One entry being applied. The commands are methods on it, in accounts.rs, sessions.rs,
+/// profiles.rs, invitations.rs, rooms.rs, events.rs, changes.rs, markers.rs and notices.rs.
 pub(crate) struct Context<'a> {
     /// Inside a transaction.
     pub(crate) connection: &'a Connection,
@@ -67,8 +67,10 @@ pub fn encode_batch(commands: Vec<Command>) -> Bytes {
 
 /// The lowest version of a batch that can hold the command.
 const fn version_of(command: &Command) -> u32 {
-    if is_about_messages(command) {
+    if needs_roles(command) {
         limits::BATCH_VERSION
+    } else if is_about_messages(command) {
+        limits::BATCH_VERSION_MESSAGES
     } else if matches!(command.body, Some(command::Body::PostNotice(_))) {
         limits::BATCH_VERSION_NOTICES
     } else if needs_sender_sessions(command) {
@@ -92,6 +94,29 @@ const fn is_about_messages(command: &Command) -> bool {
                 | Body::MarkRead(_)
         )
     )
+}
+
+/// Whether a program of format 5 could not have made it.
+const fn needs_roles(command: &Command) -> bool {
+    use command::Body;
+    match &command.body {
+        Some(Body::CreateAccount(create)) => {
+            !create.password.is_empty()
+                || !create.invitation.is_empty()
+                || !create.device.is_empty()
+        }
+        Some(
+            Body::CreateSession(_)
+            | Body::SetPassword(_)
+            | Body::ChangeProfile(_)
+            | Body::SetActive(_)
+            | Body::SetRole(_)
+            | Body::SetSignUpMode(_)
+            | Body::CreateInvitation(_)
+            | Body::RevokeInvitation(_),
+        ) => true,
+        _ => false,
+    }
 }
 
 const fn needs_sender_sessions(command: &Command) -> bool {
@@ -161,6 +186,9 @@ fn decode_batch(entry: &Entry) -> Result<Vec<Command>, Error> {
     }
     let mut commands = batch.commands;
     if batch.version < limits::BATCH_VERSION {
+        commands.iter_mut().for_each(forget_roles);
+    }
+    if batch.version < limits::BATCH_VERSION_MESSAGES {
         // As a program without changes of messages reads it.
         for command in &mut commands {
             if is_about_messages(command) {
@@ -187,6 +215,17 @@ fn decode_batch(entry: &Entry) -> Result<Vec<Command>, Error> {
         }
     }
     Ok(commands)
+}
+
+/// As a program of format 5 reads it: the fields do not exist, and such a command is unknown.
+fn forget_roles(command: &mut Command) {
+    if let Some(command::Body::CreateAccount(create)) = &mut command.body {
+        create.password.clear();
+        create.invitation.clear();
+        create.device.clear();
+    } else if needs_roles(command) {
+        command.body = None;
+    }
 }
 
 impl Context<'_> {
@@ -272,7 +311,8 @@ impl Context<'_> {
             body,
             command::Body::CreateAccount(_) | command::Body::PostNotice(_)
         );
-        if has_account && self.cache.account(self.connection, author)?.is_none() {
+        let account = self.cache.account(self.connection, author)?;
+        if has_account && !account.is_some_and(|account| account.active) {
             return Err(Stop::Refused(Reason::NotSignedIn));
         }
         match body {
@@ -294,6 +334,14 @@ impl Context<'_> {
             command::Body::PinMessage(command) => self.pin_message(author, command),
             command::Body::UnpinMessage(command) => self.unpin_message(author, command),
             command::Body::MarkRead(command) => self.mark_read(author, &command),
+            command::Body::CreateSession(command) => self.sign_in(author, &command),
+            command::Body::SetPassword(command) => self.set_password(author, &command),
+            command::Body::ChangeProfile(command) => self.change_profile(author, &command),
+            command::Body::SetActive(command) => self.set_active(author, &command),
+            command::Body::SetRole(command) => self.set_role(author, &command),
+            command::Body::SetSignUpMode(command) => self.set_sign_up_mode(author, command),
+            command::Body::CreateInvitation(command) => self.create_invitation(author, &command),
+            command::Body::RevokeInvitation(command) => self.revoke_invitation(author, command),
         }
     }
 }

@@ -11,13 +11,18 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::error::Fault;
 use crate::ids::{RoomId, SenderSessionId, UserId, from_sql, to_sql};
 use crate::limits;
+use crate::roles::Role;
 
 /// What is known of an account.
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) name: String,
-    /// The highest `useq`; every change is written through.
+    /// The highest `useq`; this and the rest is written through with every change.
     pub(crate) useq: u64,
+    pub(crate) role: Role,
+    pub(crate) active: bool,
+    /// The slot at which the password was set; 0 for none.
+    pub(crate) password_slot: u64,
 }
 
 /// What is known of a room.
@@ -59,21 +64,34 @@ impl Cache {
         &mut self,
         connection: &Connection,
         user: UserId,
-    ) -> rusqlite::Result<Option<&mut Account>> {
+    ) -> Result<Option<&mut Account>, Fault> {
         let vacant = match self.accounts.entry(user) {
             Entry::Occupied(known) => return Ok(Some(known.into_mut())),
             Entry::Vacant(vacant) => vacant,
         };
         let found = connection
-            .prepare_cached("SELECT name, useq FROM accounts WHERE id = ?1")?
+            .prepare_cached(
+                "SELECT a.name, a.useq, a.role, coalesce(p.deactivated_slot, 0) = 0,
+                        coalesce(p.password_slot, 0)
+                 FROM accounts a LEFT JOIN profiles p ON p.user = a.id WHERE a.id = ?1",
+            )?
             .query_row([to_sql(user.0)], |row| {
-                Ok(Account {
+                let account = Account {
                     name: row.get(0)?,
                     useq: from_sql(row.get(1)?),
-                })
+                    role: Role::Guest,
+                    active: row.get(3)?,
+                    password_slot: from_sql(row.get(4)?),
+                };
+                Ok((account, row.get(2)?))
             })
             .optional()?;
-        Ok(found.map(|account| vacant.insert(account)))
+        let Some((account, role)) = found else {
+            return Ok(None);
+        };
+        let role = Role::from_number(role)
+            .ok_or_else(|| Fault::Damaged(format!("{user} has the unknown role {role}")))?;
+        Ok(Some(vacant.insert(Account { role, ..account })))
     }
 
     /// Whether there is such a room.

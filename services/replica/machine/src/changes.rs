@@ -225,7 +225,7 @@ impl Context<'_> {
 
     /// The message that a command is about; the author is in its room.
     fn target(&mut self, author: UserId, room: u64, seq: u64) -> Result<Target, Stop> {
-        let room = self.existing_room(room)?;
+        let room = self.existing_room(author, room)?;
         Self::require_for_people(room)?;
         self.require_member(room, author)?;
         let seq = Seq(seq);

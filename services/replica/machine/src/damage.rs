@@ -40,7 +40,7 @@ use crate::tables::TABLES;
 use crate::{Error, checksum, schema, snapshot};
 
 /// Tables that hold little, whatever the number of messages.
-const SMALL_TABLES: [&str; 4] = ["applied", "nodes", "rooms", "watched"];
+const SMALL_TABLES: [&str; 5] = ["applied", "nodes", "rooms", "watched", "settings"];
 
 /// Those whose keys are event ids and whose rows end with a checksum.
 const EVENT_TABLES: [&str; 2] = ["events", "user_events"];

@@ -18,7 +18,8 @@
 
 use paxos::ids::Slot;
 use proto::v1::{
-    AccountCreated, Done, MessagePosted, RoomChanged, SenderSessionOpened, outcome, room_event,
+    AccountCreated, Done, InvitationCreated, MessagePosted, RoomChanged, SenderSessionOpened,
+    outcome, room_event,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -36,6 +37,7 @@ mod kind {
     pub(super) const ROOM_CHANGED: i64 = 4;
     pub(super) const REFUSAL: i64 = 5;
     pub(super) const SENDER_SESSION_OPENED: i64 = 6;
+    pub(super) const INVITATION_CREATED: i64 = 40;
 }
 
 /// What a command did when it was first applied.
@@ -78,6 +80,9 @@ pub(crate) fn find(
         (kind::ROOM_CHANGED, Some(room)) => outcome::Result::RoomChanged(RoomChanged { room }),
         (kind::SENDER_SESSION_OPENED, Some(session)) => {
             outcome::Result::SenderSessionOpened(SenderSessionOpened { session })
+        }
+        (kind::INVITATION_CREATED, Some(invitation)) => {
+            outcome::Result::InvitationCreated(InvitationCreated { invitation })
         }
         (kind::REFUSAL, Some(number)) => {
             let reason = Reason::from_number(number)
@@ -124,6 +129,9 @@ pub(crate) fn remember(
         }
         (outcome::Result::SenderSessionOpened(opened), None) => {
             (kind::SENDER_SESSION_OPENED, at_slot, Some(opened.session))
+        }
+        (outcome::Result::InvitationCreated(created), None) => {
+            (kind::INVITATION_CREATED, at_slot, Some(created.invitation))
         }
         other => unreachable!("no command answers {other:?}"),
     };
@@ -191,8 +199,13 @@ fn message_posted(connection: &Connection, event: EventId) -> Result<MessagePost
     })
 }
 
+/// What it was called when it was made.
 fn account_name(connection: &Connection, user: UserId) -> rusqlite::Result<String> {
     connection
-        .prepare_cached("SELECT name FROM accounts WHERE id = ?1")?
+        .prepare_cached(
+            "SELECT coalesce((SELECT name FROM former_names WHERE user = ?1 ORDER BY until LIMIT 1),
+                             name)
+             FROM accounts WHERE id = ?1",
+        )?
         .query_row([to_sql(user.0)], |row| row.get(0))
 }

@@ -38,6 +38,8 @@ pub(crate) mod user_kind {
     pub(crate) const LEFT: i64 = 2;
     pub(crate) const SESSION_REVOKED: i64 = 3;
     pub(crate) const READ: i64 = 70;
+    pub(crate) const SESSIONS_ENDED: i64 = 40;
+    pub(crate) const PROFILE_CHANGED: i64 = 41;
 }
 
 impl Context<'_> {
@@ -54,7 +56,7 @@ impl Context<'_> {
             reply_to,
         } = command;
         require_text(&body)?;
-        let room = self.existing_room(room)?;
+        let room = self.existing_room(author, room)?;
         Self::require_for_people(room)?;
         self.require_member(room, author)?;
         if reply_to != 0 && !self.is_message(room, Seq(reply_to))? {
@@ -187,6 +189,10 @@ impl Context<'_> {
             user_event::Kind::SessionRevoked(hash) => {
                 (user_kind::SESSION_REVOKED, None, None, Some(hash))
             }
+            user_event::Kind::SessionsEnded(kept) => {
+                (user_kind::SESSIONS_ENDED, None, None, Some(kept))
+            }
+            user_event::Kind::ProfileChanged(_) => (user_kind::PROFILE_CHANGED, None, None, None),
             user_event::Kind::Read(marker) => (user_kind::READ, Some(marker.room), None, None),
         };
         let seq = match &kind {

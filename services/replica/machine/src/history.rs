@@ -8,9 +8,11 @@ use prost::Message as _;
 use proto::v1::RoomEvent;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::directory::role_of;
 use crate::error::Fault;
 use crate::ids::{RoomId, Seq, from_sql, to_sql};
 use crate::query::{Asker, Denied};
+use crate::roles::Role;
 use crate::{limits, rows, states};
 
 /// Which page of a room's events.
@@ -47,7 +49,7 @@ pub(crate) fn readable_head(
     connection: &Connection,
     asker: Asker,
     room: RoomId,
-) -> rusqlite::Result<Result<Seq, Denied>> {
+) -> Result<Result<Seq, Denied>, Fault> {
     let head = head(connection, room)?;
     if room == RoomId::CLUSTER {
         // Everybody may, also before its first line.
@@ -61,7 +63,13 @@ pub(crate) fn readable_head(
             .prepare_cached("SELECT 1 FROM members WHERE room = ?1 AND user = ?2")?
             .exists(params![to_sql(room.0), to_sql(user.0)])?;
         if !is_member {
-            return Ok(Err(Denied::NotMember));
+            // What the asker could not join does not exist for it.
+            let sees_it = role_of(connection, user)?.is_some_and(Role::is_insider);
+            return Ok(Err(if sees_it {
+                Denied::NotMember
+            } else {
+                Denied::NoSuchRoom
+            }));
         }
     }
     Ok(Ok(head))

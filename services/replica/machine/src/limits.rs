@@ -13,13 +13,15 @@ pub const APPLICATION_ID: i32 = 0x4342_5853;
 /// `PRAGMA user_version`: the format that this program writes. A newer one is refused. One from
 /// [`FORMAT_VERSION_OLDEST`] on is brought to this one when it is opened (migrate.rs); what is older
 /// still is made anew from the log or a snapshot ([`crate::Error::is_replaceable`]).
-pub const FORMAT_VERSION: i32 = 5;
+pub const FORMAT_VERSION: i32 = 6;
 /// The oldest format that is migrated, as a snapshot too: 2 lacks the table `watched`, 3 and
-/// 4 what messages.sql makes.
+/// 4 what messages.sql makes, 5 what people.sql makes.
 pub const FORMAT_VERSION_OLDEST: i32 = 2;
 /// The highest version of batches that this program understands, and the one that it makes for
-/// changes of messages and read markers.
-pub const BATCH_VERSION: u32 = 5;
+/// passwords, roles and invitations.
+pub const BATCH_VERSION: u32 = 6;
+/// The version that it makes for changes of messages and read markers.
+pub const BATCH_VERSION_MESSAGES: u32 = 5;
 /// The version that it makes for notices.
 pub const BATCH_VERSION_NOTICES: u32 = 3;
 /// The version that it makes for commands with sender sessions.
@@ -73,12 +75,26 @@ pub const CID_BYTES: usize = 16;
 /// A session token's hash: SHA-256.
 pub const TOKEN_HASH_BYTES: usize = 32;
 
+/// A PHC string of argon2id: about 100 bytes.
+pub const PASSWORD_BYTES_MAX: usize = 256;
+/// What a session is listed as.
+pub const DEVICE_BYTES_MAX: usize = 64;
+/// Sessions of an account: more devices than anybody has. With one more the oldest is ended.
+pub const SESSIONS_MAX: i64 = 64;
+/// Colours of the page's palette.
+pub const COLOUR_MAX: i64 = 12;
+/// Accounts that one invitation may make.
+pub const INVITATION_USES_MAX: u32 = 1000;
+/// Invitations in one list.
+pub const INVITATIONS_LISTED_MAX: usize = 1000;
+
 /// Sender sessions that an author can have open: every tab of every device of a person. With one
 /// more the oldest is closed.
 pub const SENDER_SESSIONS_MAX: usize = 32;
 
-/// Effects of one command: a first sign-up makes `created`, `joined` and the person's `joined`.
-pub const COMMAND_EFFECTS_MAX: usize = 3;
+/// Effects of one command: a sign-up by invitation makes two rooms' `joined` and two of the
+/// person's.
+pub const COMMAND_EFFECTS_MAX: usize = 4;
 
 /// Events in one answer about history; more than any client asks for at once.
 pub const HISTORY_EVENTS_MAX: usize = 500;

@@ -16,7 +16,7 @@ use crate::rooms::changed;
 impl Context<'_> {
     /// Moves the author's marker forward.
     pub(crate) fn mark_read(&mut self, author: UserId, command: &MarkRead) -> Result<Answer, Stop> {
-        let room = self.existing_room(command.room)?;
+        let room = self.existing_room(author, command.room)?;
         Self::require_for_people(room)?;
         self.require_member(room, author)?;
         let head = self.cache.head(self.connection, room)?;

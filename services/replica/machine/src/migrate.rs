@@ -26,6 +26,9 @@ pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Er
         if found <= 4 {
             messages(&transaction)?;
         }
+        if found <= 5 {
+            people(&transaction)?;
+        }
         transaction.pragma_update(None, "user_version", limits::FORMAT_VERSION)?;
         transaction.commit()?;
         Ok(())
@@ -69,7 +72,14 @@ fn messages(connection: &Connection) -> Result<(), Fault> {
     Ok(())
 }
 
+/// To format 6. No log up to there has a password, a role that was given, a setting, an invitation
+/// or a new name of a person.
+fn people(connection: &Connection) -> Result<(), Fault> {
+    connection.execute_batch(schema::PEOPLE)?;
+    Ok(())
+}
+
 const _: () = assert!(
-    limits::FORMAT_VERSION_OLDEST == 2 && limits::FORMAT_VERSION == 5,
+    limits::FORMAT_VERSION_OLDEST == 2 && limits::FORMAT_VERSION == 6,
     "the steps between them are written here"
 );

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use paxos::config::Configuration;
 use paxos::ids::{NodeId, Slot};
 use proto::v1::{JoinedRoom, Member, RoomSummary};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use uuid::Uuid;
 
 use crate::damage::{self, CheckFrom};
+use crate::directory::{PROFILE_COLUMNS, Profile, profile_of, role_of};
 use crate::error::Fault;
 use crate::hash::{self, StateHash};
 use crate::history::{self, History, HistoryRange};
@@ -17,6 +18,7 @@ use crate::ids::{RoomId, UserId, from_sql, to_sql};
 use crate::nodes::{self, Node};
 use crate::pinned::Pinned;
 use crate::replay::{self, EffectsPage};
+use crate::roles::Role;
 use crate::search::{Hits, Search, Searcher};
 use crate::states::{self, Found, Related};
 use crate::{Error, limits, markers, notices, schema};
@@ -92,6 +94,8 @@ pub struct SessionUser {
     pub user: UserId,
     /// Its name.
     pub name: String,
+    /// What else it is.
+    pub profile: Profile,
 }
 
 /// A person and the rooms that the person is in.
@@ -99,6 +103,8 @@ pub struct SessionUser {
 pub struct UserState {
     /// The name.
     pub name: String,
+    /// What else the account is.
+    pub profile: Profile,
     /// The highest `useq` of the person's own stream.
     pub useq: u64,
     /// By id; the last one is the room of the cluster, in which everybody is from the beginning.
@@ -189,19 +195,21 @@ impl Reader {
     /// When the file cannot be read.
     pub fn session(&mut self, token_hash: &[u8]) -> Result<View<Option<SessionUser>>, Error> {
         self.read(|connection| {
-            let found = connection
-                .prepare_cached(
-                    "SELECT s.user, a.name FROM sessions s CROSS JOIN accounts a ON a.id = s.user
-                     WHERE s.token_hash = ?1",
-                )?
-                .query_row([token_hash], |row| {
-                    Ok(SessionUser {
-                        user: UserId(from_sql(row.get(0)?)),
-                        name: row.get(1)?,
-                    })
-                })
-                .optional()?;
-            Ok(found)
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT s.user, a.name, {PROFILE_COLUMNS}
+                 FROM sessions s CROSS JOIN accounts a ON a.id = s.user
+                 LEFT JOIN profiles p ON p.user = a.id
+                 WHERE s.token_hash = ?1"
+            ))?;
+            let mut found = statement.query([token_hash])?;
+            let Some(row) = found.next()? else {
+                return Ok(None);
+            };
+            Ok(Some(SessionUser {
+                user: UserId(from_sql(row.get(0)?)),
+                name: row.get(1)?,
+                profile: profile_of(row, 2)?,
+            }))
         })
     }
 
@@ -212,13 +220,16 @@ impl Reader {
     /// When the file cannot be read.
     pub fn user_state(&mut self, user: UserId) -> Result<View<Option<UserState>>, Error> {
         self.read(|connection| {
-            let account: Option<(String, i64)> = connection
-                .prepare_cached("SELECT name, useq FROM accounts WHERE id = ?1")?
-                .query_row([to_sql(user.0)], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()?;
-            let Some((name, useq)) = account else {
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT a.name, a.useq, {PROFILE_COLUMNS}
+                 FROM accounts a LEFT JOIN profiles p ON p.user = a.id WHERE a.id = ?1"
+            ))?;
+            let mut found = statement.query([to_sql(user.0)])?;
+            let Some(row) = found.next()? else {
                 return Ok(None);
             };
+            let (name, useq) = (row.get(0)?, row.get(1)?);
+            let profile = profile_of(row, 2)?;
             let mut rooms: Vec<JoinedRoom> = connection
                 .prepare_cached(
                     "SELECT r.id, r.name, r.head, r.members
@@ -241,6 +252,7 @@ impl Reader {
             rooms.push(cluster_room(connection)?);
             Ok(Some(UserState {
                 name,
+                profile,
                 useq: from_sql(useq),
                 rooms,
             }))
@@ -256,15 +268,16 @@ impl Reader {
     /// When the file cannot be read.
     pub fn rooms(&mut self, user: UserId) -> Result<View<Vec<RoomSummary>>, Error> {
         self.read(|connection| {
+            let sees_public = role_of(connection, user)?.is_some_and(Role::is_insider);
             let rooms = connection
                 .prepare_cached(
                     "SELECT r.id, r.name, r.members, m.user IS NOT NULL, r.head
                      FROM rooms r LEFT JOIN members m ON m.room = r.id AND m.user = ?1
-                     WHERE r.kind = 1 OR m.user IS NOT NULL
+                     WHERE r.kind = 1 AND ?3 OR m.user IS NOT NULL
                      ORDER BY r.name_folded LIMIT ?2",
                 )?
                 .query_map(
-                    params![to_sql(user.0), limits::ROOMS_LISTED_MAX as i64],
+                    params![to_sql(user.0), limits::ROOMS_LISTED_MAX as i64, sees_public],
                     |row| {
                         Ok(RoomSummary {
                             room: from_sql(row.get(0)?),
@@ -438,7 +451,7 @@ impl Reader {
         damage::full(&self.connection, &self.path)
     }
 
-    fn read<T>(
+    pub(crate) fn read<T>(
         &mut self,
         query: impl FnOnce(&Connection) -> Result<T, Fault>,
     ) -> Result<View<T>, Error> {

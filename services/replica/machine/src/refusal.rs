@@ -33,6 +33,20 @@ pub(crate) enum Reason {
     SenderSessionClosed = 20,
     ClusterRoom = 21,
     NoticeInvalid = 22,
+    PasswordChanged = 23,
+    PasswordInvalid = 24,
+    DeviceInvalid = 25,
+    ColourUnknown = 26,
+    RoleUnknown = 27,
+    RoleTooLow = 28,
+    NoSuchPerson = 29,
+    LastOwner = 30,
+    SignUpModeUnknown = 31,
+    SignUpClosed = 32,
+    InvitationNeeded = 33,
+    InvitationInvalid = 34,
+    InvitationUses = 35,
+    RoomArchived = 36,
     NoSuchMessage = 60,
     MessageDeleted = 61,
     ForeignMessage = 62,
@@ -42,7 +56,7 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 28] = [
+    pub(crate) const ALL: [Self; 42] = [
         Self::CidLength,
         Self::NotSignedIn,
         Self::SignUpSignedIn,
@@ -65,6 +79,20 @@ impl Reason {
         Self::SenderSessionClosed,
         Self::ClusterRoom,
         Self::NoticeInvalid,
+        Self::PasswordChanged,
+        Self::PasswordInvalid,
+        Self::DeviceInvalid,
+        Self::ColourUnknown,
+        Self::RoleUnknown,
+        Self::RoleTooLow,
+        Self::NoSuchPerson,
+        Self::LastOwner,
+        Self::SignUpModeUnknown,
+        Self::SignUpClosed,
+        Self::InvitationNeeded,
+        Self::InvitationInvalid,
+        Self::InvitationUses,
+        Self::RoomArchived,
         Self::NoSuchMessage,
         Self::MessageDeleted,
         Self::ForeignMessage,
@@ -103,11 +131,20 @@ impl Reason {
     const fn code(self) -> RefusalCode {
         match self {
             Self::NotSignedIn => RefusalCode::Unauthenticated,
-            Self::ForeignSession | Self::ClusterRoom | Self::ForeignMessage => {
-                RefusalCode::Forbidden
+            Self::ForeignSession
+            | Self::ClusterRoom
+            | Self::RoleTooLow
+            | Self::LastOwner
+            | Self::ForeignMessage => RefusalCode::Forbidden,
+            Self::PasswordChanged => RefusalCode::PasswordChanged,
+            Self::SignUpClosed | Self::InvitationNeeded | Self::InvitationInvalid => {
+                RefusalCode::SignUpClosed
             }
+            Self::RoomArchived => RefusalCode::RoomArchived,
             Self::PersonNameTaken | Self::RoomNameTaken => RefusalCode::NameTaken,
-            Self::NoSuchRoom | Self::NoSuchMessage | Self::MessageDeleted => RefusalCode::NotFound,
+            Self::NoSuchRoom | Self::NoSuchPerson | Self::NoSuchMessage | Self::MessageDeleted => {
+                RefusalCode::NotFound
+            }
             Self::NotMember => RefusalCode::NotMember,
             Self::SequenceGap => RefusalCode::SequenceGap,
             Self::SequenceUsed => RefusalCode::SequenceUsed,
@@ -124,6 +161,12 @@ impl Reason {
             | Self::MessageTooLarge
             | Self::ReplyToNothing
             | Self::NoticeInvalid
+            | Self::PasswordInvalid
+            | Self::DeviceInvalid
+            | Self::ColourUnknown
+            | Self::RoleUnknown
+            | Self::SignUpModeUnknown
+            | Self::InvitationUses
             | Self::EmojiInvalid
             | Self::TooManyReactions
             | Self::TooManyPins => RefusalCode::BadRequest,
@@ -209,7 +252,40 @@ impl Reason {
                     limits::PINS_PER_ROOM_MAX
                 )
             }
-            other => unreachable!("{other:?} is not about a change"),
+            about_people => about_people.message_about_people(),
+        }
+    }
+
+    /// Of the reasons that have to do with accounts, roles and what a room is.
+    fn message_about_people(self) -> String {
+        match self {
+            Self::PasswordChanged => "the password was changed meanwhile: try again".to_owned(),
+            Self::PasswordInvalid => {
+                format!(
+                    "password: a PHC string of argon2id is needed, of at most {} bytes",
+                    limits::PASSWORD_BYTES_MAX
+                )
+            }
+            Self::DeviceInvalid => {
+                format!(
+                    "device: at most {} bytes without control characters are allowed",
+                    limits::DEVICE_BYTES_MAX
+                )
+            }
+            Self::ColourUnknown => format!("colour: 0 to {} are allowed", limits::COLOUR_MAX),
+            Self::RoleUnknown => "role: this one cannot be given here".to_owned(),
+            Self::RoleTooLow => "your role does not allow that".to_owned(),
+            Self::NoSuchPerson => "there is no such person".to_owned(),
+            Self::LastOwner => "the last owner stays: make another owner first".to_owned(),
+            Self::SignUpModeUnknown => "sign_up: open, invitation or closed".to_owned(),
+            Self::SignUpClosed => "nobody can sign up here at present".to_owned(),
+            Self::InvitationNeeded => "an invitation is needed to sign up here".to_owned(),
+            Self::InvitationInvalid => "the invitation is used up, ended or wrong".to_owned(),
+            Self::InvitationUses => {
+                format!("uses: 1 to {} are allowed", limits::INVITATION_USES_MAX)
+            }
+            Self::RoomArchived => "the room is archived: it can only be read".to_owned(),
+            other => unreachable!("{other:?} is said elsewhere"),
         }
     }
 }
@@ -222,14 +298,14 @@ mod tests {
     #[test]
     fn numbers_are_as_stored() {
         let numbers: Vec<u64> = Reason::ALL.into_iter().map(Reason::number).collect();
-        let expected: Vec<u64> = (1..=22).chain(60..=65).collect();
+        let expected: Vec<u64> = (1..=36).chain(60..=65).collect();
         assert_eq!(numbers, expected);
         for reason in Reason::ALL {
             assert_eq!(Reason::from_number(reason.number()), Some(reason));
             assert!(!reason.to_refusal().message.is_empty());
         }
         assert_eq!(Reason::from_number(0), None);
-        assert_eq!(Reason::from_number(23), None);
+        assert_eq!(Reason::from_number(37), None);
         assert_eq!(Reason::from_number(66), None);
     }
 }

@@ -26,6 +26,9 @@ impl Context<'_> {
         command: &CreateRoom,
     ) -> Result<Answer, Stop> {
         let name = names::room(&command.name).map_err(Stop::Refused)?;
+        if !self.known_account(author)?.role.is_insider() {
+            return Err(Stop::Refused(Reason::RoleTooLow));
+        }
         let is_clusters = name.folded == notices::ROOM_NAME && self.has_cluster_room()?;
         if is_clusters || self.name_is_taken("SELECT 1 FROM rooms WHERE name_folded = ?1", &name)? {
             return Err(Stop::Refused(Reason::RoomNameTaken));
@@ -37,7 +40,7 @@ impl Context<'_> {
 
     /// Idempotent: whoever is in the room already gets the same answer, without an event.
     pub(crate) fn join_room(&mut self, author: UserId, command: &JoinRoom) -> Result<Answer, Stop> {
-        let room = self.existing_room(command.room)?;
+        let room = self.existing_room(author, command.room)?;
         if room != RoomId::CLUSTER && !self.cache.is_member(self.connection, room, author)? {
             self.enter(author, room)?;
         }
@@ -50,7 +53,7 @@ impl Context<'_> {
         author: UserId,
         command: &LeaveRoom,
     ) -> Result<Answer, Stop> {
-        let room = self.existing_room(command.room)?;
+        let room = self.existing_room(author, command.room)?;
         Self::require_for_people(room)?;
         self.require_member(room, author)?;
         let deleted = self
@@ -131,12 +134,28 @@ impl Context<'_> {
     }
 
     /// The room, or the refusal that there is none.
-    pub(crate) fn existing_room(&mut self, room: u64) -> Result<RoomId, Stop> {
+    pub(crate) fn existing_room(&mut self, asker: UserId, room: u64) -> Result<RoomId, Stop> {
         let room = RoomId(room);
         if !self.cache.has_room(self.connection, room)? {
             return Err(Stop::Refused(Reason::NoSuchRoom));
         }
+        // A room that a guest or bot is not in does not exist for it.
+        let is_insider = self.known_account(asker)?.role.is_insider();
+        if !is_insider && room != RoomId::CLUSTER {
+            let is_member = self.cache.is_member(self.connection, room, asker)?;
+            if !is_member {
+                return Err(Stop::Refused(Reason::NoSuchRoom));
+            }
+        }
         Ok(room)
+    }
+
+    /// The refusal for a room into which nobody can be invited.
+    pub(crate) fn require_inviting(&mut self, room: RoomId) -> Result<(), Stop> {
+        if !self.cache.has_room(self.connection, room)? {
+            return Err(Stop::Refused(Reason::NoSuchRoom));
+        }
+        Ok(())
     }
 
     /// The refusal for whoever is not in the room.

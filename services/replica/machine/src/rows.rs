@@ -2,7 +2,8 @@
 
 use proto::v1::{
     CreatedEvent, DeletedEvent, EditedEvent, JoinedEvent, JoinedRoom, LeftEvent, MessageEvent,
-    PinEvent, ReactionEvent, ReadMarker, RoomEvent, UserEvent, room_event, user_event,
+    PinEvent, ProfileChanged, ReactionEvent, ReadMarker, RoomEvent, UserEvent, room_event,
+    user_event,
 };
 use rusqlite::Row;
 
@@ -15,7 +16,9 @@ use crate::{checksum, notices};
 /// JOIN does, and notices have no author).
 pub(crate) const ROOM_EVENT_COLUMNS: &str =
     "SELECT e.eid, e.room, e.seq, e.kind, e.author, e.ts, e.msg_no, e.cid, e.body, e.reply_to,
-     e.crc, a.name FROM events e LEFT JOIN accounts a ON a.id = e.author";
+     e.crc, coalesce((SELECT f.name FROM former_names f WHERE f.user = e.author AND f.until > e.eid
+                      ORDER BY f.until LIMIT 1), a.name)
+     FROM events e LEFT JOIN accounts a ON a.id = e.author";
 
 /// Columns of an event before its checksum.
 const ROOM_EVENT_VALUES: usize = 10;
@@ -116,6 +119,8 @@ pub(crate) fn user_event(row: &Row<'_>) -> Result<(EventId, UserEvent), Fault> {
         }),
         user_kind::LEFT => user_event::Kind::Left(from_sql(row.get(4)?)),
         user_kind::SESSION_REVOKED => user_event::Kind::SessionRevoked(row.get(8)?),
+        user_kind::SESSIONS_ENDED => user_event::Kind::SessionsEnded(row.get(8)?),
+        user_kind::PROFILE_CHANGED => user_event::Kind::ProfileChanged(ProfileChanged {}),
         other => {
             return Err(Fault::Damaged(format!(
                 "{event:?} has the unknown kind {other}"

@@ -19,7 +19,8 @@ use crate::{Applied, Error, checksum, damage, limits, migrate, snapshot};
 pub(crate) const SCHEMA: &str = concat!(
     include_str!("schema.sql"),
     include_str!("watched.sql"),
-    include_str!("messages.sql")
+    include_str!("messages.sql"),
+    include_str!("people.sql")
 );
 
 /// Makes what format 2 lacks.
@@ -27,6 +28,9 @@ pub(crate) const WATCHED: &str = include_str!("watched.sql");
 
 /// Makes what formats 3 and 4 lack.
 pub(crate) const MESSAGES: &str = include_str!("messages.sql");
+
+/// Makes what format 5 lacks.
+pub(crate) const PEOPLE: &str = include_str!("people.sql");
 
 /// Opens the file for the one writer; makes it when it is missing or empty.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, Error> {

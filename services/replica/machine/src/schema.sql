@@ -3,9 +3,10 @@
 -- replica's copy) at any time. So `synchronous=NORMAL` is enough: after a power loss the file
 -- is an older consistent state, and the log brings it forward.
 --
--- Format 5: these tables, the one of watched.sql, which format 2 did not have, and those of
--- messages.sql, which formats 3 and 4 did not have. `PRAGMA application_id` says that the file is ours, `PRAGMA user_version` its
--- format; both are written by the transaction that makes these tables.
+-- Format 6: these tables, the one of watched.sql, which format 2 did not have, those of messages.sql,
+-- which formats 3 and 4 did not have, and those of people.sql, which format 5 did not have.
+-- `PRAGMA application_id` says that the file is ours, `PRAGMA user_version` its format; both are
+-- written by the transaction that makes these tables.
 --
 -- Keys are in log order wherever rows are many: an append to the right edge of a B-tree costs
 -- 2–3 µs, an insert at a random place 12–23 µs.
@@ -37,8 +38,7 @@ CREATE TABLE nodes (
 ) STRICT;
 
 -- People. Never deleted: events refer to them for ever, and `max(id) + 1` is the next id.
--- A name does not change yet. When it may, a history of names by slot belongs beside this
--- table, because a replayed event shows the name that its author had when it was applied.
+-- What else an account has, and what it was called before, is in people.sql.
 CREATE TABLE accounts (
     id           INTEGER PRIMARY KEY, -- 1, 2, 3 … in apply order
     name         TEXT    NOT NULL,    -- as written, trimmed

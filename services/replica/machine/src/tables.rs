@@ -39,7 +39,7 @@ impl Table {
 }
 
 /// All of them.
-pub(crate) const TABLES: [Table; 15] = [
+pub(crate) const TABLES: [Table; 20] = [
     Table {
         name: "applied",
         columns: "id, slot, chain, timestamp, configuration, crc",
@@ -115,5 +115,30 @@ pub(crate) const TABLES: [Table; 15] = [
         name: "read_markers",
         columns: "user, room, seq",
         key: &["user", "room"],
+    },
+    Table {
+        name: "profiles",
+        columns: "user, password, password_slot, colour, deactivated_slot",
+        key: &["user"],
+    },
+    Table {
+        name: "former_names",
+        columns: "user, until, name",
+        key: &["user", "until"],
+    },
+    Table {
+        name: "session_devices",
+        columns: "token_hash, device",
+        key: &["token_hash"],
+    },
+    Table {
+        name: "settings",
+        columns: "id, sign_up",
+        key: &["id"],
+    },
+    Table {
+        name: "invitations",
+        columns: "id, secret_hash, created_by, created_ms, uses_left, role, room",
+        key: &["id"],
     },
 ];

@@ -127,6 +127,7 @@ fn random_logs_reach_every_answer() {
                 outcome::Result::RoomChanged(_) => "room changed",
                 outcome::Result::MessagePosted(_) => "message posted",
                 outcome::Result::SenderSessionOpened(_) => "sender session opened",
+                outcome::Result::InvitationCreated(_) => "invitation created",
                 outcome::Result::Refusal(refusal) => refusal.code().as_str_name(),
             };
             *seen.entry(kind).or_insert(0) += 1;

@@ -111,7 +111,7 @@ fn rooms_are_for_members() {
     assert_eq!(found, Ok(vec![member(1, "Ann"), member(2, "Bob")]));
     for (asker, room, expected) in [
         (BOB, LAB, Some(Denied::NotMember)),
-        (Asker::User(UserId(99)), LAB, Some(Denied::NotMember)),
+        (Asker::User(UserId(99)), LAB, Some(Denied::NoSuchRoom)),
         (ANN, LAB, None),
         (Asker::Gateway, LAB, None),
         (Asker::from_wire(0), LAB, None),

@@ -79,6 +79,7 @@ fn token_hashes() {
         let create = CreateAccount {
             name: "Cid".to_owned(),
             token_hash: token_hash.clone(),
+            ..CreateAccount::default()
         };
         let refusal = f.refused(command(10 + length as u64, 0, Body::CreateAccount(create)));
         assert_eq!(code(&refusal), RefusalCode::BadRequest);

@@ -1,5 +1,6 @@
 //! What gateways ask: commands in, the live log and reads out.
 
+mod people;
 mod search;
 mod submit;
 mod tail;
@@ -79,6 +80,7 @@ impl chat_server::Chat for Chat {
         let response = pb::GetSessionResponse {
             user: session.user.0,
             name: session.name,
+            profile: Some(people::profile(session.profile)),
         };
         Ok(Response::new(response))
     }
@@ -104,6 +106,7 @@ impl chat_server::Chat for Chat {
             useq: state.useq,
             rooms: state.rooms,
             applied: view.applied.0,
+            profile: Some(people::profile(state.profile)),
         }))
     }
 
@@ -216,6 +219,46 @@ impl chat_server::Chat for Chat {
             events: found.events,
             more: found.more,
         }))
+    }
+
+    async fn get_credentials(
+        &self,
+        request: Request<pb::GetCredentialsRequest>,
+    ) -> Result<Response<pb::GetCredentialsResponse>, Status> {
+        let answer = people::credentials(&self.0, request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn list_sessions(
+        &self,
+        request: Request<pb::ListSessionsRequest>,
+    ) -> Result<Response<pb::ListSessionsResponse>, Status> {
+        let answer = people::sessions(&self.0, request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn list_people(
+        &self,
+        request: Request<pb::ListPeopleRequest>,
+    ) -> Result<Response<pb::ListPeopleResponse>, Status> {
+        let answer = people::people(&self.0, request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn get_settings(
+        &self,
+        request: Request<pb::GetSettingsRequest>,
+    ) -> Result<Response<pb::GetSettingsResponse>, Status> {
+        let answer = people::settings(&self.0, request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn list_invitations(
+        &self,
+        request: Request<pb::ListInvitationsRequest>,
+    ) -> Result<Response<pb::ListInvitationsResponse>, Status> {
+        let answer = people::invitations(&self.0, request.into_inner()).await?;
+        Ok(Response::new(answer))
     }
 }
 

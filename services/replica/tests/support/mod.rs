@@ -375,6 +375,7 @@ pub(crate) fn sign_up(name: &str) -> pb::Command {
     let account = pb::CreateAccount {
         name: name.to_owned(),
         token_hash: token_hash(name),
+        ..pb::CreateAccount::default()
     };
     command(0, Body::CreateAccount(account))
 }

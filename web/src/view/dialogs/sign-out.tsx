@@ -10,7 +10,9 @@ export function SignOut({ workspace, close }: { workspace: Workspace; close(): v
   const waiting = workspace.outbox.value.length;
   return (
     <Dialog title={text.title} close={close}>
-      <p>{text.text}</p>
+      <p class={workspace.me.value.has_password ? "" : "warning"}>
+        {workspace.me.value.has_password ? text.back : text.text}
+      </p>
       {waiting > 0 && <p class="warning">{text.waiting(waiting)}</p>}
       <p class="hint hint-error" hidden={failure.value === undefined}>
         {failure.value}

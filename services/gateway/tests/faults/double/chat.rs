@@ -1,6 +1,7 @@
 //! The double of Chat.
 
 use proto::v1::chat_server::Chat;
+use proto::v1::get_credentials_request::Of;
 use proto::v1::get_history_request::Range;
 use proto::v1::*;
 use tokio::sync::mpsc;
@@ -75,8 +76,12 @@ impl Chat for Double {
         let machine = lock(&self.world.machine);
         match machine.sessions.get(&request.token_hash) {
             Some((user, slot)) if *slot <= applied => {
-                let name = machine.accounts[user].name.clone();
-                Ok(Response::new(GetSessionResponse { user: *user, name }))
+                let account = &machine.accounts[user];
+                Ok(Response::new(GetSessionResponse {
+                    user: *user,
+                    name: account.name.clone(),
+                    profile: Some(account.profile()),
+                }))
             }
             _ => Err(Status::not_found("session")),
         }
@@ -108,6 +113,106 @@ impl Chat for Double {
             useq: account.useq,
             rooms: rooms.collect(),
             applied,
+            profile: Some(account.profile()),
+        }))
+    }
+
+    async fn get_credentials(
+        &self,
+        request: Request<GetCredentialsRequest>,
+    ) -> Result<Response<GetCredentialsResponse>, Status> {
+        self.up()?;
+        let machine = lock(&self.world.machine);
+        let of = request.into_inner().of.unwrap();
+        let found = machine.accounts.iter().find(|(user, account)| match &of {
+            Of::Name(name) => account.name.to_lowercase() == name.trim().to_lowercase(),
+            Of::User(wanted) => *user == wanted,
+        });
+        let found = found.filter(|(_, account)| !account.inactive);
+        let (user, account) = found.ok_or_else(|| Status::not_found("person"))?;
+        Ok(Response::new(GetCredentialsResponse {
+            user: *user,
+            name: account.name.clone(),
+            password: account.password.clone(),
+            password_slot: account.password_slot,
+        }))
+    }
+
+    async fn list_sessions(
+        &self,
+        request: Request<ListSessionsRequest>,
+    ) -> Result<Response<ListSessionsResponse>, Status> {
+        let request = request.into_inner();
+        self.reaches(request.min_slot).await?;
+        let machine = lock(&self.world.machine);
+        let own = machine.sessions.iter();
+        let own = own.filter(|(_, (user, _))| *user == request.user);
+        let mut sessions: Vec<SessionInfo> = own
+            .map(|(hash, (_, slot))| SessionInfo {
+                token_hash: hash.clone(),
+                created_ms: *slot,
+                device: String::new(),
+            })
+            .collect();
+        sessions.sort_by_key(|session| std::cmp::Reverse(session.created_ms));
+        Ok(Response::new(ListSessionsResponse { sessions }))
+    }
+
+    async fn list_people(
+        &self,
+        request: Request<ListPeopleRequest>,
+    ) -> Result<Response<ListPeopleResponse>, Status> {
+        self.reaches(request.into_inner().min_slot).await?;
+        let machine = lock(&self.world.machine);
+        let people = machine.accounts.iter().map(|(user, account)| PersonInfo {
+            user: *user,
+            name: account.name.clone(),
+            role: account.role.into(),
+            colour: account.colour,
+            active: !account.inactive,
+        });
+        Ok(Response::new(ListPeopleResponse {
+            people: people.collect(),
+        }))
+    }
+
+    async fn get_settings(
+        &self,
+        request: Request<GetSettingsRequest>,
+    ) -> Result<Response<GetSettingsResponse>, Status> {
+        self.reaches(request.into_inner().min_slot).await?;
+        let machine = lock(&self.world.machine);
+        Ok(Response::new(GetSettingsResponse {
+            sign_up: machine.sign_up.into(),
+            has_accounts: !machine.accounts.is_empty(),
+        }))
+    }
+
+    async fn list_invitations(
+        &self,
+        request: Request<ListInvitationsRequest>,
+    ) -> Result<Response<ListInvitationsResponse>, Status> {
+        let request = request.into_inner();
+        self.reaches(request.min_slot).await?;
+        let machine = lock(&self.world.machine);
+        if !matches!(
+            machine.accounts[&request.user].role,
+            Role::Owner | Role::Admin
+        ) {
+            return Err(Status::permission_denied("role"));
+        }
+        let known = machine.invitations.iter().zip(1..);
+        let known = known.filter(|(invitation, _)| invitation.uses > 0);
+        let invitations = known.map(|(invitation, id)| InvitationInfo {
+            invitation: id,
+            created_by: "somebody".to_owned(),
+            created_ms: 0,
+            uses_left: invitation.uses,
+            role: invitation.role,
+            room: invitation.room,
+        });
+        Ok(Response::new(ListInvitationsResponse {
+            invitations: invitations.collect(),
         }))
     }
 

@@ -85,7 +85,11 @@ pub fn prepare(machine: &mut Machine) -> Log {
         let mut token_hash = vec![0; 32];
         token_hash[..8].copy_from_slice(&user.to_le_bytes());
         let name = format!("person {user}");
-        let body = Body::CreateAccount(CreateAccount { name, token_hash });
+        let body = Body::CreateAccount(CreateAccount {
+            name,
+            token_hash,
+            ..Default::default()
+        });
         commands.push(log.command(0, body));
     }
     for room in 2..=ROOMS {

@@ -175,6 +175,7 @@ pub fn sign_up(number: u64, name: &str, token_number: u64) -> Command {
     let body = CreateAccount {
         name: name.to_owned(),
         token_hash: token(token_number),
+        ..CreateAccount::default()
     };
     command(number, 0, Body::CreateAccount(body))
 }
