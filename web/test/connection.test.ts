@@ -152,6 +152,19 @@ test("start carries what the client has seen: monotonic reads and a replay from 
   assert.deepEqual(start, { t: "start", useq: 0, min_slot: 3, rooms: { 1: 3 } });
 });
 
+test("a page tells how new it is: no gateway may then tell of less", async () => {
+  const { clock, device } = await connected();
+  device.gateway.cut();
+  device.otherWrites(1, 700);
+  await clock.advance(600);
+  device.cluster.slot = 5_000; // Others write in rooms that this person does not see.
+  await device.engine.rooms.get(1)?.fillGap(1, "after");
+  device.gateway.cut();
+  await clock.advance(600);
+  const start = device.gateway.heard.findLast((frame) => frame.t === "start");
+  assert.equal(start?.t === "start" && start.min_slot, 5_000);
+});
+
 test("a gateway of another cluster, or a session of another person, ends the engine", async () => {
   const { clock, device } = await connected();
   device.gateway.mangle = (frame) => [

@@ -131,7 +131,8 @@ pub(crate) fn events(page: v1::GetHistoryResponse) -> Result<EventsAnswer, Error
         .into_iter()
         .map(event)
         .collect::<Result<_, _>>()?;
-    Ok(EventsAnswer { events, head })
+    let slot = Slot(page.applied);
+    Ok(EventsAnswer { events, head, slot })
 }
 
 /// Messages by what they have to do with each other.

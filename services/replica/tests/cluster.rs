@@ -11,7 +11,7 @@ use proto::v1 as pb;
 use proto::v1::not_accepted::Reason;
 use proto::v1::progress::Stage;
 use proto::v1::submit_response::Kind;
-use support::{Cluster, bodies, history, person, post, sign_up, token_hash};
+use support::{Cluster, bodies, history, leave, person, post, sign_up, token_hash};
 use tokio_stream::StreamExt as _;
 use tonic::Code;
 
@@ -340,13 +340,18 @@ async fn reads_are_refused_with_a_reason() {
         chat.get_session(request).await.expect_err("nobody").code(),
         Code::NotFound
     );
-    let request = pb::ListMembersRequest {
-        user: 77,
-        room: 1,
-        ..Default::default()
-    };
-    let denied = chat.list_members(request).await.expect_err("not a member");
-    assert_eq!(denied.code(), Code::PermissionDenied);
+    // Who could join it is refused as no member; for whoever has no account it does not exist.
+    let carol = person(&cluster, "carol").await;
+    cluster.commit(leave(carol)).await;
+    for (user, wanted) in [(carol, Code::PermissionDenied), (77, Code::NotFound)] {
+        let request = pb::ListMembersRequest {
+            user,
+            room: 1,
+            ..Default::default()
+        };
+        let denied = chat.list_members(request).await.expect_err("not a member");
+        assert_eq!(denied.code(), wanted, "{user}");
+    }
     let request = pb::GetHistoryRequest {
         user,
         room: 1,

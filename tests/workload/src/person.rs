@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use checker::{Clock, Event, Range, Recorder, Row, digest};
+use checker::{Clock, Event, Range, Recorder, digest};
 use gateway::frames::{ClientFrame, RoomSeqs, ServerFrame};
 use gateway::ids::{Cid, RoomId, Seq, Slot, Useq};
 use rand::rngs::StdRng;
@@ -29,6 +29,7 @@ use crate::limits::{
 };
 use crate::options::Options;
 use crate::outbox::Outbox;
+use crate::reads::Page;
 use crate::setup::text;
 use crate::wire::{Account, Socket};
 
@@ -45,7 +46,7 @@ pub(crate) struct World {
 }
 
 /// A page on its way, and the number of its question.
-type Reading = (u64, JoinHandle<Result<(Vec<Row>, u64)>>);
+type Reading = (u64, JoinHandle<Result<Page>>);
 
 /// A person at work.
 #[derive(Debug)]
@@ -445,7 +446,7 @@ impl Person {
 
 enum Heard {
     Frame(Result<String>),
-    Page(u64, Result<(Vec<Row>, u64)>),
+    Page(u64, Result<Page>),
 }
 
 fn seqs(rooms: &BTreeMap<u64, u64>) -> RoomSeqs {

@@ -9,7 +9,7 @@ use checker::{Clock, Event, Range, Recorder};
 use tokio::time::{Instant, sleep};
 
 use crate::limits::PAGE;
-use crate::reads;
+use crate::reads::{self, Page};
 use crate::wire::Account;
 
 /// Who reads, where, and how long it may take.
@@ -41,7 +41,7 @@ impl Reader {
     }
 
     async fn read(&self, room: u64, recorder: &mut Recorder, question: &mut u64) -> Result<()> {
-        let mut last = 0;
+        let (mut last, mut min_slot) = (0, self.min_slot);
         loop {
             *question += 1;
             let range = Range::After(last);
@@ -58,9 +58,9 @@ impl Reader {
                 &self.gateway,
                 room,
                 (range, PAGE),
-                self.min_slot,
+                min_slot,
             );
-            let (rows, head) = match asked.await {
+            let Page { rows, head, slot } = match asked.await {
                 Ok(page) => page,
                 Err(error) if Instant::now() < self.deadline => {
                     drop(error);
@@ -69,6 +69,7 @@ impl Reader {
                 }
                 Err(error) => return Err(error),
             };
+            min_slot = min_slot.max(slot);
             let end = rows.last().map(|row| row.seq);
             recorder.record(Event::Page {
                 question: *question,

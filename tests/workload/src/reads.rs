@@ -38,6 +38,15 @@ pub(crate) fn row(event: &Event) -> Row {
     }
 }
 
+/// A page of a room.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) head: u64,
+    /// Where in the log `head` was the head: what is asked from now on must be as new.
+    pub(crate) slot: u64,
+}
+
 /// Asks a gateway for a page.
 pub(crate) async fn page(
     http: &reqwest::Client,
@@ -46,7 +55,7 @@ pub(crate) async fn page(
     room: u64,
     (range, limit): (Range, u64),
     min_slot: u64,
-) -> Result<(Vec<Row>, u64)> {
+) -> Result<Page> {
     let range = match range {
         Range::After(seq) => format!("after={seq}"),
         Range::Before(seq) => format!("before={seq}"),
@@ -56,5 +65,9 @@ pub(crate) async fn page(
     let body = account.get(http, &url).await?;
     let answer: EventsAnswer =
         serde_json::from_slice(&body).with_context(|| format!("the answer to {url}"))?;
-    Ok((answer.events.iter().map(row).collect(), answer.head.0))
+    Ok(Page {
+        rows: answer.events.iter().map(row).collect(),
+        head: answer.head.0,
+        slot: answer.slot.0,
+    })
 }

@@ -12,6 +12,7 @@ import type {
   RoomId,
   RoomSummary,
   Seq,
+  Slot,
   UserId,
 } from "./frames.ts";
 
@@ -199,6 +200,11 @@ export type EventsAnswer = {
   events: Array<Event>,
   /** The room's highest `seq`. */
   head: Seq,
+  /**
+   * Where in the log that was so. Whoever sends it as `min_slot` from now on is never told a
+   * lower head, by no gateway.
+   */
+  slot: Slot,
 };
 
 /** Answers `GET /api/v1/rooms/{room}/members`. */

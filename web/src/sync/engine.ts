@@ -307,7 +307,11 @@ export class Engine {
     const room = new RoomSync(joined, {
       clock,
       random,
-      page: (of, limit) => history.page(joined.id, of, limit, this.min_slot),
+      page: async (of, limit) => {
+        const page = await history.page(joined.id, of, limit, this.min_slot);
+        this.min_slot = Math.max(this.min_slot, page.slot);
+        return page;
+      },
       applied: (one, event) => this.applied(one, event),
       changed: (one) => {
         this.outbox.passed(one.id, one.log.last);

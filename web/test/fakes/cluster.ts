@@ -78,7 +78,7 @@ export class FakeCluster {
           "after" in of
             ? all.slice(of.after, of.after + limit)
             : all.slice(0, of.before - 1).slice(-limit);
-        return { events, head: all.length };
+        return { events, head: all.length, slot: cluster.slot };
       },
     };
   }

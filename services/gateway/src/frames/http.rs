@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Cid, RoomId, Seq};
+use crate::ids::{Cid, RoomId, Seq, Slot};
 
 use super::{ErrorCode, Event, Joined, Me, Password, Person, RoomSummary};
 
@@ -53,6 +53,9 @@ pub struct EventsAnswer {
     pub events: Vec<Event>,
     /// The room's highest `seq`.
     pub head: Seq,
+    /// Where in the log that was so. Whoever sends it as `min_slot` from now on is never told a
+    /// lower head, by no gateway.
+    pub slot: Slot,
 }
 
 /// Answers `GET /api/v1/rooms/{room}/pins`, `…/messages/{seq}/replies` and

@@ -168,10 +168,12 @@ impl chat_server::Chat for Chat {
                 reader.history(asker, room, range, limit)
             })
             .await?;
+        let applied = view.applied.0;
         let history = view.value.map_err(Refused::from)?;
         Ok(Response::new(pb::GetHistoryResponse {
             events: history.events,
             head: history.head.0,
+            applied,
         }))
     }
 

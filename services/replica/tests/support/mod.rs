@@ -399,6 +399,11 @@ pub(crate) fn post(author: u64, body: &str) -> pb::Command {
     )
 }
 
+/// Out of the first room.
+pub(crate) fn leave(author: u64) -> pb::Command {
+    command(author, Body::LeaveRoom(pb::LeaveRoom { room: 1 }))
+}
+
 fn command(author: u64, body: Body) -> pb::Command {
     let cid = Uuid::now_v7().into_bytes().to_vec();
     pb::Command {
@@ -445,6 +450,7 @@ pub(crate) async fn history(cluster: &Cluster, index: usize, min_slot: u64) -> V
             .await
             .expect("a page")
             .into_inner();
+        assert!(page.applied >= min_slot, "as new as was asked");
         if page.events.is_empty() {
             assert_eq!(page.head, after, "nothing is missing");
             return events;

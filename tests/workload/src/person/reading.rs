@@ -6,7 +6,7 @@ use rand::Rng as _;
 
 use super::Person;
 use crate::limits::{PAGE, READS_WAITING_MAX};
-use crate::reads;
+use crate::reads::{self, Page};
 
 impl Person {
     /// A page from a random place of a room of its own.
@@ -56,10 +56,11 @@ impl Person {
     }
 
     /// A page that did not come is a question without an answer.
-    pub(super) fn take_page(&mut self, question: u64, page: Result<(Vec<Row>, u64)>) -> Result<()> {
-        let Ok((rows, head)) = page else {
+    pub(super) fn take_page(&mut self, question: u64, page: Result<Page>) -> Result<()> {
+        let Ok(Page { rows, head, slot }) = page else {
             return Ok(());
         };
+        self.min_slot = self.min_slot.max(slot);
         for row in &rows {
             self.min_slot = self.min_slot.max(row.slot);
         }

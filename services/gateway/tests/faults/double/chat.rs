@@ -284,7 +284,11 @@ impl Chat for Double {
                 below[below.len().saturating_sub(limit)..].to_vec()
             }
         };
-        Ok(Response::new(GetHistoryResponse { events, head }))
+        Ok(Response::new(GetHistoryResponse {
+            events,
+            head,
+            applied: 0,
+        }))
     }
 
     async fn list_messages(
