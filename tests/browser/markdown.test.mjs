@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { mkdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { Cluster } from "./src/cluster.mjs";
-import { Person, launch } from "./src/page.mjs";
+import { PASSWORD, Person, launch } from "./src/page.mjs";
 
 const output = path.join(import.meta.dirname, "output");
 const payloads = JSON.parse(
@@ -182,9 +182,10 @@ test(`${payloads.length} hostile texts as messages, names and rooms do nothing`,
     });
     await page.goto(cluster.url);
     await page.locator('[data-testid="sign-up-name"]').fill(name);
+    await page.locator('[data-testid="sign-up-password"]').fill(PASSWORD);
     await page.locator('[data-testid="sign-up-submit"]').click();
     const composer = page.locator('[data-testid="composer"]');
-    const refused = page.locator(".hint-error");
+    const refused = page.locator(".hint-error:not([hidden])");
     await composer.or(refused).first().waitFor();
     if (await composer.count()) {
       await composer.fill(`I am @${name}`);

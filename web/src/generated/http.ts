@@ -12,7 +12,6 @@ import type {
   RoomId,
   RoomSummary,
   Seq,
-  Slot,
   UserId,
 } from "./frames.ts";
 
@@ -200,10 +199,7 @@ export type EventsAnswer = {
   events: Array<Event>,
   /** The room's highest `seq`. */
   head: Seq,
-  /**
-   * Where in the log that was so. Whoever sends it as `min_slot` from now on is never told a
-   * lower head, by no gateway.
-   */
+  /** Where in the log that was so. Whoever sends it as `min_slot` from now on is never told a lower head, by no gateway. */
   slot: Slot,
 };
 
