@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use checker::folder::CLIENTS;
@@ -14,16 +15,21 @@ use uuid::Uuid;
 
 use crate::figures::Traffic;
 use crate::ground::{Ground, Place};
-use crate::limits::{EQUAL, WATCH};
+use crate::limits::WATCH;
 
-/// Keeps the log and the hash of the state of every replica, once all have applied the same; and
-/// the times in which a majority was dead.
+/// Keeps the log and the hash of the state of every replica, once all have applied the same,
+/// which may take so long; and the times in which a majority was dead.
 ///
 /// # Errors
 /// When they do not come to the same slot in time, or something cannot be read or written.
-pub async fn keep<G: Ground>(ground: &G, outages: &[Outage], folder: &Path) -> Result<()> {
+pub async fn keep<G: Ground>(
+    ground: &G,
+    outages: &[Outage],
+    within: Duration,
+    folder: &Path,
+) -> Result<()> {
     let places = ground.replicas();
-    come_to_rest(&places).await?;
+    come_to_rest(&places, within).await?;
     for place in &places {
         let state_db = ground.data(&place.name).await?.join("state.db");
         let kept = checker::keep_node(&place.address, state_db, folder).await;
@@ -35,8 +41,8 @@ pub async fn keep<G: Ground>(ground: &G, outages: &[Outage], folder: &Path) -> R
     Ok(())
 }
 
-async fn come_to_rest(places: &[Place]) -> Result<()> {
-    let deadline = Instant::now() + EQUAL;
+async fn come_to_rest(places: &[Place], within: Duration) -> Result<()> {
+    let deadline = Instant::now() + within;
     loop {
         let mut slots = Vec::new();
         for place in places {
@@ -50,7 +56,7 @@ async fn come_to_rest(places: &[Place]) -> Result<()> {
         }
         ensure!(
             Instant::now() < deadline,
-            "the replicas have not applied the same after {EQUAL:?}: {slots:?}"
+            "the replicas have not applied the same after {within:?}: {slots:?}"
         );
         sleep(WATCH).await;
     }

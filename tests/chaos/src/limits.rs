@@ -73,3 +73,5 @@ pub const DRAIN: Duration = Duration::from_secs(30);
 pub const READ: Duration = Duration::from_secs(120);
 /// How long replicas may take to have applied the same, without load.
 pub const EQUAL: Duration = Duration::from_secs(60);
+/// What takes the place of these three once the cluster has not become whole: the verdict stands.
+pub const BROKEN: Duration = Duration::from_secs(5);

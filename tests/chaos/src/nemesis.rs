@@ -102,6 +102,8 @@ pub struct Nemesis<G> {
     falls: BTreeMap<Name, u32>,
     /// Replicas whose files were damaged or lost power: they may refuse them.
     excused: BTreeSet<Name>,
+    /// Nodes that refused their disks in the end.
+    refused: BTreeSet<u64>,
     current: watch::Sender<Vec<String>>,
     said: Said,
     done: Done,
@@ -129,6 +131,7 @@ impl<G: Ground> Nemesis<G> {
             settling: Vec::new(),
             falls: BTreeMap::new(),
             excused: BTreeSet::new(),
+            refused: BTreeSet::new(),
             current,
             said,
             done: Done::default(),

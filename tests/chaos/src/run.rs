@@ -14,7 +14,7 @@ use crate::clock::{Began, now_rfc3339};
 use crate::evidence;
 use crate::figures::{failovers, samples};
 use crate::ground::Ground;
-use crate::limits::{DRAIN, READ, READY};
+use crate::limits::{BROKEN, DRAIN, EQUAL, READ, READY};
 use crate::nemesis::{Done, Nemesis};
 use crate::options::Options;
 use crate::progress::{self, Counts, Said};
@@ -64,13 +64,17 @@ pub async fn run<G: Ground>(
     nemesis.torment(end).await?;
     load.check()?;
     let length_ms = began.ms();
-    nemesis.heal().await?;
+    let (drain, read, equal) = if nemesis.heal().await? {
+        (DRAIN, READ, EQUAL)
+    } else {
+        (BROKEN, BROKEN, BROKEN)
+    };
     said.line("reading   every room from its beginning, from every gateway");
-    let read = load.stop(DRAIN, READ).await;
+    let read = load.stop(drain, read).await;
     shown.abort();
     watcher.abort();
     let (mut ground, mut done) = nemesis.into_parts();
-    let kept = evidence::keep(&ground, &done.outages, folder).await;
+    let kept = evidence::keep(&ground, &done.outages, equal, folder).await;
     done.violations.extend(not_told(read));
     done.violations.extend(not_told(kept));
     said.line("judging   the histories of all clients, the logs and states of all replicas");

@@ -16,11 +16,12 @@ use crate::watch::View;
 
 impl<G: Ground> Nemesis<G> {
     /// Ends every fault and waits until the cluster is whole: all voters that there should be,
-    /// all of them caught up, a leader. If it is not in time, that is a violation.
+    /// all of them caught up, a leader. If it is not in time, or cannot be any more, that is a
+    /// violation. Answers whether it is.
     ///
     /// # Errors
     /// When a fault cannot be ended on the ground.
-    pub async fn heal(&mut self) -> Result<()> {
+    pub async fn heal(&mut self) -> Result<bool> {
         let deadline = Instant::now() + HEALED;
         self.said.line("healing   every fault ends now");
         for active in std::mem::take(&mut self.active) {
@@ -46,16 +47,16 @@ impl<G: Ground> Nemesis<G> {
                     continue;
                 }
                 self.said.line("healed    all voters are whole");
-                return Ok(());
+                return Ok(true);
+            }
+            if let Some(why) = self.hopeless() {
+                self.give_up(why).await?;
+                return Ok(false);
             }
             if Instant::now() > deadline {
                 let words = format!("after {HEALED:?}: {}", missing.join("; "));
-                self.said.line(&format!("not healed: {words}"));
-                self.done.violations.push(Violation {
-                    kind: "not healed".to_owned(),
-                    words,
-                });
-                return self.give_up().await;
+                self.give_up(words).await?;
+                return Ok(false);
             }
             sleep(TURN).await;
         }
@@ -92,7 +93,22 @@ impl<G: Ground> Nemesis<G> {
         Ok(renewed)
     }
 
-    async fn give_up(&mut self) -> Result<()> {
+    /// Why the voters cannot become whole, however long one waits: most of their disks are gone,
+    /// each of which the replica itself refused.
+    fn hopeless(&self) -> Option<String> {
+        let voters = self.view().voters;
+        let gone = voters.iter().filter(|node| self.refused.contains(node));
+        let gone = gone.count();
+        (2 * gone >= voters.len() && gone > 0)
+            .then(|| format!("{gone} of {} voters refused their disks", voters.len()))
+    }
+
+    async fn give_up(&mut self, words: String) -> Result<()> {
+        self.said.line(&format!("not healed: {words}"));
+        self.done.violations.push(Violation {
+            kind: "not healed".to_owned(),
+            words,
+        });
         for active in std::mem::take(&mut self.active) {
             self.finish(active, false).await?;
         }
@@ -151,6 +167,9 @@ impl<G: Ground> Nemesis<G> {
                     kind: "refused".to_owned(),
                     words: format!("{name} refuses a disk that nothing damaged: {why}"),
                 });
+            }
+            if let Some(node) = view.ids.get(&name) {
+                self.refused.insert(*node);
             }
             self.renew(&name).await?;
             // Until the view has seen it start.

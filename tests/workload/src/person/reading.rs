@@ -1,7 +1,7 @@
 //! Pages of history that a person looks at.
 
 use anyhow::Result;
-use checker::{Event, Range, Row};
+use checker::{Event, Range};
 use rand::Rng as _;
 
 use super::Person;
