@@ -12,6 +12,7 @@ import type {
   RoomId,
   RoomSummary,
   Seq,
+  Slot,
   UserId,
 } from "./frames.ts";
 

@@ -25,6 +25,7 @@ import type {
   RoomId,
   RoomSummary,
   Seq,
+  Slot,
   UserId,
 } from \"./frames.ts\";
 ";
