@@ -34,11 +34,13 @@ killer() {
 node -e '
     const outcomes = JSON.parse(require("fs").readFileSync(process.argv[1])).outcomes;
     for (const { summary, scenario, diff_path } of outcomes)
-        if (summary === "MissedMutant") console.log(diff_path + "\t" + scenario.Mutant.name);
+        if (summary === "MissedMutant")
+            console.log([diff_path, scenario.Mutant.file, scenario.Mutant.name].join("\t"));
 ' "$OUT/outcomes.json" >"$COPY/../missed"
-while IFS="$(printf '\t')" read -r diff name; do
-    git -C "$COPY" apply "$OUT/$diff"
-    by=$(killer)
+while IFS="$(printf '\t')" read -r diff file name; do
+    # The new name in the patch is a description.
+    sed "2s|^+++ .*|+++ $file|" "$OUT/$diff" | git -C "$COPY" apply -p0
+    by=$(killer </dev/null)
     [ "$by" != nothing ] || SURVIVED=1
     printf '%-10s %s\n' "$by" "$name"
     git -C "$COPY" checkout --quiet -- .
