@@ -85,12 +85,12 @@ function devices(clock: FakeClock, count: number, room: RoomSync): Cluster {
 }
 
 function joinedOf(room: RoomSync, read: number): Joined {
-  return { id: room.id, name: "r", head: room.head, members: 2, read };
+  return { id: room.id, name: "r", head: room.head, members: 2, kind: "public", read };
 }
 
 function roomWith(clock: FakeClock, messages: number): RoomSync {
   const room = new RoomSync(
-    { id: 1, name: "r", head: messages, members: 2 },
+    { id: 1, name: "r", head: messages, members: 2, kind: "public" },
     {
       clock,
       random: () => 0.5,

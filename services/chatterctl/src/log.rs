@@ -212,6 +212,15 @@ fn body(command: &Command) -> (&'static str, Value) {
             "create_invitation",
             json!({"uses": c.uses, "role": c.role().as_str_name(), "room": c.room}),
         ),
+        Some(Body::OpenDirectRoom(c)) => ("open_direct_room", json!({"people": c.people})),
+        Some(Body::AddMember(c)) => ("add_member", json!({"room": c.room, "user": c.user})),
+        Some(Body::RemoveMember(c)) => ("remove_member", json!({"room": c.room, "user": c.user})),
+        Some(Body::RenameRoom(c)) => ("rename_room", json!({"room": c.room, "name": c.name})),
+        Some(Body::SetTopic(c)) => ("set_topic", json!({"room": c.room, "topic": c.topic})),
+        Some(Body::ArchiveRoom(c)) => (
+            "archive_room",
+            json!({"room": c.room, "archived": c.archived}),
+        ),
         Some(Body::RevokeInvitation(c)) => {
             ("revoke_invitation", json!({"invitation": c.invitation}))
         }

@@ -4,9 +4,9 @@ use proto::v1;
 
 use crate::errors::Error;
 use crate::frames::{
-    AccountRole, Edit, Event, EventKind, EventsAnswer, InvitationEntry, Joined, Me, MessagesAnswer,
-    Notice, Person, PersonEntry, Reaction, RoomSummary, SearchAnswer, SearchHit, SettingsAnswer,
-    SignUpMode, SnippetPiece,
+    About, AccountRole, Edit, Event, EventKind, EventsAnswer, InvitationEntry, Joined, Me,
+    MessagesAnswer, Notice, Person, PersonEntry, Reaction, RoomKind, RoomSummary, SearchAnswer,
+    SearchHit, SettingsAnswer, SignUpMode, SnippetPiece,
 };
 use crate::ids::{Cid, MsgNo, NodeId, RoomId, Seq, Slot, Useq, UserId};
 
@@ -44,6 +44,18 @@ pub(crate) fn event(event: v1::RoomEvent) -> Result<Event, Error> {
         v1::room_event::Kind::Created(_) => EventKind::Created,
         v1::room_event::Kind::Joined(_) => EventKind::Joined,
         v1::room_event::Kind::Left(_) => EventKind::Left,
+        v1::room_event::Kind::Added(added) => EventKind::Added {
+            by: UserId(added.by),
+        },
+        v1::room_event::Kind::Removed(removed) => EventKind::Removed {
+            by: UserId(removed.by),
+        },
+        v1::room_event::Kind::Renamed(renamed) => EventKind::Renamed { name: renamed.name },
+        v1::room_event::Kind::Topic(topic) => EventKind::Topic { topic: topic.topic },
+        v1::room_event::Kind::Archived(archived) => match archived.archived {
+            true => EventKind::Archived,
+            false => EventKind::Restored,
+        },
         v1::room_event::Kind::Notice(said) => EventKind::Notice {
             notice: notice(said).ok_or_else(broken)?,
         },
@@ -180,6 +192,12 @@ pub(crate) fn joined(room: v1::JoinedRoom) -> Joined {
         unread: room.unread,
         unread_more: room.unread_more,
         mentions: room.mentions,
+        about: About {
+            kind: kind(room.kind),
+            topic: room.topic,
+            archived: room.archived,
+            people: room.people.into_iter().map(UserId).collect(),
+        },
     }
 }
 
@@ -191,6 +209,21 @@ pub(crate) fn summary(room: v1::RoomSummary) -> RoomSummary {
         members: room.members,
         joined: room.joined,
         head: Seq(room.head),
+        about: About {
+            kind: kind(room.kind),
+            topic: room.topic,
+            archived: room.archived,
+            people: room.people.into_iter().map(UserId).collect(),
+        },
+    }
+}
+
+/// What a room is. A kind that a later version has is taken for the most secret.
+fn kind(kind: i32) -> RoomKind {
+    match v1::RoomKind::try_from(kind) {
+        Ok(v1::RoomKind::Public) => RoomKind::Public,
+        Ok(v1::RoomKind::Direct) => RoomKind::Direct,
+        Ok(v1::RoomKind::Private | v1::RoomKind::Unspecified) | Err(_) => RoomKind::Private,
     }
 }
 

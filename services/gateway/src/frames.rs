@@ -8,15 +8,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{Cid, MsgNo, RoomId, Seq, Slot, Useq, UserId};
 
+mod client;
 mod cluster;
 mod event;
 mod http;
 mod notice;
 mod people;
+mod room_kind;
 mod room_seqs;
 #[cfg(test)]
 mod typescript;
 
+pub use client::ClientFrame;
 pub use cluster::{Cluster, Replica, Role};
 use event::is_zero;
 pub use event::{Edit, Event, EventKind, Reaction};
@@ -30,6 +33,7 @@ pub use people::{
     Deactivate, InvitationAnswer, InvitationEntry, InvitationsAnswer, Me, Password, PeopleAnswer,
     PersonEntry, SessionEntry, SessionsAnswer, SettingsAnswer, SignIn, SignUpMode,
 };
+pub use room_kind::{About, RoomKind};
 pub use room_seqs::{ReadMarker, RoomSeqs};
 
 /// A person.
@@ -78,6 +82,9 @@ pub struct Joined {
     #[serde(skip_serializing_if = "is_zero", default)]
     #[cfg_attr(test, ts(optional, as = "Option<u32>"))]
     pub mentions: u32,
+    /// What else it is.
+    #[serde(flatten)]
+    pub about: About,
 }
 
 /// A room that the person may join or is in.
@@ -95,6 +102,9 @@ pub struct RoomSummary {
     pub joined: bool,
     /// Its highest `seq`.
     pub head: Seq,
+    /// What else it is.
+    #[serde(flatten)]
+    pub about: About,
 }
 
 /// Why something was refused or failed.
@@ -156,124 +166,6 @@ pub enum SendState {
     Proposed,
     /// A quorum holds it.
     Chosen,
-}
-
-/// What a client may say.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(tag = "t", rename_all = "snake_case")]
-pub enum ClientFrame {
-    /// First frame: what the client has.
-    Start {
-        /// The last event of the own stream that it has seen.
-        useq: Useq,
-        /// The highest slot that it has seen.
-        min_slot: Slot,
-        /// The last `seq` that it has of each room.
-        rooms: RoomSeqs,
-        /// The room on the screen: replayed first.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        #[cfg_attr(test, ts(optional))]
-        focus: Option<RoomId>,
-    },
-    /// A message.
-    Send {
-        /// Its id.
-        cid: Cid,
-        /// Where.
-        room: RoomId,
-        /// The text.
-        body: String,
-        /// The message that it answers.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        #[cfg_attr(test, ts(optional))]
-        reply_to: Option<Seq>,
-    },
-    /// Make a room and join it.
-    Create {
-        /// The id of the request.
-        cid: Cid,
-        /// The room's name.
-        name: String,
-    },
-    /// Join a room.
-    Join {
-        /// The id of the request.
-        cid: Cid,
-        /// Which.
-        room: RoomId,
-    },
-    /// Leave a room.
-    Leave {
-        /// The id of the request.
-        cid: Cid,
-        /// Which.
-        room: RoomId,
-    },
-    /// Another text for an own message.
-    Edit {
-        /// The id of the request.
-        cid: Cid,
-        /// Where.
-        room: RoomId,
-        /// The message.
-        seq: Seq,
-        /// The new text.
-        body: String,
-    },
-    /// Make a tombstone of a message.
-    Delete {
-        /// The id of the request.
-        cid: Cid,
-        /// Where.
-        room: RoomId,
-        /// The message.
-        seq: Seq,
-    },
-    /// Add or take back an own reaction.
-    React {
-        /// The id of the request.
-        cid: Cid,
-        /// Where.
-        room: RoomId,
-        /// The message.
-        seq: Seq,
-        /// Which.
-        emoji: String,
-        /// Whether it should be there.
-        on: bool,
-    },
-    /// Pin a message, or unpin it.
-    Pin {
-        /// The id of the request.
-        cid: Cid,
-        /// Where.
-        room: RoomId,
-        /// The message.
-        seq: Seq,
-        /// Whether it should be pinned.
-        on: bool,
-    },
-    /// The person has read up to here.
-    Read {
-        /// The id of the request.
-        cid: Cid,
-        /// Where.
-        room: RoomId,
-        /// The last event that was read.
-        seq: Seq,
-    },
-    /// After `lag`: replay from here.
-    Resume {
-        /// The last `seq` that the client has of each room.
-        rooms: RoomSeqs,
-    },
-    /// A sign of life.
-    Ping {
-        /// Comes back in `pong`.
-        #[cfg_attr(test, ts(type = "number"))]
-        n: u64,
-    },
 }
 
 /// What a gateway may say.

@@ -58,9 +58,6 @@ pub(crate) struct Reads {
     seen: Arc<Seen>,
 }
 
-/// The gateway itself, as the reader of a history: it has checked who may see it.
-pub(crate) const MYSELF: UserId = UserId(0);
-
 impl Reads {
     pub(crate) fn new(cluster: Cluster, channels: Arc<Channels>, seen: Arc<Seen>) -> Self {
         Self {

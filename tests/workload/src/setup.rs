@@ -18,6 +18,7 @@ pub(crate) async fn create_room(gateways: &[String], account: &Account, name: &s
     let frame = ClientFrame::Create {
         cid,
         name: name.to_owned(),
+        private: false,
     };
     let done = request(gateways, account, cid, &frame).await;
     done.with_context(|| format!("make the room {name}"))

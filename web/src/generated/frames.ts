@@ -55,6 +55,21 @@ export type Me = {
 /** Who did something, with the name at that time. */
 export type Author = Person;
 
+/** What a room is, for ever. */
+export type RoomKind = "public" | "private" | "direct";
+
+/** What the list of rooms and the person's own rooms say of a room. */
+export type About = {
+  /** What it is. */
+  kind: RoomKind,
+  /** What it is about. */
+  topic?: string,
+  /** It can only be read. */
+  archived?: boolean,
+  /** Of a direct room: who is in it, ascending. */
+  people?: Array<UserId>,
+};
+
 /** A room that the person is in. */
 export type Joined = {
   /** The room. */
@@ -75,6 +90,14 @@ export type Joined = {
   unread_more?: boolean,
   /** Those of them that mention the person or everybody: at most 100. */
   mentions?: number,
+  /** What it is. */
+  kind: RoomKind,
+  /** What it is about. */
+  topic?: string,
+  /** It can only be read. */
+  archived?: boolean,
+  /** Of a direct room: who is in it, ascending. */
+  people?: Array<UserId>,
 };
 
 /** Up to where a person has read a room. */
@@ -97,6 +120,14 @@ export type RoomSummary = {
   joined: boolean,
   /** Its highest `seq`. */
   head: Seq,
+  /** What it is. */
+  kind: RoomKind,
+  /** What it is about. */
+  topic?: string,
+  /** It can only be read. */
+  archived?: boolean,
+  /** Of a direct room: who is in it, ascending. */
+  people?: Array<UserId>,
 };
 
 /** Something that happened to the cluster. */
@@ -201,7 +232,19 @@ export type EventKind = { "kind": "message",
 } | { "kind": "unpinned",
   /** The message. */
   of: Seq,
-} | { "kind": "created" } | { "kind": "joined" } | { "kind": "left" } | { "kind": "notice",
+} | { "kind": "created" } | { "kind": "joined" } | { "kind": "left" } | { "kind": "added",
+  /** By whom. */
+  by: UserId,
+} | { "kind": "removed",
+  /** By whom. */
+  by: UserId,
+} | { "kind": "renamed",
+  /** How. */
+  name: string,
+} | { "kind": "topic",
+  /** About what; may be empty. */
+  topic: string,
+} | { "kind": "archived" } | { "kind": "restored" } | { "kind": "notice",
   /** What. */
   notice: Notice,
 };
@@ -265,7 +308,19 @@ export type Event = {
 } | { "kind": "unpinned",
   /** The message. */
   of: Seq,
-} | { "kind": "created" } | { "kind": "joined" } | { "kind": "left" } | { "kind": "notice",
+} | { "kind": "created" } | { "kind": "joined" } | { "kind": "left" } | { "kind": "added",
+  /** By whom. */
+  by: UserId,
+} | { "kind": "removed",
+  /** By whom. */
+  by: UserId,
+} | { "kind": "renamed",
+  /** How. */
+  name: string,
+} | { "kind": "topic",
+  /** About what; may be empty. */
+  topic: string,
+} | { "kind": "archived" } | { "kind": "restored" } | { "kind": "notice",
   /** What. */
   notice: Notice,
 });
@@ -361,6 +416,54 @@ export type ClientFrame = { "t": "start",
   cid: Cid,
   /** The room's name. */
   name: string,
+  /** For people who are added only; for others it does not exist. */
+  private?: boolean,
+}
+  | { "t": "direct",
+  /** The id of the request. */
+  cid: Cid,
+  /** 1 to 7 others. */
+  people: Array<UserId>,
+}
+  | { "t": "invite",
+  /** The id of the request. */
+  cid: Cid,
+  /** Which. */
+  room: RoomId,
+  /** Whom. */
+  user: UserId,
+}
+  | { "t": "remove",
+  /** The id of the request. */
+  cid: Cid,
+  /** Which. */
+  room: RoomId,
+  /** Whom. */
+  user: UserId,
+}
+  | { "t": "rename",
+  /** The id of the request. */
+  cid: Cid,
+  /** Which. */
+  room: RoomId,
+  /** How. */
+  name: string,
+}
+  | { "t": "topic",
+  /** The id of the request. */
+  cid: Cid,
+  /** Which. */
+  room: RoomId,
+  /** About what; empty for nothing. */
+  topic: string,
+}
+  | { "t": "archive",
+  /** The id of the request. */
+  cid: Cid,
+  /** Which. */
+  room: RoomId,
+  /** Whether it can only be read. */
+  archived: boolean,
 }
   | { "t": "join",
   /** The id of the request. */

@@ -18,17 +18,24 @@ export function forgetUser(): void {
 
 /** Without heads: a head of yesterday is no news of today, and a restored cluster may lack it. */
 export function lastRooms(user: Me): Joined[] {
-  return (read<Joined[]>(roomsKey(user)) ?? []).map((room) => ({ ...room, head: 0 }));
+  return (read<Joined[]>(roomsKey(user)) ?? []).map((room) => ({
+    ...room,
+    head: 0,
+  }));
 }
 
 export function rememberRooms(user: Me, rooms: readonly Joined[]): void {
   write(
     roomsKey(user),
-    rooms.map(({ id, name, members, system }) => ({
+    rooms.map(({ id, name, members, system, kind, topic, archived, people }) => ({
       id,
       name,
       members,
+      kind,
       ...(system === true && { system }),
+      ...(topic !== "" && { topic }),
+      ...(archived === true && { archived }),
+      ...(people !== undefined && people.length > 0 && { people }),
     })),
   );
 }

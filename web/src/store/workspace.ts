@@ -3,7 +3,8 @@
 import { batch, computed, type ReadonlySignal, signal, type Signal } from "@preact/signals";
 
 import { browserClock, type Cancel } from "../clock/clock.ts";
-import type { Cluster, Me } from "../generated/frames.ts";
+import type { Cluster, Me, PersonEntry } from "../generated/frames.ts";
+import { people } from "../http/accounts.ts";
 import { history, me, unread } from "../http/api.ts";
 import { browserRandomBytes } from "../outbox/cid.ts";
 import { indexedDbStorage } from "../outbox/indexeddb.ts";
@@ -44,6 +45,8 @@ export class Workspace {
   readonly me: Signal<Me>;
   readonly engine: Engine;
   readonly memory: DeviceMemory;
+  /** The directory; empty until somebody has answered. */
+  readonly people = signal<readonly PersonEntry[]>([]);
   readonly rooms = signal<readonly RoomSync[]>([]);
   readonly outbox = signal<readonly OutboxEntry[]>([]);
   readonly cluster = signal<Cluster | undefined>(undefined);
@@ -106,6 +109,7 @@ export class Workspace {
 
   start(): void {
     this.engine.start();
+    void this.askPeople();
     const { signal: until } = this.listening;
     addEventListener("online", () => this.engine.probe(), { signal: until });
     addEventListener("pageshow", () => this.engine.probe(), { signal: until });
@@ -140,6 +144,40 @@ export class Workspace {
     } catch {
       // The old ones stay until the next change, or until the page is loaded again.
     }
+  }
+
+  /** Everybody that this person may know of. */
+  async askPeople(): Promise<void> {
+    try {
+      this.people.value = await people();
+    } catch {
+      // As with the own account.
+    }
+  }
+
+  /** A direct room is called by the others in it, as they are called now. */
+  nameOf(room: RoomSync): string {
+    if (room.kind !== "direct") return room.name;
+    const others = room.people.filter((id) => id !== this.user.id);
+    const names = others.map((id) => this.people.value.find((one) => one.id === id)?.name);
+    return names.every((name) => name !== undefined) ? names.join(", ") : room.name;
+  }
+
+  colourOf(user: number): number {
+    return this.people.value.find((one) => one.id === user)?.colour ?? 0;
+  }
+
+  /** Who made the room may as well, which the gateway knows and the page does not: it asks. */
+  mayManage(room: RoomSync): boolean {
+    const { role } = this.me.value;
+    const made_it = room.log.pieces.some(
+      (piece) =>
+        piece.kind === "loaded" &&
+        piece.events.some(
+          (event) => event.kind === "created" && event.author.id === this.user.id,
+        ),
+    );
+    return made_it || role === "owner" || role === "admin" || role === "moderator";
   }
 
   /** Signing up made a new account: what lies here under its number is of a former cluster. */
@@ -240,14 +278,20 @@ export class Workspace {
     if (this.was_ready)
       rememberRooms(
         this.user,
-        rooms.map(({ id, name, head, members, is_system }) => ({
-          id,
-          name,
-          head,
-          members,
-          system: is_system,
+        rooms.map((room) => ({
+          id: room.id,
+          name: room.name,
+          head: room.head,
+          members: room.members,
+          system: room.is_system,
+          kind: room.kind,
+          topic: room.topic,
+          archived: room.archived,
+          people: [...room.people],
         })),
       );
+    const known = new Set(this.people.value.map((one) => one.id));
+    if (rooms.some((room) => room.people.some((id) => !known.has(id)))) void this.askPeople();
   }
 
   private touch(room: RoomId): void {
@@ -264,7 +308,8 @@ export class Workspace {
   }
 }
 
-/** By name; the room of the cluster stands below those of people. */
+/** By name; direct rooms below the others, the room of the cluster below all of them. */
 function inOrder(a: RoomSync, b: RoomSync): number {
-  return Number(a.is_system) - Number(b.is_system) || a.name.localeCompare(b.name);
+  const rank = (room: RoomSync) => (room.is_system ? 2 : room.kind === "direct" ? 1 : 0);
+  return rank(a) - rank(b) || a.name.localeCompare(b.name);
 }

@@ -5,7 +5,15 @@
 // Invariants: C2, C3, C6, C7 (PRODUCT). Tests: test/sync.test.ts, test/sync-property.test.ts
 
 import type { Clock, Random } from "../clock/clock.ts";
-import type { Cluster, ErrorCode, Joined, Me, RoomSeqs, ServerFrame } from "../generated/frames.ts";
+import type {
+  Cluster,
+  ErrorCode,
+  Joined,
+  Me,
+  RoomSeqs,
+  ServerFrame,
+  UserId,
+} from "../generated/frames.ts";
 import { makeCid, type RandomBytes } from "../outbox/cid.ts";
 import { Outbox } from "../outbox/outbox.ts";
 import type { OutboxStorage } from "../outbox/storage.ts";
@@ -181,8 +189,38 @@ export class Engine {
     return this.min_slot;
   }
 
-  createRoom(name: string): Promise<RoomId> {
-    return this.requests.make({ t: "create", cid: this.cid(), name });
+  createRoom(name: string, is_private = false): Promise<RoomId> {
+    return this.requests.make({
+      t: "create",
+      cid: this.cid(),
+      name,
+      ...(is_private && { private: true }),
+    });
+  }
+
+  /** The room of these people and this one: the one that there is, or a new one. */
+  openDirect(people: UserId[]): Promise<RoomId> {
+    return this.requests.make({ t: "direct", cid: this.cid(), people });
+  }
+
+  addMember(room: RoomId, user: UserId): Promise<RoomId> {
+    return this.requests.make({ t: "invite", cid: this.cid(), room, user });
+  }
+
+  removeMember(room: RoomId, user: UserId): Promise<RoomId> {
+    return this.requests.make({ t: "remove", cid: this.cid(), room, user });
+  }
+
+  renameRoom(room: RoomId, name: string): Promise<RoomId> {
+    return this.requests.make({ t: "rename", cid: this.cid(), room, name });
+  }
+
+  setTopic(room: RoomId, topic: string): Promise<RoomId> {
+    return this.requests.make({ t: "topic", cid: this.cid(), room, topic });
+  }
+
+  archiveRoom(room: RoomId, archived: boolean): Promise<RoomId> {
+    return this.requests.make({ t: "archive", cid: this.cid(), room, archived });
   }
 
   joinRoom(room: RoomId): Promise<RoomId> {
@@ -330,6 +368,7 @@ export class Engine {
       this.outbox.echoed(event.cid);
     }
     this.catch_up?.event(room.id, event, own);
+    if (event.kind === "renamed") this.options.events.rooms();
     this.options.events.event(room, event, this.live.has(room.id) && event.seq === room.head);
   }
 

@@ -111,7 +111,9 @@ export class ReadMarkers {
     const own_id = this.options.own_id;
     const read = marker?.read ?? 0;
     const found = unread({ pieces, head: room.head, read, own_id, counted: marker?.counted });
-    if (found !== undefined) return found;
+    // What is said between few people is meant for each of them.
+    if (found !== undefined)
+      return room.kind === "direct" ? { ...found, mentions: found.count } : found;
     this.askSoon();
     const counted = marker?.counted;
     return { count: counted?.count ?? 0, more: true, mentions: counted?.mentions ?? 0 };

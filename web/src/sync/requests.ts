@@ -8,7 +8,10 @@ import type { Cid, RoomId } from "./event.ts";
 import { RequestFailed } from "./history.ts";
 import { ANSWER_MS_MAX } from "./limits.ts";
 
-export type RequestFrame = Extract<ClientFrame, { t: "create" | "join" | "leave" | "edit" | "delete" | "react" | "pin" | "read" }>;
+export type RequestFrame = Exclude<
+  Extract<ClientFrame, { cid: Cid }>,
+  { t: "send" }
+>;
 
 interface Pending {
   frame: RequestFrame;

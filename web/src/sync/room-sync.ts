@@ -4,7 +4,7 @@
 // its gaps, and page requests for what is missing. Invariants: C3, C6. Tests: test/sync.test.ts
 
 import type { Clock, Random } from "../clock/clock.ts";
-import type { Joined } from "../generated/frames.ts";
+import type { Joined, RoomKind, UserId } from "../generated/frames.ts";
 import { backoffMs } from "../socket/backoff.ts";
 import type { RoomEvent, RoomId, Seq } from "./event.ts";
 import type { Page, PageOf } from "./history.ts";
@@ -38,6 +38,12 @@ export class RoomSync {
   members: number;
   /** The room of the cluster: nobody writes into it or leaves it, and nothing in it is unread. */
   readonly is_system: boolean;
+  readonly kind: RoomKind;
+  /** Of a direct room: who is in it. */
+  readonly people: readonly UserId[];
+  topic: string;
+  /** It can only be read. */
+  archived: boolean;
   /** The newest sequence number that anybody told us of. */
   head: Seq;
   readonly log = new RoomLog();
@@ -47,7 +53,7 @@ export class RoomSync {
   reading_back = false;
 
   private readonly options: RoomSyncOptions;
-  /** `members` counts who came and went up to here. */
+  /** Members, name, topic and `archived` are as of this event. */
   private members_seq: Seq;
   private readonly held = new Map<Seq, RoomEvent>();
   /** Everything up to here must be in the log before anything newer is shown. */
@@ -61,6 +67,10 @@ export class RoomSync {
     this.name = joined.name;
     this.members = joined.members;
     this.is_system = joined.system ?? false;
+    this.kind = joined.kind;
+    this.people = joined.people ?? [];
+    this.topic = joined.topic ?? "";
+    this.archived = joined.archived ?? false;
     this.members_seq = joined.head;
     this.head = joined.head;
     this.options = options;
@@ -68,6 +78,8 @@ export class RoomSync {
 
   describe(joined: Joined): void {
     this.name = joined.name;
+    this.topic = joined.topic ?? "";
+    this.archived = joined.archived ?? false;
     this.members = joined.members;
     this.members_seq = joined.head;
     this.head = Math.max(this.head, joined.head);
@@ -165,10 +177,33 @@ export class RoomSync {
   private entered(event: RoomEvent): void {
     if (event.seq > this.members_seq) {
       this.members_seq = event.seq;
-      if (event.kind === "joined") this.members += 1;
-      if (event.kind === "left") this.members -= 1;
+      this.changeBy(event);
     }
     this.options.applied(this, event);
+  }
+
+  /** What is newer than the description changes it. */
+  private changeBy(event: RoomEvent): void {
+    switch (event.kind) {
+      case "joined":
+      case "added":
+        this.members += 1;
+        return;
+      case "left":
+      case "removed":
+        this.members -= 1;
+        return;
+      case "renamed":
+        this.name = event.name;
+        return;
+      case "topic":
+        this.topic = event.topic;
+        return;
+      case "archived":
+      case "restored":
+        this.archived = event.kind === "archived";
+        return;
+    }
   }
 
   private trim(): void {

@@ -75,6 +75,13 @@ export const InviteIcon = () => (
   </Icon>
 );
 
+export const PeopleIcon = () => (
+  <Icon>
+    <circle cx="7" cy="7" r="3" />
+    <path d="M2 16c.5-2.8 2.5-4.2 5-4.2s4.5 1.4 5 4.2M13 4.5a3 3 0 0 1 0 5M15 12c1.8.7 2.8 2 3 4" />
+  </Icon>
+);
+
 export const SearchIcon = () => (
   <Icon>
     <circle cx="9" cy="9" r="5" />

@@ -308,6 +308,18 @@ function lineOf(event: Exclude<RoomEvent, MessageEvent>): string {
     case "unpinned":
       // Seen at their message.
       return "";
+    case "added":
+      return words.value.people.room.added(name);
+    case "removed":
+      return words.value.people.room.removed(name);
+    case "renamed":
+      return words.value.people.room.renamed(name, event.name);
+    case "topic":
+      return words.value.people.room.topicSet(name, event.topic);
+    case "archived":
+      return words.value.people.room.archived(name);
+    case "restored":
+      return words.value.people.room.restored(name);
     case "notice":
       return noticeText(event.notice, words.value.notices, language.value);
   }

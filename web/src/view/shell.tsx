@@ -24,16 +24,18 @@ import { NewRoom } from "./dialogs/new-room.tsx";
 import { Palette } from "./dialogs/palette.tsx";
 import { SignOut } from "./dialogs/sign-out.tsx";
 import { XRay } from "./dialogs/xray.tsx";
-import { BackIcon, LeaveIcon, Logo, PinIcon, SearchIcon } from "./icons.tsx";
+import { BackIcon, LeaveIcon, Logo, PeopleIcon, PinIcon, SearchIcon } from "./icons.tsx";
 import { useKeyboard } from "./keyboard.ts";
 import { RoomPane } from "./room-pane.tsx";
 import { SidePanel } from "./side-panel.tsx";
-import { Sidebar } from "./sidebar.tsx";
+import { markOf, Sidebar } from "./sidebar.tsx";
 import { summary } from "./replicas.ts";
 
 // Seldom opened: not part of what the first screen loads.
 const Account = lazy(async () => ({ default: (await import("./dialogs/account.tsx")).Account }));
 const SignUps = lazy(async () => ({ default: (await import("./dialogs/sign-ups.tsx")).SignUps }));
+const NewDirect = lazy(async () => ({ default: (await import("./dialogs/people.tsx")).NewDirect }));
+const RoomDialog = lazy(async () => ({ default: (await import("./dialogs/room.tsx")).RoomDialog }));
 
 export type DialogName =
   | "new-room"
@@ -42,7 +44,9 @@ export type DialogName =
   | "palette"
   | "help"
   | "account"
-  | "sign-ups";
+  | "sign-ups"
+  | "new-direct"
+  | "room";
 
 /** Wide enough for both panes: then a room is always open. The same width as in layout.css. */
 const TWO_PANES = "(min-width: 720px)";
@@ -111,7 +115,21 @@ export function Shell({ workspace }: { workspace: Workspace }) {
             </button>
             <RoomHeading workspace={workspace} room={room} />
             {!room.is_system && <ShowPins room={room} />}
-            {!room.is_system && <LeaveRoom workspace={workspace} room={room} />}
+            {!room.is_system && (
+              <button
+                type="button"
+                class="button-icon"
+                data-testid="room-settings"
+                aria-label={words.value.people.room.open}
+                title={words.value.people.room.open}
+                onClick={() => {
+                  dialog.value = "room";
+                }}
+              >
+                <PeopleIcon />
+              </button>
+            )}
+            {!room.is_system && room.kind !== "direct" && <LeaveRoom workspace={workspace} room={room} />}
           </div>
         )}
         <SearchButton />
@@ -149,6 +167,10 @@ export function Shell({ workspace }: { workspace: Workspace }) {
       <Suspense fallback={null}>
         {dialog.value === "account" && <Account workspace={workspace} close={close} />}
         {dialog.value === "sign-ups" && <SignUps workspace={workspace} close={close} />}
+        {dialog.value === "new-direct" && <NewDirect workspace={workspace} close={close} />}
+        {dialog.value === "room" && room !== undefined && (
+          <RoomDialog workspace={workspace} room={room} close={close} />
+        )}
       </Suspense>
       {dialog.value === "sign-out" && <SignOut workspace={workspace} close={close} />}
     </div>
@@ -161,14 +183,16 @@ function RoomHeading({ workspace, room }: { workspace: Workspace; room: RoomSync
     <div class="bar-heading">
       <h1>
         <span class="hash" aria-hidden="true">
-          #
+          {markOf(room)}
         </span>
-        {room.name}
+        {workspace.nameOf(room)}
       </h1>
       <p>
         {room.is_system
           ? summary(workspace.cluster.value)
           : words.value.rooms.members(room.members)}
+        {room.archived && ` · ${words.value.people.room.isArchived}`}
+        {room.topic !== "" && ` · ${room.topic}`}
       </p>
     </div>
   );

@@ -7,7 +7,7 @@ import type { Workspace } from "../store/workspace.ts";
 import type { RoomId } from "../sync/event.ts";
 import type { RoomSync } from "../sync/room-sync.ts";
 import { Avatar } from "./avatar.tsx";
-import { BrowseIcon, HelpIcon, InviteIcon, LeaveIcon, PlusIcon, SearchIcon } from "./icons.tsx";
+import { BrowseIcon, HelpIcon, InviteIcon, LeaveIcon, PeopleIcon, PlusIcon, SearchIcon } from "./icons.tsx";
 import { LanguageSwitch } from "./language-switch.tsx";
 import type { DialogName } from "./shell.tsx";
 
@@ -53,6 +53,16 @@ export function Sidebar({ workspace, open_id, ask }: SidebarProps) {
           onClick={() => ask("new-room")}
         >
           <PlusIcon />
+        </button>
+        <button
+          type="button"
+          class="button-icon"
+          data-testid="new-direct"
+          aria-label={text.people.direct.title}
+          title={text.people.direct.title}
+          onClick={() => ask("new-direct")}
+        >
+          <PeopleIcon />
         </button>
       </div>
       <ul class="room-list" data-testid="room-list">
@@ -121,6 +131,7 @@ function RoomItem({
 }) {
   const unread = workspace.unread(room);
   const is_unread = isUnread(unread);
+  const name = workspace.nameOf(room);
   const waiting = workspace.outbox.value.filter(
     (entry) => entry.stored.room === room.id && entry.progress === "failed",
   );
@@ -130,7 +141,7 @@ function RoomItem({
         type="button"
         class={classOf(room, is_unread)}
         data-testid="room-item"
-        data-room-name={room.name}
+        data-room-name={name}
         data-unread={is_unread}
         data-unread-count={badge(unread.count, unread.more)}
         data-mentions={unread.mentions}
@@ -138,9 +149,9 @@ function RoomItem({
         onClick={() => showRoom(room.id)}
       >
         <span class="hash" aria-hidden="true">
-          #
+          {markOf(room)}
         </span>
-        <span class="room-item-name">{room.name}</span>
+        <span class="room-item-name">{name}</span>
         {waiting.length > 0 && (
           <span class="room-item-failed" title={words.value.states.failed}>
             !<span class="hidden-visually">{words.value.states.failed}</span>
@@ -160,6 +171,11 @@ function RoomItem({
       </button>
     </li>
   );
+}
+
+/** What stands before a room's name. The name says the same to whoever cannot see it. */
+export function markOf(room: RoomSync): string {
+  return room.kind === "direct" ? "@" : room.kind === "private" ? "◆" : "#";
 }
 
 function classOf(room: RoomSync, is_unread: boolean): string {

@@ -62,6 +62,7 @@ export class FakeCluster {
       name: room.name,
       head: room.events.length,
       members: 2,
+      kind: "public",
     }));
   }
 

@@ -116,6 +116,30 @@ pub enum EventKind {
     Joined,
     /// Somebody went.
     Left,
+    /// Somebody was put into the room by somebody else.
+    Added {
+        /// By whom.
+        by: UserId,
+    },
+    /// Somebody was put out of the room by somebody else.
+    Removed {
+        /// By whom.
+        by: UserId,
+    },
+    /// The room is called otherwise.
+    Renamed {
+        /// How.
+        name: String,
+    },
+    /// The room is about something else.
+    Topic {
+        /// About what; may be empty.
+        topic: String,
+    },
+    /// The room can only be read.
+    Archived,
+    /// The room is open again.
+    Restored,
     /// Something happened to the cluster.
     Notice {
         /// What.

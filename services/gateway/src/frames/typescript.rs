@@ -75,6 +75,8 @@ fn frames() -> String {
     one::<Me>(&mut out);
     out.push_str("/** Who did something, with the name at that time. */\n");
     out.push_str("export type Author = Person;\n\n");
+    one::<RoomKind>(&mut out);
+    one::<About>(&mut out);
     one::<Joined>(&mut out);
     one::<ReadMarker>(&mut out);
     one::<RoomSummary>(&mut out);

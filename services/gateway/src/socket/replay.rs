@@ -15,7 +15,7 @@ use crate::errors::Error;
 use crate::frames::{EventsAnswer, ServerFrame};
 use crate::ids::{RoomId, Seq, Slot};
 use crate::limits::{REPLAY_EVENTS_MAX, REPLAY_NEWEST, REPLAY_PAGE};
-use crate::reads::{MYSELF, Page};
+use crate::reads::Page;
 
 use super::hub::Line;
 use super::outbox::{Pushed, serialise};
@@ -105,7 +105,8 @@ async fn newest(app: &App, line: &Line, room: RoomId) -> Option<Seq> {
 }
 
 /// Reads a page that contains everything up to the hub's slot; again and again while no replica
-/// answers. `None`: the room is gone, or nobody waits for it any more.
+/// answers. As the person: whoever was put out of the room meanwhile reads nothing of it.
+/// `None`: the room is gone, or nobody waits for it any more.
 async fn read(
     app: &App,
     line: &Line,
@@ -116,7 +117,7 @@ async fn read(
     loop {
         // What this read contains at least: above it, everything came through the hub.
         let as_of: Slot = app.hub.position()?;
-        match app.reads.history(MYSELF, room, page, limit, as_of).await {
+        match app.reads.history(line.user, room, page, limit, as_of).await {
             Ok(answer) => {
                 app.hub
                     .learn_heads(std::iter::once((room, answer.head)), as_of);

@@ -2,8 +2,9 @@
 
 use proto::v1::outcome::Result as Did;
 use proto::v1::{
-    AddReaction, CreateRoom, DeleteMessage, EditMessage, JoinRoom, LeaveRoom, MarkRead, Outcome,
-    PinMessage, PostMessage, RemoveReaction, UnpinMessage, command,
+    AddMember, AddReaction, ArchiveRoom, CreateRoom, DeleteMessage, EditMessage, JoinRoom,
+    LeaveRoom, MarkRead, OpenDirectRoom, Outcome, PinMessage, PostMessage, RemoveMember,
+    RemoveReaction, RenameRoom, SetTopic, UnpinMessage, command, command::Body,
 };
 
 use crate::errors::Error;
@@ -30,20 +31,45 @@ pub(super) fn of(frame: ClientFrame) -> Option<Result<Request, (Cid, Error)>> {
             body,
             reply_to,
         } => (cid, post(room, body, reply_to)),
-        ClientFrame::Create { cid, name } => {
+        ClientFrame::Create { cid, name, private } => {
             let name = validate::room_name(&name).map(str::to_owned);
+            let body = name.map(|name| Body::CreateRoom(CreateRoom { name, private }));
+            (cid, body)
+        }
+        ClientFrame::Direct { cid, people } => {
+            let people = people.iter().map(|user| user.0).collect();
+            (cid, Ok(Body::OpenDirectRoom(OpenDirectRoom { people })))
+        }
+        ClientFrame::Join { cid, room } => (cid, Ok(Body::JoinRoom(JoinRoom { room: room.0 }))),
+        ClientFrame::Leave { cid, room } => (cid, Ok(Body::LeaveRoom(LeaveRoom { room: room.0 }))),
+        ClientFrame::Invite { cid, room, user } => {
+            let (room, user) = (room.0, user.0);
+            (cid, Ok(Body::AddMember(AddMember { room, user })))
+        }
+        ClientFrame::Remove { cid, room, user } => {
+            let (room, user) = (room.0, user.0);
+            (cid, Ok(Body::RemoveMember(RemoveMember { room, user })))
+        }
+        ClientFrame::Rename { cid, room, name } => {
+            let name = validate::room_name(&name).map(str::to_owned);
+            let room = room.0;
             (
                 cid,
-                name.map(|name| command::Body::CreateRoom(CreateRoom { name })),
+                name.map(|name| Body::RenameRoom(RenameRoom { room, name })),
             )
         }
-        ClientFrame::Join { cid, room } => {
-            (cid, Ok(command::Body::JoinRoom(JoinRoom { room: room.0 })))
+        ClientFrame::Topic { cid, room, topic } => {
+            let room = room.0;
+            (cid, Ok(Body::SetTopic(SetTopic { room, topic })))
         }
-        ClientFrame::Leave { cid, room } => (
+        ClientFrame::Archive {
             cid,
-            Ok(command::Body::LeaveRoom(LeaveRoom { room: room.0 })),
-        ),
+            room,
+            archived,
+        } => {
+            let room = room.0;
+            (cid, Ok(Body::ArchiveRoom(ArchiveRoom { room, archived })))
+        }
         ClientFrame::Edit {
             cid,
             room,
@@ -52,7 +78,7 @@ pub(super) fn of(frame: ClientFrame) -> Option<Result<Request, (Cid, Error)>> {
         } => (cid, edit(room, seq, body)),
         ClientFrame::Delete { cid, room, seq } => {
             let (room, seq) = (room.0, seq.0);
-            let body = command::Body::DeleteMessage(DeleteMessage { room, seq });
+            let body = Body::DeleteMessage(DeleteMessage { room, seq });
             (cid, Ok(body))
         }
         ClientFrame::React {
@@ -65,15 +91,15 @@ pub(super) fn of(frame: ClientFrame) -> Option<Result<Request, (Cid, Error)>> {
         ClientFrame::Pin { cid, room, seq, on } => {
             let (room, seq) = (room.0, seq.0);
             let body = if on {
-                command::Body::PinMessage(PinMessage { room, seq })
+                Body::PinMessage(PinMessage { room, seq })
             } else {
-                command::Body::UnpinMessage(UnpinMessage { room, seq })
+                Body::UnpinMessage(UnpinMessage { room, seq })
             };
             (cid, Ok(body))
         }
         ClientFrame::Read { cid, room, seq } => {
             let (room, seq) = (room.0, seq.0);
-            (cid, Ok(command::Body::MarkRead(MarkRead { room, seq })))
+            (cid, Ok(Body::MarkRead(MarkRead { room, seq })))
         }
         ClientFrame::Start { .. } | ClientFrame::Resume { .. } | ClientFrame::Ping { .. } => {
             return None;

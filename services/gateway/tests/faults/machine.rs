@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use proto::v1::outcome::Result as Did;
 use proto::v1::{
-    AccountCreated, Command, CreateAccount, CreateInvitation, CreatedEvent, DeletedEvent, Done,
-    EditedEvent, Effect, InvitationCreated, JoinedEvent, JoinedRoom, LeftEvent, MessageEvent,
-    MessagePosted, Notice, Outcome, PinEvent, PostMessage, Profile, ProfileChanged, ReactionEvent,
-    ReadMarker, Refusal, RefusalCode, Role, RoomChanged, RoomEvent, SignUpMode, UserEvent, command,
-    effect, room_event, user_event,
+    AccountCreated, ArchivedEvent, Command, CreateAccount, CreateInvitation, CreatedEvent,
+    DeletedEvent, Done, EditedEvent, Effect, InvitationCreated, JoinedEvent, JoinedRoom, LeftEvent,
+    MessageEvent, MessagePosted, Notice, Outcome, PinEvent, PostMessage, Profile, ProfileChanged,
+    ReactionEvent, ReadMarker, Refusal, RefusalCode, RemovedEvent, RenamedEvent, Role, RoomChanged,
+    RoomEvent, RoomKind, SignUpMode, TopicEvent, UserEvent, command, effect, room_event, user_event,
 };
 
 /// The log of a real cluster begins here.
@@ -22,6 +22,19 @@ pub(crate) struct Room {
     pub(crate) messages: u64,
     /// That of the cluster.
     pub(crate) system: bool,
+    pub(crate) kind: RoomKind,
+    pub(crate) topic: String,
+    pub(crate) archived: bool,
+}
+
+impl Room {
+    /// Unless something else was asked for it is public.
+    pub(crate) fn wire_kind(&self) -> RoomKind {
+        match self.kind {
+            RoomKind::Unspecified => RoomKind::Public,
+            other => other,
+        }
+    }
 }
 
 /// The room of the cluster.
@@ -182,11 +195,53 @@ impl Machine {
                 self.invitations[at].uses = 0;
                 Ok(Did::Done(Done {}))
             }
+            command::Body::OpenDirectRoom(wish) => {
+                let room = self.create_room(author, "direct")?;
+                self.rooms.get_mut(&room).unwrap().kind = RoomKind::Direct;
+                for user in wish.people.into_iter().chain([author]) {
+                    self.join(user, room);
+                }
+                Ok(Did::RoomChanged(RoomChanged { room }))
+            }
+            command::Body::AddMember(wish) => {
+                self.room(wish.room)?;
+                self.join(wish.user, wish.room);
+                Ok(Did::RoomChanged(RoomChanged { room: wish.room }))
+            }
+            command::Body::RemoveMember(wish) => {
+                self.room(wish.room)?.members.remove(&wish.user);
+                let removed = room_event::Kind::Removed(RemovedEvent { by: author });
+                self.room_event(wish.user, wish.room, removed);
+                self.user_event(wish.user, user_event::Kind::Left(wish.room));
+                Ok(Did::RoomChanged(RoomChanged { room: wish.room }))
+            }
+            command::Body::RenameRoom(wish) => {
+                self.room(wish.room)?.name.clone_from(&wish.name);
+                let renamed = room_event::Kind::Renamed(RenamedEvent { name: wish.name });
+                self.room_event(author, wish.room, renamed);
+                Ok(Did::RoomChanged(RoomChanged { room: wish.room }))
+            }
+            command::Body::SetTopic(wish) => {
+                self.room(wish.room)?.topic.clone_from(&wish.topic);
+                let topic = room_event::Kind::Topic(TopicEvent { topic: wish.topic });
+                self.room_event(author, wish.room, topic);
+                Ok(Did::RoomChanged(RoomChanged { room: wish.room }))
+            }
+            command::Body::ArchiveRoom(wish) => {
+                let archived = wish.archived;
+                self.room(wish.room)?.archived = archived;
+                let event = room_event::Kind::Archived(ArchivedEvent { archived });
+                self.room_event(author, wish.room, event);
+                Ok(Did::RoomChanged(RoomChanged { room: wish.room }))
+            }
             command::Body::OpenSenderSession(_) | command::Body::CloseSenderSession(_) => {
                 panic!("the gateway opens no sender session")
             }
             command::Body::CreateRoom(wish) => {
                 let room = self.create_room(author, &wish.name)?;
+                if wish.private {
+                    self.rooms.get_mut(&room).unwrap().kind = RoomKind::Private;
+                }
                 self.join(author, room);
                 Ok(Did::RoomChanged(RoomChanged { room }))
             }
@@ -391,6 +446,9 @@ impl Machine {
             head: entry.events.len() as u64,
             members: entry.members.len() as u64,
             system: entry.system,
+            kind: entry.wire_kind().into(),
+            topic: entry.topic.clone(),
+            archived: entry.archived,
             ..JoinedRoom::default()
         }
     }

@@ -241,6 +241,7 @@ async fn a_log_that_comes_late_undoes_nothing() {
 fn new_room(world: &crate::double::World, owner: u64, name: &str) -> u64 {
     let create = CreateRoom {
         name: name.to_owned(),
+        private: false,
     };
     match world.apply(owner, command::Body::CreateRoom(create)).result {
         Some(outcome::Result::RoomChanged(created)) => created.room,

@@ -90,7 +90,8 @@ impl Context<'_> {
     /// The room of an invitation, unless it can no longer be entered.
     fn enter_invited(&mut self, user: UserId, room: Option<RoomId>) -> Result<(), Stop> {
         let Some(room) = room else { return Ok(()) };
-        if !self.cache.is_member(self.connection, room, user)? {
+        let is_archived = self.cache.room_mut(self.connection, room)?.archived;
+        if !is_archived && !self.cache.is_member(self.connection, room, user)? {
             self.enter(user, room)?;
         }
         Ok(())

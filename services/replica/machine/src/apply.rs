@@ -38,7 +38,8 @@ impl From<outcome::Result> for Answer {
 }
 
 /// One entry being applied. The commands are methods on it, in accounts.rs, sessions.rs,
-/// profiles.rs, invitations.rs, rooms.rs, events.rs, changes.rs, markers.rs and notices.rs.
+/// profiles.rs, invitations.rs, rooms.rs, direct.rs, manage.rs, events.rs, changes.rs, markers.rs
+/// and notices.rs.
 pub(crate) struct Context<'a> {
     /// Inside a transaction.
     pub(crate) connection: &'a Connection,
@@ -105,6 +106,7 @@ const fn needs_roles(command: &Command) -> bool {
                 || !create.invitation.is_empty()
                 || !create.device.is_empty()
         }
+        Some(Body::CreateRoom(create)) => create.private,
         Some(
             Body::CreateSession(_)
             | Body::SetPassword(_)
@@ -113,7 +115,13 @@ const fn needs_roles(command: &Command) -> bool {
             | Body::SetRole(_)
             | Body::SetSignUpMode(_)
             | Body::CreateInvitation(_)
-            | Body::RevokeInvitation(_),
+            | Body::RevokeInvitation(_)
+            | Body::OpenDirectRoom(_)
+            | Body::AddMember(_)
+            | Body::RemoveMember(_)
+            | Body::RenameRoom(_)
+            | Body::SetTopic(_)
+            | Body::ArchiveRoom(_),
         ) => true,
         _ => false,
     }
@@ -223,6 +231,8 @@ fn forget_roles(command: &mut Command) {
         create.password.clear();
         create.invitation.clear();
         create.device.clear();
+    } else if let Some(command::Body::CreateRoom(create)) = &mut command.body {
+        create.private = false;
     } else if needs_roles(command) {
         command.body = None;
     }
@@ -342,6 +352,12 @@ impl Context<'_> {
             command::Body::SetSignUpMode(command) => self.set_sign_up_mode(author, command),
             command::Body::CreateInvitation(command) => self.create_invitation(author, &command),
             command::Body::RevokeInvitation(command) => self.revoke_invitation(author, command),
+            command::Body::OpenDirectRoom(command) => self.open_direct_room(author, &command),
+            command::Body::AddMember(command) => self.add_member(author, command),
+            command::Body::RemoveMember(command) => self.remove_member(author, command),
+            command::Body::RenameRoom(command) => self.rename_room(author, &command),
+            command::Body::SetTopic(command) => self.set_topic(author, &command),
+            command::Body::ArchiveRoom(command) => self.archive_room(author, command),
         }
     }
 }

@@ -34,6 +34,13 @@ pub(crate) struct Room {
     /// The highest `msg_no`.
     pub(crate) messages: u64,
     pub(crate) members: u64,
+    /// `rooms.kind`, which stays. This and the rest is written through with every change.
+    pub(crate) kind: i64,
+    /// `rooms.name_folded`.
+    pub(crate) key: String,
+    pub(crate) topic: String,
+    pub(crate) archived: bool,
+    pub(crate) created_by: UserId,
 }
 
 /// What is known of a sender session.
@@ -113,13 +120,22 @@ impl Cache {
             Entry::Vacant(vacant) => vacant,
         };
         let found = connection
-            .prepare_cached("SELECT name, head, messages, members FROM rooms WHERE id = ?1")?
+            .prepare_cached(
+                "SELECT name, head, messages, members, kind, name_folded, topic, archived,
+                        created_by
+                 FROM rooms WHERE id = ?1",
+            )?
             .query_row([to_sql(room.0)], |row| {
                 Ok(Room {
                     name: row.get(0)?,
                     head: from_sql(row.get(1)?),
                     messages: from_sql(row.get(2)?),
                     members: from_sql(row.get(3)?),
+                    kind: row.get(4)?,
+                    key: row.get(5)?,
+                    topic: row.get(6)?,
+                    archived: row.get(7)?,
+                    created_by: UserId(from_sql(row.get(8)?)),
                 })
             })
             .optional()?;

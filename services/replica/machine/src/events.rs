@@ -15,7 +15,7 @@ use crate::apply::{Answer, Context};
 use crate::error::{Fault, Stop};
 use crate::ids::{EventId, RoomId, Seq, UserId, next, to_sql};
 use crate::refusal::Reason;
-use crate::{Error, checksum, limits, mentions, notices};
+use crate::{Error, checksum, limits, mentions, notices, rows};
 
 /// Values of `events.kind`.
 pub(crate) mod kind {
@@ -30,6 +30,12 @@ pub(crate) mod kind {
     pub(crate) const REACTION_REMOVED: i64 = 73;
     pub(crate) const PINNED: i64 = 74;
     pub(crate) const UNPINNED: i64 = 75;
+    pub(crate) const RENAMED: i64 = 40;
+    pub(crate) const TOPIC: i64 = 41;
+    pub(crate) const ARCHIVED: i64 = 42;
+    pub(crate) const RESTORED: i64 = 43;
+    pub(crate) const ADDED: i64 = 44;
+    pub(crate) const REMOVED: i64 = 45;
 }
 
 /// Values of `user_events.kind`.
@@ -59,6 +65,7 @@ impl Context<'_> {
         let room = self.existing_room(author, room)?;
         Self::require_for_people(room)?;
         self.require_member(room, author)?;
+        self.require_open(room)?;
         if reply_to != 0 && !self.is_message(room, Seq(reply_to))? {
             return Err(Stop::Refused(Reason::ReplyToNothing));
         }
@@ -105,7 +112,7 @@ impl Context<'_> {
         let state = self.cache.room_mut(self.connection, room)?;
         state.head = next(state.head)?;
         let seq = state.head;
-        let notice;
+        let said;
         let (number, body, target) = match &kind {
             room_event::Kind::Message(message) => {
                 (kind::MESSAGE, Some(&message.body), message.reply_to)
@@ -113,9 +120,23 @@ impl Context<'_> {
             room_event::Kind::Created(created) => (kind::CREATED, Some(&created.name), 0),
             room_event::Kind::Joined(_) => (kind::JOINED, None, 0),
             room_event::Kind::Left(_) => (kind::LEFT, None, 0),
-            room_event::Kind::Notice(said) => {
-                notice = notices::to_row(said);
-                (kind::NOTICE, Some(&notice), 0)
+            room_event::Kind::Notice(notice) => {
+                said = notices::to_row(notice);
+                (kind::NOTICE, Some(&said), 0)
+            }
+            room_event::Kind::Renamed(renamed) => (kind::RENAMED, Some(&renamed.name), 0),
+            room_event::Kind::Topic(topic) => (kind::TOPIC, Some(&topic.topic), 0),
+            room_event::Kind::Archived(archived) => match archived.archived {
+                true => (kind::ARCHIVED, None, 0),
+                false => (kind::RESTORED, None, 0),
+            },
+            room_event::Kind::Added(added) => {
+                said = added.by.to_string();
+                (kind::ADDED, Some(&said), 0)
+            }
+            room_event::Kind::Removed(removed) => {
+                said = removed.by.to_string();
+                (kind::REMOVED, Some(&said), 0)
             }
             room_event::Kind::Edited(edited) => (kind::EDITED, Some(&edited.body), edited.target),
             room_event::Kind::Deleted(deleted) => (kind::DELETED, None, deleted.target),
@@ -200,14 +221,15 @@ impl Context<'_> {
             user_event::Kind::Read(marker) => Some(marker.seq),
             _ => None,
         };
+        let described = joined.map(rows::described);
         let row = [
             ValueRef::Integer(event.to_sql()),
             checksum::number(user.0),
             checksum::number(useq),
             ValueRef::Integer(number),
             checksum::maybe(room),
-            joined.map_or(ValueRef::Null, |joined| {
-                ValueRef::Text(joined.name.as_bytes())
+            described.as_deref().map_or(ValueRef::Null, |described| {
+                ValueRef::Text(described.as_bytes())
             }),
             checksum::maybe(seq),
             checksum::maybe(joined.map(|joined| joined.members)),

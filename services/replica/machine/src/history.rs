@@ -13,7 +13,7 @@ use crate::error::Fault;
 use crate::ids::{RoomId, Seq, from_sql, to_sql};
 use crate::query::{Asker, Denied};
 use crate::roles::Role;
-use crate::{limits, rows, states};
+use crate::{kinds, limits, rows, states};
 
 /// Which page of a room's events.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,7 +64,10 @@ pub(crate) fn readable_head(
             .exists(params![to_sql(room.0), to_sql(user.0)])?;
         if !is_member {
             // What the asker could not join does not exist for it.
-            let sees_it = role_of(connection, user)?.is_some_and(Role::is_insider);
+            let is_public = connection
+                .prepare_cached("SELECT 1 FROM rooms WHERE id = ?1 AND kind = ?2")?
+                .exists(params![to_sql(room.0), kinds::PUBLIC])?;
+            let sees_it = is_public && role_of(connection, user)?.is_some_and(Role::is_insider);
             return Ok(Err(if sees_it {
                 Denied::NotMember
             } else {

@@ -92,9 +92,13 @@ pub const INVITATIONS_LISTED_MAX: usize = 1000;
 /// more the oldest is closed.
 pub const SENDER_SESSIONS_MAX: usize = 32;
 
-/// Effects of one command: a sign-up by invitation makes two rooms' `joined` and two of the
-/// person's.
-pub const COMMAND_EFFECTS_MAX: usize = 4;
+/// People in a direct room: more are a private room.
+pub const DIRECT_PEOPLE_MAX: usize = 8;
+/// What a room is about, in characters: two lines of its header.
+pub const TOPIC_CHARS_MAX: usize = 250;
+
+/// Effects of one command: a direct room makes `created` and each person's `joined`.
+pub const COMMAND_EFFECTS_MAX: usize = 1 + DIRECT_PEOPLE_MAX;
 
 /// Events in one answer about history; more than any client asks for at once.
 pub const HISTORY_EVENTS_MAX: usize = 500;

@@ -4,7 +4,7 @@
 //! wrong. **What is unread**: messages of others behind the marker that are not deleted.
 //! Tests: tests/unread.rs.
 
-use proto::v1::{JoinedRoom, MarkRead, ReadMarker, user_event};
+use proto::v1::{JoinedRoom, MarkRead, ReadMarker, RoomKind, user_event};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::apply::{Answer, Context};
@@ -110,5 +110,9 @@ pub(crate) fn add_unread(
     room.unread = u32::try_from(count).unwrap_or(u32::MAX);
     room.unread_more = count >= limits::UNREAD_MAX || counted_to < room.head;
     room.mentions = u32::try_from(mentions).unwrap_or(u32::MAX);
+    if room.kind() == RoomKind::Direct {
+        // What is said between few people is meant for each of them.
+        room.mentions = room.unread;
+    }
     Ok(())
 }

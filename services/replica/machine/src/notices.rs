@@ -32,14 +32,12 @@ use sha2::{Digest, Sha256};
 use crate::apply::{Answer, Context};
 use crate::error::{Fault, Stop};
 use crate::ids::{RoomId, UserId, from_sql, to_sql};
-use crate::limits;
 use crate::refusal::Reason;
+use crate::{kinds, limits};
 
 /// The room's name for people; its folded form is one that no other room can have.
 pub(crate) const ROOM_NAME: &str = "cluster";
 const ROOM_NAME_FOLDED: &str = "#cluster";
-/// Value of `rooms.kind`: everybody is in it, nobody writes into it.
-const KIND_SYSTEM: i64 = 4;
 
 /// The command that posts a notice.
 #[must_use]
@@ -158,7 +156,7 @@ impl Context<'_> {
                 to_sql(RoomId::CLUSTER.0),
                 ROOM_NAME,
                 ROOM_NAME_FOLDED,
-                KIND_SYSTEM,
+                kinds::SYSTEM,
                 to_sql(self.slot.0),
                 to_sql(self.timestamp.0)
             ])?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use paxos::config::Configuration;
 use paxos::ids::{NodeId, Slot};
-use proto::v1::{JoinedRoom, Member, RoomSummary};
+use proto::v1::{JoinedRoom, Member, RoomKind, RoomSummary};
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ use crate::replay::{self, EffectsPage};
 use crate::roles::Role;
 use crate::search::{Hits, Search, Searcher};
 use crate::states::{self, Found, Related};
-use crate::{Error, limits, markers, notices, schema};
+use crate::{Error, kinds, limits, markers, notices, schema};
 
 /// A connection for reading. Blocks its thread; use one per thread.
 #[derive(Debug)]
@@ -62,6 +62,7 @@ fn cluster_room(connection: &Connection) -> rusqlite::Result<JoinedRoom> {
         head: history::head(connection, RoomId::CLUSTER)?.map_or(0, |head| head.0),
         members: members.map_or(0, from_sql),
         system: true,
+        kind: RoomKind::Public.into(),
         ..JoinedRoom::default()
     })
 }
@@ -230,24 +231,28 @@ impl Reader {
             };
             let (name, useq) = (row.get(0)?, row.get(1)?);
             let profile = profile_of(row, 2)?;
-            let mut rooms: Vec<JoinedRoom> = connection
-                .prepare_cached(
-                    "SELECT r.id, r.name, r.head, r.members
-                     FROM members m CROSS JOIN rooms r ON r.id = m.room
-                     WHERE m.user = ?1 ORDER BY m.room",
-                )?
-                .query_map([to_sql(user.0)], |row| {
-                    Ok(JoinedRoom {
-                        room: from_sql(row.get(0)?),
-                        name: row.get(1)?,
-                        head: from_sql(row.get(2)?),
-                        members: from_sql(row.get(3)?),
-                        ..JoinedRoom::default()
-                    })
-                })?
-                .collect::<rusqlite::Result<_>>()?;
-            for room in &mut rooms {
-                markers::add_unread(connection, user, room)?;
+            let mut statement = connection.prepare_cached(
+                "SELECT r.id, r.name, r.head, r.members, r.kind, r.name_folded, r.topic, r.archived
+                 FROM members m CROSS JOIN rooms r ON r.id = m.room
+                 WHERE m.user = ?1 ORDER BY m.room",
+            )?;
+            let mut found = statement.query([to_sql(user.0)])?;
+            let mut rooms = Vec::new();
+            while let Some(row) = found.next()? {
+                let kind = row.get(4)?;
+                let mut room = JoinedRoom {
+                    room: from_sql(row.get(0)?),
+                    name: row.get(1)?,
+                    head: from_sql(row.get(2)?),
+                    members: from_sql(row.get(3)?),
+                    kind: kinds::to_wire(kind)?.into(),
+                    people: kinds::people_of(kind, &row.get::<_, String>(5)?)?,
+                    topic: row.get(6)?,
+                    archived: row.get(7)?,
+                    ..JoinedRoom::default()
+                };
+                markers::add_unread(connection, user, &mut room)?;
+                rooms.push(room);
             }
             rooms.push(cluster_room(connection)?);
             Ok(Some(UserState {
@@ -269,26 +274,30 @@ impl Reader {
     pub fn rooms(&mut self, user: UserId) -> Result<View<Vec<RoomSummary>>, Error> {
         self.read(|connection| {
             let sees_public = role_of(connection, user)?.is_some_and(Role::is_insider);
-            let rooms = connection
-                .prepare_cached(
-                    "SELECT r.id, r.name, r.members, m.user IS NOT NULL, r.head
-                     FROM rooms r LEFT JOIN members m ON m.room = r.id AND m.user = ?1
-                     WHERE r.kind = 1 AND ?3 OR m.user IS NOT NULL
-                     ORDER BY r.name_folded LIMIT ?2",
-                )?
-                .query_map(
-                    params![to_sql(user.0), limits::ROOMS_LISTED_MAX as i64, sees_public],
-                    |row| {
-                        Ok(RoomSummary {
-                            room: from_sql(row.get(0)?),
-                            name: row.get(1)?,
-                            members: from_sql(row.get(2)?),
-                            joined: row.get(3)?,
-                            head: from_sql(row.get(4)?),
-                        })
-                    },
-                )?
-                .collect::<rusqlite::Result<_>>()?;
+            let mut statement = connection.prepare_cached(
+                "SELECT r.id, r.name, r.members, m.user IS NOT NULL, r.head, r.kind, r.name_folded,
+                        r.topic, r.archived
+                 FROM rooms r LEFT JOIN members m ON m.room = r.id AND m.user = ?1
+                 WHERE r.kind = 1 AND ?3 OR m.user IS NOT NULL
+                 ORDER BY r.name_folded LIMIT ?2",
+            )?;
+            let limit = limits::ROOMS_LISTED_MAX as i64;
+            let mut found = statement.query(params![to_sql(user.0), limit, sees_public])?;
+            let mut rooms = Vec::new();
+            while let Some(row) = found.next()? {
+                let kind = row.get(5)?;
+                rooms.push(RoomSummary {
+                    room: from_sql(row.get(0)?),
+                    name: row.get(1)?,
+                    members: from_sql(row.get(2)?),
+                    joined: row.get(3)?,
+                    head: from_sql(row.get(4)?),
+                    kind: kinds::to_wire(kind)?.into(),
+                    people: kinds::people_of(kind, &row.get::<_, String>(6)?)?,
+                    topic: row.get(7)?,
+                    archived: row.get(8)?,
+                });
+            }
             Ok(rooms)
         })
     }

@@ -47,6 +47,10 @@ pub(crate) enum Reason {
     InvitationInvalid = 34,
     InvitationUses = 35,
     RoomArchived = 36,
+    DirectRoom = 37,
+    DirectPeople = 38,
+    TopicInvalid = 39,
+    GeneralStays = 40,
     NoSuchMessage = 60,
     MessageDeleted = 61,
     ForeignMessage = 62,
@@ -56,7 +60,7 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 42] = [
+    pub(crate) const ALL: [Self; 46] = [
         Self::CidLength,
         Self::NotSignedIn,
         Self::SignUpSignedIn,
@@ -93,6 +97,10 @@ impl Reason {
         Self::InvitationInvalid,
         Self::InvitationUses,
         Self::RoomArchived,
+        Self::DirectRoom,
+        Self::DirectPeople,
+        Self::TopicInvalid,
+        Self::GeneralStays,
         Self::NoSuchMessage,
         Self::MessageDeleted,
         Self::ForeignMessage,
@@ -135,7 +143,9 @@ impl Reason {
             | Self::ClusterRoom
             | Self::RoleTooLow
             | Self::LastOwner
-            | Self::ForeignMessage => RefusalCode::Forbidden,
+            | Self::ForeignMessage
+            | Self::DirectRoom
+            | Self::GeneralStays => RefusalCode::Forbidden,
             Self::PasswordChanged => RefusalCode::PasswordChanged,
             Self::SignUpClosed | Self::InvitationNeeded | Self::InvitationInvalid => {
                 RefusalCode::SignUpClosed
@@ -169,7 +179,9 @@ impl Reason {
             | Self::InvitationUses
             | Self::EmojiInvalid
             | Self::TooManyReactions
-            | Self::TooManyPins => RefusalCode::BadRequest,
+            | Self::TooManyPins
+            | Self::DirectPeople
+            | Self::TopicInvalid => RefusalCode::BadRequest,
         }
     }
 
@@ -284,6 +296,20 @@ impl Reason {
             Self::InvitationUses => {
                 format!("uses: 1 to {} are allowed", limits::INVITATION_USES_MAX)
             }
+            Self::DirectRoom => "the people of a direct room stay as they are".to_owned(),
+            Self::DirectPeople => {
+                format!(
+                    "people: 2 to {} with you are needed",
+                    limits::DIRECT_PEOPLE_MAX
+                )
+            }
+            Self::TopicInvalid => {
+                format!(
+                    "topic: at most {} characters without control characters are allowed",
+                    limits::TOPIC_CHARS_MAX
+                )
+            }
+            Self::GeneralStays => "the first room stays open".to_owned(),
             Self::RoomArchived => "the room is archived: it can only be read".to_owned(),
             other => unreachable!("{other:?} is said elsewhere"),
         }

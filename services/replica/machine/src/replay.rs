@@ -36,9 +36,9 @@ pub(crate) fn effects_between(
         EventId::last_of(after).to_sql(),
         EventId::last_of(upto).to_sql()
     ];
-    let order = "eid > ?1 AND eid <= ?2 ORDER BY eid";
+    let order = "e.eid > ?1 AND e.eid <= ?2 ORDER BY e.eid";
     let mut room_statement =
-        connection.prepare_cached(&format!("{} WHERE e.{order}", rows::ROOM_EVENT_COLUMNS))?;
+        connection.prepare_cached(&format!("{} WHERE {order}", rows::ROOM_EVENT_COLUMNS))?;
     let mut user_statement =
         connection.prepare_cached(&format!("{} WHERE {order}", rows::USER_EVENT_COLUMNS))?;
     let mut merge = Merge {

@@ -1,8 +1,9 @@
 //! From rows back to effects: the counterpart of events.rs.
 
 use proto::v1::{
-    CreatedEvent, DeletedEvent, EditedEvent, JoinedEvent, JoinedRoom, LeftEvent, MessageEvent,
-    PinEvent, ProfileChanged, ReactionEvent, ReadMarker, RoomEvent, UserEvent, room_event,
+    AddedEvent, ArchivedEvent, CreatedEvent, DeletedEvent, EditedEvent, JoinedEvent, JoinedRoom,
+    LeftEvent, MessageEvent, PinEvent, ProfileChanged, ReactionEvent, ReadMarker, RemovedEvent,
+    RenamedEvent, RoomEvent, TopicEvent, UserEvent, room_event,
     user_event,
 };
 use rusqlite::Row;
@@ -10,7 +11,7 @@ use rusqlite::Row;
 use crate::error::Fault;
 use crate::events::{kind, user_kind};
 use crate::ids::{EventId, from_sql};
-use crate::{checksum, notices};
+use crate::{checksum, kinds, notices};
 
 /// What [`room_event()`] reads. The join starts at the events, whose order is the answer's (a LEFT
 /// JOIN does, and notices have no author).
@@ -25,8 +26,9 @@ const ROOM_EVENT_VALUES: usize = 10;
 
 /// What [`user_event()`] reads.
 pub(crate) const USER_EVENT_COLUMNS: &str =
-    "SELECT eid, user, useq, kind, room, room_name, head, members, token_hash, crc
-     FROM user_events";
+    "SELECT e.eid, e.user, e.useq, e.kind, e.room, e.room_name, e.head, e.members, e.token_hash,
+            e.crc, r.kind, r.name_folded
+     FROM user_events e LEFT JOIN rooms r ON r.id = e.room";
 
 /// Columns of such an event before its checksum.
 const USER_EVENT_VALUES: usize = 9;
@@ -72,6 +74,13 @@ pub(crate) fn room_event(row: &Row<'_>) -> Result<(EventId, RoomEvent), Fault> {
         kind::CREATED => room_event::Kind::Created(CreatedEvent { name: row.get(8)? }),
         kind::JOINED => room_event::Kind::Joined(JoinedEvent {}),
         kind::LEFT => room_event::Kind::Left(LeftEvent {}),
+        kind::RENAMED => room_event::Kind::Renamed(RenamedEvent { name: row.get(8)? }),
+        kind::TOPIC => room_event::Kind::Topic(TopicEvent { topic: row.get(8)? }),
+        kind @ (kind::ARCHIVED | kind::RESTORED) => room_event::Kind::Archived(ArchivedEvent {
+            archived: kind == kind::ARCHIVED,
+        }),
+        kind::ADDED => room_event::Kind::Added(AddedEvent { by: by(row)? }),
+        kind::REMOVED => room_event::Kind::Removed(RemovedEvent { by: by(row)? }),
         kind::NOTICE => {
             let notice = notices::from_row(&row.get::<_, String>(8)?);
             let unreadable = || Fault::Damaged(format!("{event:?} is no notice"));
@@ -105,14 +114,7 @@ pub(crate) fn user_event(row: &Row<'_>) -> Result<(EventId, UserEvent), Fault> {
     checksum::require_intact(row, USER_EVENT_VALUES)?;
     let event = EventId::from_sql(row.get(0)?);
     let kind = match row.get(3)? {
-        user_kind::JOINED => user_event::Kind::Joined(JoinedRoom {
-            room: from_sql(row.get(4)?),
-            name: row.get(5)?,
-            head: from_sql(row.get(6)?),
-            members: from_sql(row.get(7)?),
-            read_seq: from_sql(row.get(6)?),
-            ..JoinedRoom::default()
-        }),
+        user_kind::JOINED => user_event::Kind::Joined(joined(row)?),
         user_kind::READ => user_event::Kind::Read(ReadMarker {
             room: from_sql(row.get(4)?),
             seq: from_sql(row.get(6)?),
@@ -134,4 +136,39 @@ pub(crate) fn user_event(row: &Row<'_>) -> Result<(EventId, UserEvent), Fault> {
         kind: Some(kind),
     };
     Ok((event, emitted))
+}
+
+/// The number of who did it.
+fn by(row: &Row<'_>) -> Result<u64, Fault> {
+    let text: String = row.get(8)?;
+    text.parse()
+        .map_err(|_| Fault::Damaged(format!("{text:?} is nobody's number")))
+}
+
+/// What `user_events.room_name` has: the name, and behind a line break, which no name has, the
+/// topic, if there is one.
+pub(crate) fn described(joined: &JoinedRoom) -> String {
+    if joined.topic.is_empty() {
+        return joined.name.clone();
+    }
+    format!("{}\n{}", joined.name, joined.topic)
+}
+
+/// The reverse. The kind of a room and the people of a direct one never change, so they are those
+/// that the room has; and nobody enters an archived one.
+fn joined(row: &Row<'_>) -> Result<JoinedRoom, Fault> {
+    let described: String = row.get(5)?;
+    let (name, topic) = described.split_once('\n').unwrap_or((&described, ""));
+    let (kind, key): (i64, String) = (row.get(10)?, row.get(11)?);
+    Ok(JoinedRoom {
+        room: from_sql(row.get(4)?),
+        name: name.to_owned(),
+        head: from_sql(row.get(6)?),
+        members: from_sql(row.get(7)?),
+        read_seq: from_sql(row.get(6)?),
+        kind: kinds::to_wire(kind)?.into(),
+        topic: topic.to_owned(),
+        people: kinds::people_of(kind, &key)?,
+        ..JoinedRoom::default()
+    })
 }

@@ -10,7 +10,7 @@ mod support;
 
 use machine::{Asker, Denied, HistoryRange, Reader, RoomId, Seq, UserId, limits};
 use paxos::ids::Slot;
-use proto::v1::{JoinedRoom, Member, RoomSummary};
+use proto::v1::{JoinedRoom, Member, RoomKind, RoomSummary};
 use support::{Fixture, create_room, join, leave, post, revoke, sign_up, token};
 
 const LAB: RoomId = RoomId(2);
@@ -62,6 +62,7 @@ fn user_states() {
         head: 6,
         members: 2,
         read_seq: 6,
+        kind: RoomKind::Public.into(),
         ..JoinedRoom::default()
     };
     let cluster = JoinedRoom {
@@ -70,6 +71,7 @@ fn user_states() {
         head: 0,
         members: 2,
         system: true,
+        kind: RoomKind::Public.into(),
         ..JoinedRoom::default()
     };
     assert_eq!(state.rooms, [lab, cluster]);
@@ -88,6 +90,8 @@ fn room_lists() {
         members,
         joined,
         head,
+        kind: RoomKind::Public.into(),
+        ..RoomSummary::default()
     };
     let found = reader.rooms(UserId(2)).unwrap().value;
     let expected = [

@@ -12,7 +12,8 @@ use machine::Error;
 use paxos::entry::EntryKind;
 use proto::v1::{
     AccountCreated, CreatedEvent, Done, Effect, JoinedEvent, JoinedRoom, LeftEvent, MessageEvent,
-    MessagePosted, RoomChanged, RoomEvent, UserEvent, effect, outcome, room_event, user_event,
+    MessagePosted, RoomChanged, RoomEvent, RoomKind, UserEvent, effect, outcome, room_event,
+    user_event,
 };
 use support::{Fixture, cid, create_room, join, leave, post, reply, revoke, sign_up, token};
 
@@ -60,6 +61,7 @@ fn joined_room(room: u64, name: &str, head: u64, members: u64) -> user_event::Ki
         head,
         members,
         read_seq: head,
+        kind: RoomKind::Public.into(),
         ..JoinedRoom::default()
     })
 }

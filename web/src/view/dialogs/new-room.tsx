@@ -9,6 +9,7 @@ import { useWish } from "./wish.ts";
 export function NewRoom({ workspace, close }: { workspace: Workspace; close(): void }) {
   const text = words.value.newRoom;
   const field = useRef<HTMLInputElement>(null);
+  const is_private = useRef<HTMLInputElement>(null);
   const { busy, failure, make } = useWish(text.refused);
 
   const submit = (event: SubmitEvent) => {
@@ -16,7 +17,7 @@ export function NewRoom({ workspace, close }: { workspace: Workspace; close(): v
     const name = (field.current?.value ?? "").trim();
     if (name === "") return;
     void make(
-      () => workspace.entered(workspace.engine.createRoom(name)),
+      () => workspace.entered(workspace.engine.createRoom(name, is_private.current?.checked)),
       (room) => {
         showRoom(room);
         close();
@@ -54,6 +55,11 @@ export function NewRoom({ workspace, close }: { workspace: Workspace; close(): v
         <p id="room-name-hint" class={failure.value === undefined ? "hint" : "hint hint-error"}>
           {failure.value ?? text.hint}
         </p>
+        <label class="check">
+          <input ref={is_private} type="checkbox" data-testid="new-room-private" />
+          {words.value.people.room.private}
+        </label>
+        <p class="hint">{words.value.people.room.privateHint}</p>
         <div class="dialog-actions">
           <button type="button" class="button" onClick={close}>
             {words.value.cancel}

@@ -223,12 +223,19 @@ impl Chat for Double {
         let request = request.into_inner();
         self.reaches(request.min_slot).await?;
         let machine = lock(&self.world.machine);
-        let rooms = machine.rooms.iter().map(|(id, room)| RoomSummary {
+        let seen = machine.rooms.iter().filter(|(_, room)| {
+            room.wire_kind() == RoomKind::Public || room.members.contains(&request.user)
+        });
+        let rooms = seen.map(|(id, room)| RoomSummary {
             room: *id,
             name: room.name.clone(),
             members: room.members.len() as u64,
             joined: room.members.contains(&request.user),
             head: room.events.len() as u64,
+            kind: room.wire_kind().into(),
+            topic: room.topic.clone(),
+            archived: room.archived,
+            people: Vec::new(),
         });
         Ok(Response::new(ListRoomsResponse {
             rooms: rooms.collect(),
@@ -267,7 +274,7 @@ impl Chat for Double {
             .rooms
             .get(&request.room)
             .ok_or_else(|| Status::not_found("room"))?;
-        if request.user > 0 && !room.members.contains(&request.user) {
+        if request.user > 0 && !room.system && !room.members.contains(&request.user) {
             return Err(Status::permission_denied("not a member"));
         }
         let known = room.events.iter().filter(|event| event.slot <= applied);

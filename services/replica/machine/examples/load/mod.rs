@@ -94,7 +94,13 @@ pub fn prepare(machine: &mut Machine) -> Log {
     }
     for room in 2..=ROOMS {
         let name = format!("room-{room}");
-        commands.push(log.command(1, Body::CreateRoom(CreateRoom { name })));
+        commands.push(log.command(
+            1,
+            Body::CreateRoom(CreateRoom {
+                name,
+                private: false,
+            }),
+        ));
         for user in 2..=PEOPLE {
             commands.push(log.command(user, Body::JoinRoom(JoinRoom { room })));
         }

@@ -215,6 +215,7 @@ pub fn create_room(number: u64, author: u64, name: &str) -> Command {
         author,
         Body::CreateRoom(CreateRoom {
             name: name.to_owned(),
+            private: false,
         }),
     )
 }
