@@ -37,7 +37,7 @@ test("a private room is there for those who are added, and for nobody else", asy
   await ada.page.locator('[data-testid="choose-person"][data-person="Bob"]').click();
   await ada.page.locator('[data-testid="members"] [data-person="Bob"]').waitFor();
   await bob.enter("plans");
-  await bob.page.getByText("nobody knows").waitFor();
+  await bob.sees("nobody knows");
 
   await eve.id("browse-rooms").click();
   await eve.page.locator(".browse-list", { hasText: "general" }).waitFor();
@@ -74,7 +74,7 @@ test("the same two people have one direct room, and it is called by the other on
     await from.page.locator("h1", { hasText: to }).waitFor();
   }
   await ada.say("only you");
-  await eve.page.getByText("only you").waitFor();
+  await eve.sees("only you");
   assert.equal(ada.page.url(), eve.page.url());
   assert.equal(await bob.room("Ada").count(), 0);
 });

@@ -42,8 +42,9 @@ export async function rooms(): Promise<RoomSummary[]> {
   return (await get<RoomsAnswer>("/api/v1/rooms")).rooms;
 }
 
-export async function members(room: RoomId): Promise<Person[]> {
-  return (await get<MembersAnswer>(`/api/v1/rooms/${room}/members`)).members;
+export async function members(room: RoomId, min_slot: number): Promise<Person[]> {
+  const path = `/api/v1/rooms/${room}/members?min_slot=${min_slot}`;
+  return (await get<MembersAnswer>(path)).members;
 }
 
 export const history: History = {

@@ -85,7 +85,7 @@ export const de: Words = {
   },
   composer: {
     label: (room) => `Nachricht an ${room}`,
-    placeholder: (room) => `Nachricht an #${room}`,
+    placeholder: (room) => `Nachricht an ${room}`,
     send: "Senden",
     hint: "Eingabe sendet · Umschalt+Eingabe bricht die Zeile um",
     tooLong: (bytes, max) =>
@@ -97,7 +97,7 @@ export const de: Words = {
     today: "Heute",
     yesterday: "Gestern",
     new: "Neu",
-    beginning: (room) => `Hier beginnt #${room}.`,
+    beginning: (room) => `Hier beginnt ${room}.`,
     gap: (count) => `${many(count, "Nachricht", "Nachrichten")} nicht geladen`,
     loading: "Wird geladen…",
     gapFailed: "Ließ sich nicht laden. Noch einmal",
@@ -260,7 +260,6 @@ export const de: Words = {
     field: "Raum, Person oder Befehl",
     none: "Nichts hat diesen Namen.",
     room: "Raum",
-    mention: "erwähnen",
     command: "Befehl",
     markAllRead: "Alle Räume als gelesen markieren",
   },

@@ -87,7 +87,7 @@ export const en = {
   },
   composer: {
     label: (room: string) => `Message to ${room}`,
-    placeholder: (room: string) => `Message #${room}`,
+    placeholder: (room: string) => `Message ${room}`,
     send: "Send",
     hint: "Enter sends · Shift+Enter breaks the line",
     tooLong: (bytes: number, max: number) =>
@@ -99,7 +99,7 @@ export const en = {
     today: "Today",
     yesterday: "Yesterday",
     new: "New",
-    beginning: (room: string) => `This is the beginning of #${room}.`,
+    beginning: (room: string) => `This is the beginning of ${room}.`,
     gap: (count: number) => `${many(count, "message", "messages")} not loaded`,
     loading: "Loading…",
     gapFailed: "Could not be loaded. Try again",
@@ -261,7 +261,6 @@ export const en = {
     field: "Room, person or command",
     none: "Nothing has this name.",
     room: "room",
-    mention: "mention",
     command: "command",
     markAllRead: "Mark all rooms as read",
   },

@@ -163,6 +163,11 @@ export class Workspace {
     return names.every((name) => name !== undefined) ? names.join(", ") : room.name;
   }
 
+  /** The name in a sentence: `#general`, or the people of a direct room. */
+  titleOf(room: RoomSync): string {
+    return room.kind === "direct" ? this.nameOf(room) : `#${room.name}`;
+  }
+
   colourOf(user: number): number {
     return this.people.value.find((one) => one.id === user)?.colour ?? 0;
   }

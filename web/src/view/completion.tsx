@@ -56,7 +56,7 @@ export function useCompletion({ field, workspace, room, write }: CompletionOptio
       if (members.value === undefined) {
         // Without an answer those who wrote here are known all the same.
         members.value = writersOf(room);
-        void api.members(room.id).then(
+        void api.members(room.id, workspace.engine.seen_slot).then(
           (persons) => {
             learnPeople(persons);
             members.value = persons.map((person) => person.name);

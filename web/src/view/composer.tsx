@@ -103,8 +103,8 @@ export function Composer({ workspace, room, toLatest }: ComposerProps) {
           ref={field}
           rows={1}
           data-testid="composer"
-          aria-label={text.label(room.name)}
-          placeholder={text.placeholder(room.name)}
+          aria-label={text.label(workspace.nameOf(room))}
+          placeholder={text.placeholder(workspace.titleOf(room))}
           value={draft.value}
           dir="auto"
           {...completionAttributes(completion)}

@@ -165,7 +165,7 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
         class="history"
         role="log"
         aria-live="off"
-        aria-label={words.value.timeline.log(room.name)}
+        aria-label={words.value.timeline.log(workspace.nameOf(room))}
         data-region="history"
         tabIndex={messages.length === 0 ? 0 : -1}
         data-testid="history"
@@ -202,7 +202,7 @@ export function History({ workspace, room, to_latest }: HistoryProps) {
             view.current !== undefined &&
             !hasEarlier(all, view.current) &&
             all[0].kind === "event" && (
-              <p class="beginning">{words.value.timeline.beginning(room.name)}</p>
+              <p class="beginning">{words.value.timeline.beginning(workspace.titleOf(room))}</p>
             )}
           {rows.map((row) => (
             <RowView

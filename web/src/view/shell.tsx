@@ -304,7 +304,8 @@ function useTitle(workspace: Workspace, room: RoomSync | undefined): void {
   const rooms = workspace.rooms.value.map((one) => workspace.unread(one));
   const count = rooms.reduce((sum, one) => sum + one.count, 0);
   const unread = badge(count, rooms.some((one) => one.more));
+  const name = room === undefined ? "" : `${workspace.nameOf(room)} · `;
   useEffect(() => {
-    document.title = `${unread === "" ? "" : `(${unread}) `}${room === undefined ? "" : `${room.name} · `}Chatterbox`;
-  }, [unread, room?.name]);
+    document.title = `${unread === "" ? "" : `(${unread}) `}${name}Chatterbox`;
+  }, [unread, name]);
 }

@@ -8,7 +8,8 @@ use proto::v1::{
     DeletedEvent, Done, EditedEvent, Effect, InvitationCreated, JoinedEvent, JoinedRoom, LeftEvent,
     MessageEvent, MessagePosted, Notice, Outcome, PinEvent, PostMessage, Profile, ProfileChanged,
     ReactionEvent, ReadMarker, Refusal, RefusalCode, RemovedEvent, RenamedEvent, Role, RoomChanged,
-    RoomEvent, RoomKind, SignUpMode, TopicEvent, UserEvent, command, effect, room_event, user_event,
+    RoomEvent, RoomKind, SignUpMode, TopicEvent, UserEvent, command, effect, room_event,
+    user_event,
 };
 
 /// The log of a real cluster begins here.

@@ -34,7 +34,10 @@ async fn what_is_told_arrives_as_data() {
     let room = ready["rooms"].as_array().unwrap().last().unwrap();
     assert_eq!(
         *room,
-        json!({"id": CLUSTER, "name": "cluster", "head": 1, "members": 1, "system": true})
+        json!({
+            "id": CLUSTER, "name": "cluster", "head": 1, "members": 1, "system": true,
+            "kind": "public"
+        })
     );
     tell(&world, elected(4, 380));
     tell(

@@ -223,11 +223,12 @@ impl Context<'_> {
         Ok(())
     }
 
-    /// The message that a command is about; the author is in its room.
+    /// The message that a command is about; the author is in its room, which is not archived.
     fn target(&mut self, author: UserId, room: u64, seq: u64) -> Result<Target, Stop> {
         let room = self.existing_room(author, room)?;
         Self::require_for_people(room)?;
         self.require_member(room, author)?;
+        self.require_open(room)?;
         let seq = Seq(seq);
         // A bound beyond SQLite's integers is beyond every seq.
         let found = i64::try_from(seq.0).ok();

@@ -3,8 +3,7 @@
 use proto::v1::{
     AddedEvent, ArchivedEvent, CreatedEvent, DeletedEvent, EditedEvent, JoinedEvent, JoinedRoom,
     LeftEvent, MessageEvent, PinEvent, ProfileChanged, ReactionEvent, ReadMarker, RemovedEvent,
-    RenamedEvent, RoomEvent, TopicEvent, UserEvent, room_event,
-    user_event,
+    RenamedEvent, RoomEvent, TopicEvent, UserEvent, room_event, user_event,
 };
 use rusqlite::Row;
 

@@ -8,14 +8,16 @@
 
 mod support;
 
-use machine::{Asker, Denied, HistoryRange, Reader, Role, RoomId, UserId};
+use machine::{Asker, Denied, HistoryRange, Reader, Related, Role, RoomId, Seq, UserId};
 use proptest::prelude::*;
 use proto::v1::{
     AddMember, ArchiveRoom, Command, CreateRoom, Effect, OpenDirectRoom, RefusalCode, RemoveMember,
     RenameRoom, RoomKind, SetRole, SetTopic, command::Body, effect, outcome, room_event,
     user_event,
 };
-use support::{Fixture, code, command, create_room, join, leave, post, room_effects, user_effects};
+use support::{
+    Fixture, code, command, create_room, edit, join, leave, post, react, room_effects, user_effects,
+};
 
 const SECRET: &str = "sesame";
 
@@ -201,6 +203,8 @@ fn an_archived_room_is_read_only() {
         add(15, 2, 2, 3),
         rename(16, 2, 2, "x"),
         topic(17, 2, 2, "x"),
+        edit(22, 2, 2, 3, "x"),
+        react(23, 2, 2, 3, "👍"),
     ] {
         assert_eq!(code(&f.refused(wish)), RefusalCode::RoomArchived);
     }
@@ -252,12 +256,22 @@ fn seen(reader: &mut Reader, user: UserId, room: RoomId) -> Vec<String> {
     }
     for range in [
         HistoryRange::Newest,
-        HistoryRange::Before(machine::Seq(9)),
-        HistoryRange::After(machine::Seq(0)),
+        HistoryRange::Before(Seq(9)),
+        HistoryRange::After(Seq(0)),
     ] {
         let history = reader.history(asker, room, range, 9).unwrap().value;
         if !matches!(history, Err(Denied::NoSuchRoom)) {
             seen.push(format!("{range:?}"));
+        }
+    }
+    for which in [
+        Related::Pinned,
+        Related::Replies(Seq(2), Seq(0)),
+        Related::Versions(Seq(2), Seq(0)),
+    ] {
+        let related = reader.related(asker, room, which, 9).unwrap().value;
+        if !matches!(related, Err(Denied::NoSuchRoom)) {
+            seen.push(format!("{which:?}"));
         }
     }
     let listed = reader.rooms(user).unwrap().value;

@@ -10,7 +10,8 @@ import { people } from "../../store/people.ts";
 import { showRoom } from "../../store/route.ts";
 import type { Workspace } from "../../store/workspace.ts";
 import { CLUSTER_PANEL_ID } from "../cluster-chip.tsx";
-import { mentionInComposer } from "../composer-access.ts";
+import { attempt } from "../message-actions.tsx";
+import { markOf } from "../sidebar.tsx";
 import type { DialogName } from "../shell.tsx";
 import { Dialog } from "./dialog.tsx";
 
@@ -112,14 +113,14 @@ function rooms(workspace: Workspace): Entry[] {
   const text = words.value;
   return workspace.rooms.value.map((room) => ({
     key: `room-${room.id}`,
-    symbol: "#",
-    name: room.name,
+    symbol: markOf(room),
+    name: workspace.nameOf(room),
     note: workspace.isUnread(room) ? text.rooms.unread : text.palette.room,
     run: () => showRoom(room.id),
   }));
 }
 
-/** Writing to a person begins with their name. */
+/** To the room with that person. */
 function persons(workspace: Workspace): Entry[] {
   return [...people.value.values()]
     .filter(({ id }) => id !== workspace.user.id)
@@ -127,8 +128,11 @@ function persons(workspace: Workspace): Entry[] {
       key: `person-${id}`,
       symbol: "@",
       name,
-      note: words.value.palette.mention,
-      run: () => mentionInComposer(name),
+      note: words.value.people.direct.title,
+      run: () =>
+        void attempt(
+          workspace.entered(workspace.engine.openDirect([id])).then((room) => showRoom(room)),
+        ),
     }));
 }
 

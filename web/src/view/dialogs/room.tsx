@@ -40,6 +40,8 @@ export function RoomDialog({ workspace, room, close }: RoomDialogProps) {
 }
 
 function Details({ workspace, room }: { workspace: Workspace; room: RoomSync }) {
+  // A part with signals of its own is drawn again by these alone, not along with the dialog.
+  workspace.revision(room.id);
   const text = words.value.people.room;
   const name = useRef<HTMLInputElement>(null);
   const topic = useRef<HTMLInputElement>(null);
@@ -100,6 +102,7 @@ function Details({ workspace, room }: { workspace: Workspace; room: RoomSync }) 
 }
 
 function Members({ workspace, room }: { workspace: Workspace; room: RoomSync }) {
+  workspace.revision(room.id);
   const text = words.value.people.room;
   const found = useSignal<readonly Person[]>([]);
   const is_adding = useSignal(false);
@@ -108,7 +111,7 @@ function Members({ workspace, room }: { workspace: Workspace; room: RoomSync }) 
   // Whoever comes or goes is an event of the room. The latest question counts, not the first one.
   useEffect(() => {
     let is_latest = true;
-    api.members(room.id).then(
+    api.members(room.id, workspace.engine.seen_slot).then(
       (now) => {
         if (is_latest) found.value = now;
       },
@@ -180,6 +183,7 @@ function Members({ workspace, room }: { workspace: Workspace; room: RoomSync }) 
 }
 
 function Archive({ workspace, room }: { workspace: Workspace; room: RoomSync }) {
+  workspace.revision(room.id);
   const text = words.value.people.room;
   const { busy, failure, make } = useWish();
   if (!workspace.mayManage(room)) return null;
