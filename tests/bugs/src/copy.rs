@@ -95,6 +95,9 @@ impl Copy {
         // Seconds of compiling count more here than seconds of running.
         command.env("CARGO_PROFILE_SIM_INCREMENTAL", "true");
         command.env("CARGO_PROFILE_SIM_CODEGEN_UNITS", "16");
+        // Objects of before and after a patch do not always link together.
+        command.env("CARGO_PROFILE_DEV_INCREMENTAL", "false");
+        command.env("CARGO_PROFILE_TEST_INCREMENTAL", "false");
         command.env("RUST_BACKTRACE", "0");
         command
     }

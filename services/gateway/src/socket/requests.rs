@@ -31,6 +31,58 @@ pub(super) fn of(frame: ClientFrame) -> Option<Result<Request, (Cid, Error)>> {
             body,
             reply_to,
         } => (cid, post(room, body, reply_to)),
+        ClientFrame::Edit {
+            cid,
+            room,
+            seq,
+            body,
+        } => (cid, edit(room, seq, body)),
+        ClientFrame::Delete { cid, room, seq } => {
+            let (room, seq) = (room.0, seq.0);
+            let body = Body::DeleteMessage(DeleteMessage { room, seq });
+            (cid, Ok(body))
+        }
+        ClientFrame::React {
+            cid,
+            room,
+            seq,
+            emoji,
+            on,
+        } => (cid, react(room, seq, emoji, on)),
+        ClientFrame::Pin { cid, room, seq, on } => {
+            let (room, seq) = (room.0, seq.0);
+            let body = if on {
+                Body::PinMessage(PinMessage { room, seq })
+            } else {
+                Body::UnpinMessage(UnpinMessage { room, seq })
+            };
+            (cid, Ok(body))
+        }
+        ClientFrame::Read { cid, room, seq } => {
+            let (room, seq) = (room.0, seq.0);
+            (cid, Ok(Body::MarkRead(MarkRead { room, seq })))
+        }
+        ClientFrame::Start { .. } | ClientFrame::Resume { .. } | ClientFrame::Ping { .. } => {
+            return None;
+        }
+        frame => of_room(frame)?,
+    };
+    Some(match body {
+        Ok(body) => {
+            let progress = matches!(body, command::Body::PostMessage(_));
+            Ok(Request {
+                cid,
+                body,
+                progress,
+            })
+        }
+        Err(error) => Err((cid, error)),
+    })
+}
+
+/// The same for what changes rooms and who is in them.
+fn of_room(frame: ClientFrame) -> Option<(Cid, Result<Body, Error>)> {
+    Some(match frame {
         ClientFrame::Create { cid, name, private } => {
             let name = validate::room_name(&name).map(str::to_owned);
             let body = name.map(|name| Body::CreateRoom(CreateRoom { name, private }));
@@ -70,51 +122,7 @@ pub(super) fn of(frame: ClientFrame) -> Option<Result<Request, (Cid, Error)>> {
             let room = room.0;
             (cid, Ok(Body::ArchiveRoom(ArchiveRoom { room, archived })))
         }
-        ClientFrame::Edit {
-            cid,
-            room,
-            seq,
-            body,
-        } => (cid, edit(room, seq, body)),
-        ClientFrame::Delete { cid, room, seq } => {
-            let (room, seq) = (room.0, seq.0);
-            let body = Body::DeleteMessage(DeleteMessage { room, seq });
-            (cid, Ok(body))
-        }
-        ClientFrame::React {
-            cid,
-            room,
-            seq,
-            emoji,
-            on,
-        } => (cid, react(room, seq, emoji, on)),
-        ClientFrame::Pin { cid, room, seq, on } => {
-            let (room, seq) = (room.0, seq.0);
-            let body = if on {
-                Body::PinMessage(PinMessage { room, seq })
-            } else {
-                Body::UnpinMessage(UnpinMessage { room, seq })
-            };
-            (cid, Ok(body))
-        }
-        ClientFrame::Read { cid, room, seq } => {
-            let (room, seq) = (room.0, seq.0);
-            (cid, Ok(Body::MarkRead(MarkRead { room, seq })))
-        }
-        ClientFrame::Start { .. } | ClientFrame::Resume { .. } | ClientFrame::Ping { .. } => {
-            return None;
-        }
-    };
-    Some(match body {
-        Ok(body) => {
-            let progress = matches!(body, command::Body::PostMessage(_));
-            Ok(Request {
-                cid,
-                body,
-                progress,
-            })
-        }
-        Err(error) => Err((cid, error)),
+        _ => return None,
     })
 }
 

@@ -112,45 +112,8 @@ impl Context<'_> {
         let state = self.cache.room_mut(self.connection, room)?;
         state.head = next(state.head)?;
         let seq = state.head;
-        let said;
-        let (number, body, target) = match &kind {
-            room_event::Kind::Message(message) => {
-                (kind::MESSAGE, Some(&message.body), message.reply_to)
-            }
-            room_event::Kind::Created(created) => (kind::CREATED, Some(&created.name), 0),
-            room_event::Kind::Joined(_) => (kind::JOINED, None, 0),
-            room_event::Kind::Left(_) => (kind::LEFT, None, 0),
-            room_event::Kind::Notice(notice) => {
-                said = notices::to_row(notice);
-                (kind::NOTICE, Some(&said), 0)
-            }
-            room_event::Kind::Renamed(renamed) => (kind::RENAMED, Some(&renamed.name), 0),
-            room_event::Kind::Topic(topic) => (kind::TOPIC, Some(&topic.topic), 0),
-            room_event::Kind::Archived(archived) => match archived.archived {
-                true => (kind::ARCHIVED, None, 0),
-                false => (kind::RESTORED, None, 0),
-            },
-            room_event::Kind::Added(added) => {
-                said = added.by.to_string();
-                (kind::ADDED, Some(&said), 0)
-            }
-            room_event::Kind::Removed(removed) => {
-                said = removed.by.to_string();
-                (kind::REMOVED, Some(&said), 0)
-            }
-            room_event::Kind::Edited(edited) => (kind::EDITED, Some(&edited.body), edited.target),
-            room_event::Kind::Deleted(deleted) => (kind::DELETED, None, deleted.target),
-            room_event::Kind::ReactionAdded(reaction) => {
-                (kind::REACTION_ADDED, Some(&reaction.emoji), reaction.target)
-            }
-            room_event::Kind::ReactionRemoved(reaction) => (
-                kind::REACTION_REMOVED,
-                Some(&reaction.emoji),
-                reaction.target,
-            ),
-            room_event::Kind::Pinned(pin) => (kind::PINNED, None, pin.target),
-            room_event::Kind::Unpinned(pin) => (kind::UNPINNED, None, pin.target),
-        };
+        let mut said = String::new();
+        let (number, body, target) = columns(&kind, &mut said);
         let message = match &kind {
             room_event::Kind::Message(message) => Some(message),
             _ => None,
@@ -276,4 +239,47 @@ pub(crate) fn require_text(body: &str) -> Result<(), Stop> {
         return Err(Stop::Refused(Reason::MessageBlank));
     }
     Ok(())
+}
+
+/// What the columns `kind`, `body` and `reply_to` have for an event of a room. `said` keeps a text
+/// that is made here.
+fn columns<'a>(kind: &'a room_event::Kind, said: &'a mut String) -> (i64, Option<&'a String>, u64) {
+    match kind {
+        room_event::Kind::Message(message) => {
+            (kind::MESSAGE, Some(&message.body), message.reply_to)
+        }
+        room_event::Kind::Created(created) => (kind::CREATED, Some(&created.name), 0),
+        room_event::Kind::Joined(_) => (kind::JOINED, None, 0),
+        room_event::Kind::Left(_) => (kind::LEFT, None, 0),
+        room_event::Kind::Notice(notice) => {
+            *said = notices::to_row(notice);
+            (kind::NOTICE, Some(said), 0)
+        }
+        room_event::Kind::Renamed(renamed) => (kind::RENAMED, Some(&renamed.name), 0),
+        room_event::Kind::Topic(topic) => (kind::TOPIC, Some(&topic.topic), 0),
+        room_event::Kind::Archived(archived) => match archived.archived {
+            true => (kind::ARCHIVED, None, 0),
+            false => (kind::RESTORED, None, 0),
+        },
+        room_event::Kind::Added(added) => {
+            *said = added.by.to_string();
+            (kind::ADDED, Some(said), 0)
+        }
+        room_event::Kind::Removed(removed) => {
+            *said = removed.by.to_string();
+            (kind::REMOVED, Some(said), 0)
+        }
+        room_event::Kind::Edited(edited) => (kind::EDITED, Some(&edited.body), edited.target),
+        room_event::Kind::Deleted(deleted) => (kind::DELETED, None, deleted.target),
+        room_event::Kind::ReactionAdded(reaction) => {
+            (kind::REACTION_ADDED, Some(&reaction.emoji), reaction.target)
+        }
+        room_event::Kind::ReactionRemoved(reaction) => (
+            kind::REACTION_REMOVED,
+            Some(&reaction.emoji),
+            reaction.target,
+        ),
+        room_event::Kind::Pinned(pin) => (kind::PINNED, None, pin.target),
+        room_event::Kind::Unpinned(pin) => (kind::UNPINNED, None, pin.target),
+    }
 }

@@ -36,10 +36,30 @@ const USER_EVENT_VALUES: usize = 9;
 pub(crate) fn room_event(row: &Row<'_>) -> Result<(EventId, RoomEvent), Fault> {
     checksum::require_intact(row, ROOM_EVENT_VALUES)?;
     let event = EventId::from_sql(row.get(0)?);
+    let kind = room_kind(row, event)?;
+    let author = from_sql(row.get(4)?);
+    let author_name: Option<String> = row.get(11)?;
+    if author_name.is_none() != (author == 0) {
+        return Err(Fault::Damaged(format!("{event:?} has no author's row")));
+    }
+    let emitted = RoomEvent {
+        room: from_sql(row.get(1)?),
+        seq: from_sql(row.get(2)?),
+        slot: event.slot().0,
+        timestamp_ms: from_sql(row.get(5)?),
+        author,
+        author_name: author_name.unwrap_or_default(),
+        kind: Some(kind),
+    };
+    Ok((event, emitted))
+}
+
+/// What happened, in such a row.
+fn room_kind(row: &Row<'_>, event: EventId) -> Result<room_event::Kind, Fault> {
     let body = || row.get::<_, Option<String>>(8);
     let target =
         || -> rusqlite::Result<u64> { Ok(row.get::<_, Option<i64>>(9)?.map_or(0, from_sql)) };
-    let kind = match row.get(3)? {
+    Ok(match row.get(3)? {
         kind::MESSAGE => {
             let body = body()?;
             room_event::Kind::Message(MessageEvent {
@@ -90,22 +110,7 @@ pub(crate) fn room_event(row: &Row<'_>) -> Result<(EventId, RoomEvent), Fault> {
                 "{event:?} has the unknown kind {other}"
             )));
         }
-    };
-    let author = from_sql(row.get(4)?);
-    let author_name: Option<String> = row.get(11)?;
-    if author_name.is_none() != (author == 0) {
-        return Err(Fault::Damaged(format!("{event:?} has no author's row")));
-    }
-    let emitted = RoomEvent {
-        room: from_sql(row.get(1)?),
-        seq: from_sql(row.get(2)?),
-        slot: event.slot().0,
-        timestamp_ms: from_sql(row.get(5)?),
-        author,
-        author_name: author_name.unwrap_or_default(),
-        kind: Some(kind),
-    };
-    Ok((event, emitted))
+    })
 }
 
 /// The event in a row of [`USER_EVENT_COLUMNS`].
