@@ -328,9 +328,12 @@ impl Core {
 
 #[cfg(test)]
 mod tests {
-    use super::Durable;
+    use alloc::vec::Vec;
+
+    use super::{Durable, Held};
     use crate::ids::{DiskSeq, Millis, PersistSeq, Slot};
-    use crate::limits::{LATENCY_SAMPLES, PERSISTS_IN_FLIGHT_MAX};
+    use crate::limits::{HELD_MAX, LATENCY_SAMPLES, PERSISTS_IN_FLIGHT_MAX};
+    use crate::output::PersistOp;
 
     #[test]
     fn latency_is_the_median_or_the_age_of_what_is_stuck() {
@@ -349,6 +352,54 @@ mod tests {
             .in_flight
             .push_back((PersistSeq(100), Millis(5_000)));
         assert_eq!(durable.latency_ms(Millis(5_700)), 700);
+    }
+
+    /// Property: of few samples it is the middle one, not the first or the last.
+    #[test]
+    fn the_median_of_three_is_the_second() {
+        let mut durable = Durable::new(Slot::GENESIS, DiskSeq(0));
+        durable.samples = [40, 3, 9].into();
+        assert_eq!(durable.latency_ms(Millis(0)), 9);
+    }
+
+    /// Property: so many samples count, and the oldest goes first.
+    #[test]
+    fn old_latencies_are_forgotten() {
+        let mut durable = Durable::new(Slot::GENESIS, DiskSeq(0));
+        for seq in 1..=LATENCY_SAMPLES as u64 + 2 {
+            durable.last = PersistSeq(seq);
+            durable.in_flight.push_back((PersistSeq(seq), Millis(0)));
+            durable.note_done(PersistSeq(seq), Millis(seq));
+        }
+        let kept: Vec<u64> = durable.samples.iter().copied().collect();
+        let wanted: Vec<u64> = (3..=LATENCY_SAMPLES as u64 + 2).collect();
+        assert_eq!(kept, wanted);
+    }
+
+    /// Property: a disk with a write under way is not idle, nor is a step that has one to make.
+    #[test]
+    fn idle_is_neither_writing_nor_about_to() {
+        let mut durable = Durable::new(Slot::GENESIS, DiskSeq(0));
+        assert!(durable.is_idle());
+        durable.ops.push(PersistOp::Decided {
+            slot: Slot::FIRST,
+            chain: crate::Chain::GENESIS,
+        });
+        assert!(!durable.is_idle(), "about to write");
+        durable.ops.clear();
+        durable.in_flight.push_back((PersistSeq(1), Millis(0)));
+        assert!(!durable.is_idle(), "writing");
+    }
+
+    /// Property: messages that wait for the disk are bounded like the writes that they wait for.
+    #[test]
+    fn what_waits_is_bounded() {
+        let mut durable = Durable::new(Slot::GENESIS, DiskSeq(0));
+        let waits = || (PersistSeq(1), Held::Activated(crate::Epoch::FIRST));
+        durable.held = (0..HELD_MAX - 1).map(|_| waits()).collect();
+        assert!(durable.has_room());
+        durable.held.push_back(waits());
+        assert!(!durable.has_room(), "full is full");
     }
 
     #[test]

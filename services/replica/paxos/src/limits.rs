@@ -129,3 +129,30 @@ const _: () = assert!(
     "candidates are spread apart"
 );
 const _: () = assert!(HEARTBEAT_MS >= 4 * TICK_MS, "a round is several ticks");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a bound changes on purpose only. The numbers are those that DESIGN 2.4 and 2.5 name, and
+    /// those that were derived from them.
+    #[test]
+    fn the_bounds_are_those_of_the_design() {
+        const MIB: usize = 1024 * 1024;
+        assert_eq!((WINDOW_SLOTS_MAX, WINDOW_BYTES_MAX), (1024, 8 * MIB));
+        assert_eq!((BATCH_COMMANDS_MAX, BATCH_BYTES_MAX), (1024, MIB / 4));
+        assert_eq!((PAGE_BYTES, CACHE_BYTES_MAX), (MIB, 8 * MIB));
+        assert_eq!(APPLY_LAG_BYTES_MAX, 32 * MIB);
+        assert_eq!(
+            (ACCEPT_AHEAD_SLOTS_MAX, ACCEPT_AHEAD_BYTES_MAX),
+            (2048, 32 * MIB)
+        );
+        assert_eq!((HEARTBEAT_MS, ELECTION_TIMEOUT_MS), (100, 400));
+        assert_eq!((CAMPAIGN_WAIT_MIN_MS, CAMPAIGN_WAIT_MS), (20, 200));
+        assert_eq!((STUCK_MS, TRANSFER_TIMEOUT_MS), (800, 400));
+        assert_eq!(
+            (RETRANSMIT_MS, CATCH_UP_RETRY_MS, ADMISSION_WAIT_MS),
+            (200, 200, 200)
+        );
+    }
+}

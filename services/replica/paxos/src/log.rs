@@ -335,6 +335,20 @@ mod tests {
         chain
     }
 
+    /// Property: what is undecided is counted in bytes, and no longer once it is decided.
+    #[test]
+    fn undecided_bytes_are_those_of_the_rows() {
+        let mut log = empty();
+        assert_eq!(log.undecided_bytes(), 0);
+        let chain = append(&mut log, Chain::GENESIS, Slot::FIRST, 10, 1);
+        let first = log.get(Slot::FIRST).map_or(0, Entry::weight_bytes);
+        append(&mut log, chain, Slot::FIRST.next(), 20, 1);
+        let second = log.get(Slot::FIRST.next()).map_or(0, Entry::weight_bytes);
+        assert_eq!(log.undecided_bytes(), first + second);
+        log.decide_next();
+        assert_eq!(log.undecided_bytes(), second);
+    }
+
     #[test]
     fn hands_out_decided_and_durable_rows_only() {
         let mut log = empty();

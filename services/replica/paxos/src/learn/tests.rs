@@ -3,8 +3,9 @@
 
 use alloc::vec::Vec;
 
+use super::{Fetch, are_well_formed};
 use crate::entry::Chain;
-use crate::ids::{DiskSeq, Epoch, NodeId, Slot};
+use crate::ids::{DiskSeq, Epoch, Millis, NodeId, Slot};
 use crate::limits::{CATCH_UP_RETRY_MS, HEARTBEAT_MS, LEARNER_SILENCE_MS, LEARNERS_MAX};
 use crate::message::{Accept, CatchUp, Message, Ping, Pong, Prepare, Promise, Rows};
 use crate::output::{Output, PersistOp};
@@ -394,4 +395,44 @@ fn a_candidate_that_is_behind_is_promised() {
         }
         other => panic!("one promise, not {other:?}"),
     }
+}
+
+/// Goal: rows that no correct node sends are not learned. Method: each condition, held and broken.
+#[test]
+fn rows_make_sense_by_themselves() {
+    let log = entries(ballot(1, 2), 3, 0);
+    let with = |entries: &[Entry]| Rows {
+        epoch: Epoch::FIRST,
+        entries: entries.to_vec(),
+        decided: slot(3),
+        compacted_to: Slot::GENESIS,
+    };
+    assert!(are_well_formed(&with(&[])));
+    assert!(are_well_formed(&with(&log)));
+    assert!(
+        !are_well_formed(&with(&[log[0].clone(), log[2].clone()])),
+        "a hole"
+    );
+    assert!(
+        !are_well_formed(&with(&[log[1].clone(), log[0].clone()])),
+        "backwards"
+    );
+    let mut early = log[0].clone();
+    early.slot = Slot::GENESIS;
+    assert!(!are_well_formed(&with(&[early])), "before the first slot");
+    let mut late = log[0].clone();
+    late.timestamp = crate::Timestamp(crate::limits::TIMESTAMP_MAX.0 + 1);
+    assert!(!are_well_formed(&with(&[late])), "beyond all time");
+}
+
+/// Goal: only the answer of whoever was asked ends a fetch.
+#[test]
+fn a_fetch_is_of_one_peer() {
+    let fetch = Fetch {
+        peer: NodeId(2),
+        target: slot(9),
+        asked: Millis(0),
+    };
+    assert!(fetch.is_from(NodeId(2)));
+    assert!(!fetch.is_from(NodeId(3)));
 }

@@ -4,10 +4,12 @@ use alloc::collections::BTreeMap;
 use alloc::vec;
 use bytes::Bytes;
 
-use super::{Candidate, Selection, keep_highest, select};
+use super::{Candidate, Selection, is_well_formed, keep_highest, select};
 use crate::entry::{Chain, Entry, EntryKind};
 use crate::ids::{Ballot, DiskSeq, Epoch, Millis, NodeId, Round, Slot, Timestamp};
-use crate::message::Promise;
+use crate::limits::{ACCEPT_AHEAD_SLOTS_MAX, PAGE_BYTES, PROMISE_PAGES_MAX};
+use crate::message::{Message, Prepare, Promise};
+use crate::testing::{Bench, accept, sent, slot};
 
 fn ballot(round: u64) -> Ballot {
     Ballot {
@@ -130,4 +132,139 @@ fn a_promise_counts_when_all_pages_of_one_view_are_there() {
         candidate.furthest().map(|(_, reported)| reported.decided),
         Some(Slot(1040))
     );
+}
+
+/// A page with these rows, of a node that has decided nothing.
+fn page_of(number: u32, pages: u32, entries: vec::Vec<Entry>) -> Promise {
+    Promise {
+        ballot: ballot(9),
+        decided: Slot::GENESIS,
+        compacted_to: Slot::GENESIS,
+        page: number,
+        pages,
+        entries,
+        disk_seq: DiskSeq(0),
+    }
+}
+
+/// Goal: a page that no correct acceptor sends is not counted. Method: each bound, just within
+/// and just beyond.
+#[test]
+fn a_page_makes_sense_by_itself() {
+    let at = |slot, round| entry(Chain::GENESIS, slot, round, b'a');
+    let last = Slot::GENESIS.0 + ACCEPT_AHEAD_SLOTS_MAX;
+    for (page, wanted, why) in [
+        (page_of(0, 1, vec![]), true, "nothing is undecided"),
+        (
+            page_of(0, 1, vec![at(1024, 1), at(1026, 8)]),
+            true,
+            "rising",
+        ),
+        (page_of(0, 1, vec![at(1023, 1)]), false, "it is decided"),
+        (
+            page_of(0, 1, vec![at(1024, 1), at(1024, 1)]),
+            false,
+            "twice",
+        ),
+        (page_of(0, 1, vec![at(1024, 9)]), false, "its own ballot"),
+        (page_of(1, 1, vec![]), false, "beyond the last page"),
+        (
+            page_of(0, PROMISE_PAGES_MAX, vec![]),
+            true,
+            "as many pages as may be",
+        ),
+        (page_of(0, PROMISE_PAGES_MAX + 1, vec![]), false, "too many"),
+        (
+            page_of(0, 1, vec![at(last, 1)]),
+            true,
+            "as far ahead as may be",
+        ),
+        (page_of(0, 1, vec![at(last + 1, 1)]), false, "too far ahead"),
+    ] {
+        assert_eq!(is_well_formed(&page), wanted, "{why}");
+    }
+}
+
+/// Goal: a promise is counted whole, and in the version that knows most. Method: pages of a promise
+/// that was given again, with another commit index or another number of pages, between its own.
+#[test]
+fn pages_of_different_promises_are_not_mixed() {
+    let node = NodeId(2);
+    let with = |decided: u64, number, pages| Promise {
+        decided: Slot(decided),
+        ..page_of(number, pages, vec![])
+    };
+    let mut candidate = Candidate::new(ballot(9), Slot::FIRST, Millis(0));
+    assert!(!candidate.add(node, with(1030, 0, 2)));
+    assert!(!candidate.add(node, with(1029, 1, 2)), "an older one");
+    assert!(
+        !candidate.add(node, with(1031, 1, 2)),
+        "a newer one begins again"
+    );
+    assert!(
+        !candidate.add(node, with(1030, 1, 2)),
+        "the one before is void"
+    );
+    assert!(
+        !candidate.add(node, with(1031, 0, 3)),
+        "in other pages, again"
+    );
+    assert!(!candidate.add(node, with(1031, 1, 3)));
+    assert!(candidate.add(node, with(1031, 2, 3)), "whole");
+    assert!(!candidate.add(node, with(1040, 0, 1)), "it counts once");
+}
+
+/// Goal: of two rows at one ballot, which are equal, the first stays, whatever its copy says.
+#[test]
+fn a_row_at_the_same_ballot_replaces_none() {
+    let (first, copy) = (
+        entry(Chain::GENESIS, 1024, 1, b'a'),
+        entry(Chain::GENESIS, 1024, 1, b'b'),
+    );
+    let mut best = BTreeMap::new();
+    keep_highest(&mut best, first.clone());
+    keep_highest(&mut best, copy);
+    assert_eq!(best.into_values().collect::<vec::Vec<_>>(), [first]);
+}
+
+/// Goal: what an acceptor reports fits messages. Method: two rows that fill a page to the byte, and
+/// two that are one byte more.
+#[test]
+fn a_promise_is_cut_where_a_page_is_full() {
+    for (extra, wanted) in [(0, 1), (1, 2)] {
+        let own = crate::testing::ballot(1, 2);
+        let sized = |previous, at: u64, bytes: usize| {
+            let payload = Bytes::from(vec![7; bytes]);
+            Entry::new(
+                previous,
+                slot(at),
+                own,
+                EntryKind::Batch,
+                Timestamp(at),
+                payload,
+            )
+        };
+        let overhead = sized(Chain::GENESIS, 1, 0).weight_bytes();
+        let mut rows: vec::Vec<Entry> = vec![];
+        for at in 1..=4 {
+            let chain = rows.last().map_or(Chain::GENESIS, |row| row.chain);
+            let more = if at == 4 { extra } else { 0 };
+            rows.push(sized(chain, at, PAGE_BYTES / 4 - overhead + more));
+        }
+        let bytes: usize = rows.iter().map(Entry::weight_bytes).sum();
+        assert_eq!(bytes, PAGE_BYTES + extra);
+        let mut bench = Bench::new(3);
+        bench.receive(2, accept(own, &rows, 0));
+        bench.persisted();
+        let prepare = Message::Prepare(Prepare {
+            ballot: crate::testing::ballot(9, 3),
+            from: Slot::FIRST,
+        });
+        bench.receive(3, prepare);
+        let pages = sent(&bench.persisted())
+            .into_iter()
+            .filter(|(_, message)| matches!(message, Message::Promise(_)))
+            .count();
+        assert_eq!(pages, wanted, "{bytes} bytes");
+    }
 }
