@@ -120,6 +120,28 @@ test("a replica that hangs is silent, and heard again, in every language", async
   await shoot(bob, "room-heard");
 });
 
+test("a voter is replaced by a standby: the room says so, and the chip follows", async () => {
+  const leader = await cluster.leader();
+  const drained = ["r1", "r2", "r3"].find((name) => name !== leader);
+  const others = ["r1", "r2", "r3"].filter((name) => name !== drained);
+  await cluster.addStandby();
+  await cluster.node("drain", drained);
+  // Its number is given by the log: nobody knows it before.
+  await tells(alice, "voters", `${drained}`, 60_000);
+  const told = (await lines(alice)).filter((line) => /epoch 2/.test(line.text)).at(-1);
+  const standby = /r\d{4,}/.exec(told.text)?.[0];
+  assert.ok(standby, told.text);
+  for (const name of [...others, standby]) assert.match(told.text, new RegExp(`\\b${name}\\b`));
+  await tells(bob, "voters", standby);
+  await chipShows(alice, 3);
+  await alice.enter("general");
+  await alice.say("with another three");
+  await bob.enter("general");
+  await bob.sees("with another three");
+  for (const person of [alice, bob]) await person.enter("cluster");
+  await shoot(alice, "room-replaced");
+});
+
 test("both saw the same room, and no page was loaded again", async () => {
   const [hers, his] = [await lines(alice), await lines(bob)];
   assert.deepEqual(

@@ -1,6 +1,7 @@
 // A local cluster for one test file, started and asked by `chatterctl` as a person would.
 
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -57,6 +58,11 @@ export class Cluster {
     return stdout;
   }
 
+  /** `chatterctl node …` on this cluster. */
+  async node(command, ...args) {
+    await run(chatterctl, ["node", command, "--data", this.data, ...args], { timeout: 60_000 });
+  }
+
   async status() {
     try {
       return JSON.parse(await this.ctl("status", "--json"));
@@ -111,8 +117,30 @@ export class Cluster {
     return this.ctl("resume", name);
   }
 
+  /** One more replica, which waits for its turn: it joins as a standby. */
+  async addStandby() {
+    const { membership } = await this.state();
+    const listen = `127.0.0.1:${this.port + 19}`;
+    const program = path.join(root, "target", profile, "replica");
+    this.standby = spawn(program, {
+      env: {
+        ...process.env,
+        CHATTERBOX_REPLICA_LISTEN: listen,
+        CHATTERBOX_REPLICA_ADVERTISE: listen,
+        CHATTERBOX_REPLICA_DATA: path.join(this.data, "standby"),
+        CHATTERBOX_REPLICA_MEMBERSHIP: `http://${membership}`,
+      },
+      stdio: "ignore",
+    });
+  }
+
   async stop() {
     this.restart();
+    if (this.standby !== undefined) {
+      const ended = once(this.standby, "exit");
+      this.standby.kill();
+      await ended;
+    }
     await this.ctl("down").catch(() => undefined);
     await rm(this.data, { recursive: true, force: true });
   }
