@@ -12,7 +12,6 @@ import type {
   Me,
   RoomSeqs,
   ServerFrame,
-  UserId,
 } from "../generated/frames.ts";
 import { makeCid, type RandomBytes } from "../outbox/cid.ts";
 import { Outbox } from "../outbox/outbox.ts";
@@ -28,6 +27,7 @@ import { ReadMarkers } from "./read-markers.ts";
 import { Latency } from "./latency.ts";
 import { Requests } from "./requests.ts";
 import { RoomSync } from "./room-sync.ts";
+import { type RoomWish, RoomWishes } from "./room-wishes.ts";
 
 /** Used until `hello` announces the gateway's own limit. */
 const INFLIGHT_MAX = 16;
@@ -65,7 +65,7 @@ export interface EngineOptions {
   events: EngineEvents;
 }
 
-export class Engine {
+export class Engine extends RoomWishes {
   readonly rooms = new Map<RoomId, RoomSync>();
   readonly outbox: Outbox;
   readonly reads: ReadMarkers;
@@ -96,6 +96,7 @@ export class Engine {
   private was_ready = false;
 
   constructor(options: EngineOptions) {
+    super();
     this.options = options;
     const { clock, random, events } = options;
     const link = {
@@ -189,48 +190,6 @@ export class Engine {
     return this.min_slot;
   }
 
-  createRoom(name: string, is_private = false): Promise<RoomId> {
-    return this.requests.make({
-      t: "create",
-      cid: this.cid(),
-      name,
-      ...(is_private && { private: true }),
-    });
-  }
-
-  /** The room of these people and this one: the one that there is, or a new one. */
-  openDirect(people: UserId[]): Promise<RoomId> {
-    return this.requests.make({ t: "direct", cid: this.cid(), people });
-  }
-
-  addMember(room: RoomId, user: UserId): Promise<RoomId> {
-    return this.requests.make({ t: "invite", cid: this.cid(), room, user });
-  }
-
-  removeMember(room: RoomId, user: UserId): Promise<RoomId> {
-    return this.requests.make({ t: "remove", cid: this.cid(), room, user });
-  }
-
-  renameRoom(room: RoomId, name: string): Promise<RoomId> {
-    return this.requests.make({ t: "rename", cid: this.cid(), room, name });
-  }
-
-  setTopic(room: RoomId, topic: string): Promise<RoomId> {
-    return this.requests.make({ t: "topic", cid: this.cid(), room, topic });
-  }
-
-  archiveRoom(room: RoomId, archived: boolean): Promise<RoomId> {
-    return this.requests.make({ t: "archive", cid: this.cid(), room, archived });
-  }
-
-  joinRoom(room: RoomId): Promise<RoomId> {
-    return this.requests.make({ t: "join", cid: this.cid(), room });
-  }
-
-  leaveRoom(room: RoomId): Promise<RoomId> {
-    return this.requests.make({ t: "leave", cid: this.cid(), room });
-  }
-
   focusOn(room: RoomId | undefined): void {
     this.focus = room;
   }
@@ -243,6 +202,10 @@ export class Engine {
     if (frame.t === "send") this.latency.sent(frame.cid, this.options.clock.now());
     this.connection.send(frame);
   };
+
+  protected override ask(wish: RoomWish): Promise<RoomId> {
+    return this.requests.make({ ...wish, cid: this.cid() });
+  }
 
   private cid(): string {
     return makeCid(this.options.clock.now(), this.options.randomBytes);

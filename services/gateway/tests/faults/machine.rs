@@ -1,66 +1,24 @@
 //! A small state machine with the outcomes and effects of the real one.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use proto::v1::outcome::Result as Did;
 use proto::v1::{
     AccountCreated, ArchivedEvent, Command, CreateAccount, CreateInvitation, CreatedEvent,
     DeletedEvent, Done, EditedEvent, Effect, InvitationCreated, JoinedEvent, JoinedRoom, LeftEvent,
-    MessageEvent, MessagePosted, Notice, Outcome, PinEvent, PostMessage, Profile, ProfileChanged,
+    MessageEvent, MessagePosted, Notice, Outcome, PinEvent, PostMessage, ProfileChanged,
     ReactionEvent, ReadMarker, Refusal, RefusalCode, RemovedEvent, RenamedEvent, Role, RoomChanged,
     RoomEvent, RoomKind, SignUpMode, TopicEvent, UserEvent, command, effect, room_event,
     user_event,
 };
 
+use crate::entries::{Account, Room};
+
 /// The log of a real cluster begins here.
 pub(crate) const FIRST_SLOT: u64 = 1024;
 
-#[derive(Debug, Default)]
-pub(crate) struct Room {
-    pub(crate) name: String,
-    pub(crate) members: BTreeSet<u64>,
-    pub(crate) events: Vec<RoomEvent>,
-    pub(crate) messages: u64,
-    /// That of the cluster.
-    pub(crate) system: bool,
-    pub(crate) kind: RoomKind,
-    pub(crate) topic: String,
-    pub(crate) archived: bool,
-}
-
-impl Room {
-    /// Unless something else was asked for it is public.
-    pub(crate) fn wire_kind(&self) -> RoomKind {
-        match self.kind {
-            RoomKind::Unspecified => RoomKind::Public,
-            other => other,
-        }
-    }
-}
-
 /// The room of the cluster.
 pub(crate) const CLUSTER: u64 = u32::MAX as u64;
-
-#[derive(Debug, Default, Clone)]
-pub(crate) struct Account {
-    pub(crate) name: String,
-    pub(crate) useq: u64,
-    pub(crate) role: Role,
-    pub(crate) colour: u32,
-    pub(crate) password: String,
-    pub(crate) password_slot: u64,
-    pub(crate) inactive: bool,
-}
-
-impl Account {
-    pub(crate) fn profile(&self) -> Profile {
-        Profile {
-            role: self.role.into(),
-            colour: self.colour,
-            has_password: !self.password.is_empty(),
-        }
-    }
-}
 
 /// What one slot did.
 #[derive(Clone, Debug)]

@@ -11,6 +11,7 @@
 mod changes;
 mod client;
 mod double;
+mod entries;
 mod machine;
 mod notices;
 
