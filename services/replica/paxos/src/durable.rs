@@ -356,9 +356,9 @@ mod tests {
 
     /// Property: of few samples it is the middle one, not the first or the last.
     #[test]
-    fn the_median_of_three_is_the_second() {
+    fn the_median_of_five_is_the_third() {
         let mut durable = Durable::new(Slot::GENESIS, DiskSeq(0));
-        durable.samples = [40, 3, 9].into();
+        durable.samples = [40, 3, 9, 7, 50].into();
         assert_eq!(durable.latency_ms(Millis(0)), 9);
     }
 
