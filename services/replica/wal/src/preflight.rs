@@ -42,6 +42,9 @@ const HEADER_BYTES: usize = 32;
 /// Length of a frame's header; a page follows.
 const FRAME_HEADER_BYTES: usize = 24;
 
+/// Pages of a log that are believed: 256 GiB of them.
+const PAGES_MAX: u32 = 1 << 26;
+
 /// Refuses a WAL whose recovery would drop synced transactions. Changes nothing. Returns how many
 /// bytes of it recovery will take.
 /// `log` is the file that the WAL belongs to.
@@ -208,7 +211,7 @@ fn scan(
             // Not asked: whether this frame's own checksum holds. It runs on from the frame
             // before, which may be the damaged one, and 64 bits of salt do not match by chance.
             if right_salts {
-                counts.see_behind(&frame, commits);
+                counts.see_behind(&frame, may_commit(&frame));
             }
         } else if !right_salts {
             first_bad = Some((offset, "a frame of this round of the WAL is missing"));
@@ -233,6 +236,14 @@ fn scan(
         }
         _ => Verdict::Recoverable { committed_bytes },
     })
+}
+
+/// Whether the header of a frame behind a bad one may end a transaction: its page lies within the
+/// size of the database that it tells. These two words may be in another sector than the salts, one
+/// that was never written and holds anything; a true commit mark always passes.
+fn may_commit(frame: &[u8]) -> bool {
+    let (page, size) = (word(frame, 0), word(frame, 1));
+    (1..=size).contains(&page) && size <= PAGES_MAX
 }
 
 /// Which transactions the frames before and behind the first bad one belong to.
@@ -284,4 +295,28 @@ impl Counts {
 fn count(frame: &[u8]) -> Option<DiskSeq> {
     let page = frame.get(FRAME_HEADER_BYTES..)?;
     (word(frame, 0) == progress_page::NUMBER).then(|| progress_page::disk_seq(page))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_commit;
+
+    /// Goal: what a sector holds that was never written is no commit mark, and a true mark is one.
+    /// The numbers are those of a power loss after which a healthy log was refused.
+    #[test]
+    fn garbage_is_no_commit_mark() {
+        let frame = |page: u32, size: u32| [page.to_be_bytes(), size.to_be_bytes()].concat();
+        for (page, size) in [(248, 248), (4, 146), (1, 1)] {
+            assert!(may_commit(&frame(page, size)), "{page} of {size}");
+        }
+        for (page, size) in [
+            (706_654_058, 4_130_613_373),
+            (2_084_616_539, 3_359_284_476),
+            (0, 5),
+            (9, 8),
+            (38, 0),
+        ] {
+            assert!(!may_commit(&frame(page, size)), "{page} of {size}");
+        }
+    }
 }

@@ -20,11 +20,6 @@ pub(crate) const LOG: &str = "log.db";
 /// Its WAL.
 pub(crate) const WAL: &str = "log.db-wal";
 
-/// Length of the WAL's header.
-const WAL_HEADER_BYTES: usize = 32;
-/// Length of a frame: its header and a page.
-const FRAME_BYTES: usize = 24 + 4096;
-
 /// An image that was opened, to go on from.
 #[derive(Clone, Debug)]
 pub(crate) struct Survivor {
@@ -173,18 +168,15 @@ impl<'a> CrashPoints<'a> {
                     counters.count("first sector of log.db not legible");
                     return Ok(None);
                 }
-                // The header of a WAL that starts over.
-                Err(Error::WalDamaged { offset: 0, .. }) if traits.garbage && torn => {
-                    counters.count("header of the WAL not legible");
+                // The first transaction of a round is torn, and pages of the round before show in
+                // its place: they may be what a checkpoint of this round had copied.
+                Err(Error::WalDamaged { offset: 32, .. }) if torn => {
+                    counters.count("first frame of a WAL refused without need");
                     return Ok(None);
                 }
-                // The first transaction of a round is torn, in whatever frame, and pages of the
-                // round before show in its place: they may be what a checkpoint of this round had
-                // copied.
-                Err(Error::WalDamaged { offset, .. })
-                    if torn && nothing_is_whole_before(&image, offset) =>
-                {
-                    counters.count("first transaction of a WAL refused without need");
+                // Likewise the header of a WAL that starts over.
+                Err(Error::WalDamaged { offset: 0, .. }) if traits.garbage && torn => {
+                    counters.count("header of the WAL not legible");
                     return Ok(None);
                 }
                 found => found.map_err(|error| format!("{error} ({traits:?})")),
@@ -209,19 +201,6 @@ impl<'a> CrashPoints<'a> {
             caught_up: self.history.base(found.state.decided).clone(),
         }))
     }
-}
-
-/// Whether no transaction of this round of the WAL ends before that place: none of the frames there
-/// has a commit mark, the size of the database in its second word
-/// (<https://www.sqlite.org/fileformat.html#the_write_ahead_log>).
-fn nothing_is_whole_before(image: &Image, offset: u64) -> bool {
-    let frames = usize::try_from(offset)
-        .ok()
-        .and_then(|end| image.files.get(WAL)?.get(WAL_HEADER_BYTES..end));
-    frames.is_some_and(|frames| {
-        let mut frames = frames.chunks(FRAME_BYTES);
-        frames.all(|frame| frame.get(4..8) == Some(&[0; 4]))
-    })
 }
 
 /// A log that was not yet made must be empty.
