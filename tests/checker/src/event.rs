@@ -42,7 +42,7 @@ impl Line {
 }
 
 /// The kinds of lines that this checker judges.
-const KINDS: [&str; 18] = [
+const KINDS: [&str; 21] = [
     "client",
     "sent",
     "resent",
@@ -61,6 +61,9 @@ const KINDS: [&str; 18] = [
     "page",
     "read_whole",
     "quorum",
+    "changing",
+    "marking",
+    "told",
 ];
 
 /// What a client did or was told.
@@ -107,6 +110,28 @@ pub enum Event {
         /// Whether it had been committed before.
         dup: bool,
     },
+    /// A change of an own message is about to be asked for. The client has one at a time: the order
+    /// of these lines is the order in which its author changed them.
+    Changing {
+        /// The id of the request.
+        cid: Uuid,
+        /// Where.
+        room: u64,
+        /// The message, by its number in the room.
+        of: u64,
+        /// [`digest`] of the new text; nothing when the message is deleted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<u64>,
+    },
+    /// The client is about to say that it has read a room.
+    Marking {
+        /// The id of the request.
+        cid: Uuid,
+        /// Which room.
+        room: u64,
+        /// Up to here.
+        seq: u64,
+    },
     /// It was not committed, or the gateway does not know.
     Refused {
         /// The id of the request.
@@ -116,7 +141,7 @@ pub enum Event {
         /// Whether the same request may succeed later. If not, it must never take effect.
         temporary: bool,
     },
-    /// A room was made, joined or left.
+    /// A room was made, joined or left, a message was changed, a read marker moved.
     Did {
         /// The id of the request.
         cid: Uuid,
@@ -133,6 +158,16 @@ pub enum Event {
         resume: BTreeMap<u64, u64>,
         /// The head that the gateway told of each room.
         heads: BTreeMap<u64, u64>,
+        /// What it told of the client's reading of each room.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        markers: BTreeMap<u64, Marker>,
+    },
+    /// The own stream said that the client has read a room up to here.
+    Told {
+        /// Which room.
+        room: u64,
+        /// Up to where.
+        read: u64,
     },
     /// The connection ended.
     Disconnected {
@@ -225,6 +260,17 @@ pub enum Range {
     Before(u64),
 }
 
+/// How far a client has read a room, as it was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marker {
+    /// Up to this event.
+    pub read: u64,
+    /// Messages of others behind it that are not deleted, as far as they were counted.
+    pub unread: u64,
+    /// Whether there may be more than that.
+    pub more: bool,
+}
+
 /// An event of a room as a client was shown it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
@@ -237,8 +283,25 @@ pub struct Row {
     /// What it is, if it is a message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<MessageRow>,
+    /// What it changes, if it changes a message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<ChangeRow>,
     /// [`digest`] of its kind and time: what else two clients must agree on.
     pub rest: u64,
+}
+
+impl Row {
+    /// What never changes of it: all but the texts, which later events replace or take away.
+    #[must_use]
+    pub fn lasting(mut self) -> Self {
+        if let Some(message) = &mut self.message {
+            (message.body, message.edited, message.deleted) = (0, 0, false);
+        }
+        if let Some(ChangeRow { body, .. }) = &mut self.change {
+            *body = None;
+        }
+        self
+    }
 }
 
 /// What only messages have.
@@ -248,8 +311,30 @@ pub struct MessageRow {
     pub cid: Uuid,
     /// Its number among the messages of the room.
     pub msg_no: u64,
-    /// [`digest`] of the text.
+    /// [`digest`] of the text that it has now.
     pub body: u64,
+    /// The event that gave it this text; 0 for the one that it was sent with.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub edited: u64,
+    /// It has no text any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
+}
+
+/// What only changes of messages have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeRow {
+    /// The message, by its number in the room.
+    pub of: u64,
+    /// Whether it deletes the message; otherwise it gives it another text.
+    pub deletes: bool,
+    /// [`digest`] of that text; nothing when the message was deleted since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<u64>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The first 64 bits of the SHA-256: for a text, so that histories need not hold it.
@@ -274,16 +359,24 @@ mod tests {
             cid: Uuid::from_u128(7),
             msg_no: 3,
             body: digest("hello"),
+            edited: 0,
+            deleted: false,
         };
         let row = Row {
             seq: 4,
             slot: 1040,
             author: 2,
             message: Some(message),
+            change: None,
             rest: digest("message 17"),
         };
-        let joined = Row {
+        let edited = Row {
             message: None,
+            change: Some(ChangeRow {
+                of: 4,
+                deletes: false,
+                body: Some(7),
+            }),
             ..row
         };
         let events = [
@@ -295,12 +388,26 @@ mod tests {
             Event::Page {
                 question: 1,
                 head: 4,
-                rows: vec![row, joined],
+                rows: vec![row, edited],
             },
             Event::Connected {
                 gateway: "http://127.0.0.1:1050".to_owned(),
                 resume: BTreeMap::from([(1, 5)]),
                 heads: BTreeMap::new(),
+                markers: BTreeMap::from([(
+                    1,
+                    Marker {
+                        read: 4,
+                        unread: 1,
+                        more: false,
+                    },
+                )]),
+            },
+            Event::Changing {
+                cid: Uuid::from_u128(8),
+                room: 9,
+                of: 4,
+                body: None,
             },
             Event::Lagged,
         ];
@@ -309,7 +416,7 @@ mod tests {
             let text = serde_json::to_string(&line)?;
             assert_eq!(Line::parse(&text)?, line, "{text}");
         }
-        let newer = Line::parse(r#"[1,{"marked":{"room":1,"seq":2}}]"#)?;
+        let newer = Line::parse(r#"[1,{"waved":{"room":1,"seq":2}}]"#)?;
         assert_eq!(newer, Line(1, Event::Other));
         assert!(Line::parse(r#"[1,{"sent":{"room":1}}]"#).is_err());
         assert!(Line::parse(r#"[1,{"sent":"#).is_err());

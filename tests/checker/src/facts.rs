@@ -1,10 +1,11 @@
 //! What is known when all histories have been read: every message, and every room as anybody was
 //! ever shown it. A million events are some hundred megabytes of text and some tens of these.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
+use crate::changes::Changes;
 use crate::event::{Line, Row};
 use crate::folder::Outage;
 use crate::log::{NodeLog, NodeState};
@@ -63,8 +64,11 @@ pub(crate) struct Facts {
     pub(crate) messages: Vec<Message>,
     /// By author and `cid`.
     pub(crate) by_cid: HashMap<(u64, Uuid), usize>,
+    /// The rooms that they were sent to.
+    pub(crate) written: HashSet<u64>,
     /// By room and `seq`.
     pub(crate) rooms: HashMap<u64, HashMap<u64, Seen>>,
+    pub(crate) changes: Changes,
     pub(crate) whole_reads: Vec<WholeRead>,
     pub(crate) logs: Vec<NodeLog>,
     pub(crate) states: Vec<NodeState>,
@@ -79,12 +83,33 @@ impl Facts {
         self.clients.get(index).map_or("?", String::as_str)
     }
 
-    /// Notes that a client was shown this row; it must be what everybody else was shown.
-    pub(crate) fn show(&mut self, by: usize, at: u64, room: u64, row: &Row) {
+    /// Whether a recorded client wrote to the room: elsewhere others may speak.
+    pub(crate) fn is_written(&self, room: u64) -> bool {
+        self.written.contains(&room)
+    }
+
+    /// Whether somebody has read the room from its first event to its last.
+    pub(crate) fn is_whole(&self, room: u64) -> bool {
+        self.whole_reads.iter().any(|read| read.room == room)
+    }
+
+    /// Notes that a client was shown this row; it must be what everybody else was shown. `head`:
+    /// of the page that has it, 0 for none.
+    pub(crate) fn show(&mut self, by: usize, at: u64, room: u64, row: &Row, head: u64) {
         self.figures.shown += 1;
+        if let Some(other) = self.changes.show(room, row, head, (by, at)) {
+            let (client, first) = (self.client(by).to_owned(), self.client(other.by).to_owned());
+            self.findings.add(Kind::Moved, || {
+                format!(
+                    "room {room} seq {}: {client} was shown {row:?} at {at} us, {first} another \
+                     text of that number at {} us",
+                    row.seq, other.at
+                )
+            });
+        }
         let rows = self.rooms.entry(room).or_default();
         let seen = rows.entry(row.seq).or_insert(Seen { row: *row, at, by });
-        if seen.row != *row {
+        if seen.row.lasting() != row.lasting() {
             let (first, client) = (*seen, self.client(by).to_owned());
             let other = self.client(first.by).to_owned();
             self.findings.add(Kind::Moved, || {

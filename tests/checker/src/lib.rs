@@ -20,6 +20,7 @@ pub mod limits;
 pub mod synthetic;
 
 // What is concluded from it.
+mod changes;
 mod facts;
 mod judges;
 mod session;
@@ -28,7 +29,7 @@ mod session;
 mod report;
 mod violation;
 
-pub use event::{Event, Line, MessageRow, Range, Row, digest};
+pub use event::{ChangeRow, Event, Line, Marker, MessageRow, Range, Row, digest};
 pub use facts::Checker;
 pub use folder::{Outage, check};
 pub use log::{CommandId, LogRow, NodeLog, NodeState, keep_node};

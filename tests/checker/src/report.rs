@@ -28,6 +28,11 @@ pub struct Figures {
     pub dups: u64,
     /// Messages refused for good.
     pub refused: u64,
+    /// Edits and deletions that were answered.
+    pub changed: u64,
+    /// Times that a client was told how far it has read a room and what is unread, and the rows
+    /// were known from which that follows.
+    pub recounted: u64,
     /// Messages without an answer at the end: they may be there or not.
     pub unknown: u64,
     /// How many of these are there.
@@ -113,7 +118,10 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "told no quorum {}, sent in an outage {}, longest wait {} ms",
+            "changes answered {}, unread counted again {}; told no quorum {}, sent in an outage {}, \
+             longest wait {} ms",
+            n.changed,
+            n.recounted,
             n.told_no_quorum,
             n.sent_in_outage,
             n.longest_wait_us / 1000

@@ -1,7 +1,11 @@
 //! One client's history, read from its first line to its last: what it was shown must be
 //! contiguous (C3) and never go back, and each answer must fit its request.
 
+mod changing;
+
 use std::collections::{HashMap, VecDeque};
+
+use uuid::Uuid;
 
 use crate::event::{Event, Line, Range, Row};
 use crate::facts::{Ack, Facts, Message, WholeRead};
@@ -21,6 +25,12 @@ pub(crate) struct Session {
     /// Per room, the highest `seq` that this client knows of, over all connections and pages.
     knows: HashMap<u64, u64>,
     questions: VecDeque<Question>,
+    /// Read markers without an answer: room and `seq`, by the id of the request.
+    marking: HashMap<Uuid, (u64, u64)>,
+    /// Per room, up to where the client has certainly read, as it was answered.
+    read: HashMap<u64, u64>,
+    /// Per room, up to where it was last told to have read. The own stream may be behind an answer.
+    told: HashMap<u64, u64>,
     /// Per gateway and room, how far pages without a hole from the first event on have come.
     read_to: HashMap<(String, u64), ReadTo>,
 }
@@ -52,6 +62,9 @@ impl Session {
             shown_to: HashMap::new(),
             knows: HashMap::new(),
             questions: VecDeque::new(),
+            marking: HashMap::new(),
+            read: HashMap::new(),
+            told: HashMap::new(),
             read_to: HashMap::new(),
         }
     }
@@ -72,13 +85,26 @@ impl Session {
             | Event::Resent { .. }
             | Event::Acked { .. }
             | Event::Refused { .. } => self.take_message(facts, event),
-            Event::Connected { resume, heads, .. } => {
+            Event::Changing { .. }
+            | Event::Marking { .. }
+            | Event::Did { .. }
+            | Event::Told { .. } => self.take_changing(facts, event),
+            Event::Connected {
+                resume,
+                heads,
+                markers,
+                ..
+            } => {
                 facts.figures.connections += 1;
                 self.shown_to.clear();
-                for (room, head) in heads {
+                for (&room, &head) in &heads {
                     let from = resume.get(&room).copied().unwrap_or(0);
                     self.shown_to.insert(room, from);
                     self.must_know(facts, room, head, "the head that `ready` told");
+                }
+                for (room, marker) in markers {
+                    let head = heads.get(&room).copied().unwrap_or(0);
+                    self.take_marker(facts, room, head, marker);
                 }
             }
             Event::Disconnected { .. } | Event::Lagged => self.shown_to.clear(),
@@ -109,7 +135,7 @@ impl Session {
                 head,
             } => self.take_whole(facts, gateway, room, head),
             Event::Quorum { there: false } => facts.figures.told_no_quorum += 1,
-            Event::Quorum { there: true } | Event::Did { .. } => {}
+            Event::Quorum { there: true } => {}
             Event::Other => facts.figures.not_judged += 1,
         }
     }
@@ -140,6 +166,7 @@ impl Session {
                         format!("{cid} was sent for the first time twice: the recorder is wrong")
                     });
                 }
+                facts.written.insert(room);
                 facts.messages.push(Message {
                     author: self.user,
                     cid,
@@ -176,6 +203,10 @@ impl Session {
                 temporary,
             } => {
                 facts.figures.told_no_quorum += u64::from(code == "no_quorum");
+                if !temporary {
+                    self.marking.remove(&cid);
+                    self.take_refused_change(facts, cid, &code);
+                }
                 let message = facts.by_cid.get(&(self.user, cid)).copied();
                 let message = message.and_then(|index| facts.messages.get_mut(index));
                 let Some(message) = message.filter(|_| !temporary) else {
@@ -192,7 +223,7 @@ impl Session {
         }
     }
 
-    fn take_ack(&self, facts: &mut Facts, cid: uuid::Uuid, room: u64, ack: Ack) {
+    fn take_ack(&self, facts: &mut Facts, cid: Uuid, room: u64, ack: Ack) {
         let index = facts.by_cid.get(&(self.user, cid)).copied();
         let Some(message) = index.and_then(|index| facts.messages.get_mut(index)) else {
             self.fault(facts, Kind::Phantom, || {
@@ -237,7 +268,7 @@ impl Session {
     }
 
     fn take_shown(&mut self, facts: &mut Facts, room: u64, row: &Row) {
-        facts.show(self.client, self.at, room, row);
+        facts.show(self.client, self.at, room, row, 0);
         self.learn(room, row.seq);
         // A room that was just left may still speak.
         let Some(last) = self.shown_to.get(&room).copied() else {
@@ -293,7 +324,7 @@ impl Session {
         };
         let room = question.room;
         for row in rows {
-            facts.show(self.client, self.at, room, row);
+            facts.show(self.client, self.at, room, row, head);
             self.learn(room, row.seq);
         }
         if head < question.known {

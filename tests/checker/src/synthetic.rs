@@ -5,6 +5,7 @@
 //! who send, are held up, lose their connection, come back elsewhere and read. The order of the
 //! lines and their times are those of a recorder.
 
+mod changing;
 mod people;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use std::path::Path;
 use anyhow::Result;
 use uuid::Uuid;
 
-use crate::event::{Event, Line, MessageRow, Range, Row, digest};
+use crate::event::{Event, Line, Marker, MessageRow, Range, Row, digest};
 use crate::facts::Checker;
 use crate::folder::Outage;
 use crate::log::{CommandId, LogRow, NodeLog, NodeState};
@@ -47,7 +48,7 @@ pub struct Size {
     pub clients: usize,
     /// Rooms; each person is in two of them, or in the only one.
     pub rooms: usize,
-    /// What happens: about two of three steps send a message.
+    /// What happens: about every second step sends a message.
     pub steps: usize,
 }
 
@@ -206,6 +207,8 @@ impl Chat {
                 cid,
                 msg_no: self.messages[room],
                 body,
+                edited: 0,
+                deleted: false,
             }
         });
         let row = Row {
@@ -213,6 +216,7 @@ impl Chat {
             slot,
             author,
             message,
+            change: None,
             rest: digest(&format!("{slot} {author}")),
         };
         self.rooms[room].push(row);
@@ -241,7 +245,10 @@ impl Chat {
 
     fn step(&mut self) {
         let index = self.random.below(self.people.len());
-        match self.random.below(12) {
+        match self.random.below(16) {
+            12 | 13 => self.edit(index),
+            14 => self.delete(index),
+            15 => self.mark(index),
             0 => self.reconnect(index),
             1 => self.read(index),
             2 => self.stray(index),

@@ -33,6 +33,8 @@ pub enum Kind {
     WentBack,
     /// Two nodes' logs or states differ at one slot, or a state is damaged.
     Diverged,
+    /// What a client was told to be unread is not what the messages say (C5).
+    Miscounted,
     /// Two answers to one request that exclude each other.
     Contradicted,
     /// Evidence is missing: the claims may hold, but it was not shown that they do.
@@ -52,6 +54,7 @@ impl fmt::Display for Kind {
             Self::RealTime => "real_time",
             Self::WentBack => "went_back",
             Self::Diverged => "diverged",
+            Self::Miscounted => "miscounted",
             Self::Contradicted => "contradicted",
             Self::Incomplete => "incomplete",
         })

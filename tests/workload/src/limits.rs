@@ -35,6 +35,8 @@ pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const RECONNECT_MS: std::ops::Range<u64> = 20..400;
 /// Before a message that was refused for now is sent again, where no time was told.
 pub(crate) const RETRY_MS: std::ops::Range<u64> = 50..250;
+/// Own messages that a client remembers, to change one of them.
+pub(crate) const OWN_MESSAGES_MAX: usize = 32;
 /// A request to join or leave that has no answer after this is forgotten.
 pub(crate) const DID_PATIENCE: Duration = Duration::from_secs(10);
 /// Pages that wait to be read by one client.

@@ -35,6 +35,10 @@ pub struct Options {
     /// One of so many messages goes to a room that the writer may not be in: it is refused for
     /// good, and must never be shown. 0: none.
     pub stray_one_in: u32,
+    /// Instead of one of so many messages a person edits or deletes an own one. 0: none.
+    pub change_one_in: u32,
+    /// Instead of one of so many messages a person says how far it has read. 0: none.
+    pub mark_one_in: u32,
 }
 
 impl Options {
@@ -54,6 +58,8 @@ impl Options {
             read_every: Duration::from_secs(4),
             visit_every: Duration::from_secs(15),
             stray_one_in: 400,
+            change_one_in: 12,
+            mark_one_in: 12,
         }
     }
 

@@ -4,6 +4,7 @@
 //! with a limit: pages of history are read by a task of their own, so that the times in the
 //! history are those at which things came.
 
+mod asking;
 mod hearing;
 mod reading;
 
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use checker::{Clock, Event, Range, Recorder, digest};
+use checker::{Clock, Event, Marker, Range, Recorder, digest};
 use gateway::frames::{ClientFrame, RoomSeqs, ServerFrame};
 use gateway::ids::{Cid, RoomId, Seq, Slot, Useq};
 use rand::rngs::StdRng;
@@ -32,6 +33,7 @@ use crate::outbox::Outbox;
 use crate::reads::Page;
 use crate::setup::text;
 use crate::wire::{Account, Socket};
+use asking::Asking;
 
 /// What all people of a run share.
 #[derive(Clone, Debug)]
@@ -44,6 +46,8 @@ pub(crate) struct World {
     /// Until when people may still wait for answers; none while the load is on.
     pub(crate) stop: watch::Receiver<Option<Instant>>,
 }
+
+type Seqs = BTreeMap<u64, u64>;
 
 /// A page on its way, and the number of its question.
 type Reading = (u64, JoinHandle<Result<Page>>);
@@ -66,6 +70,7 @@ pub(crate) struct Person {
     min_slot: u64,
     joined: BTreeSet<u64>,
     outbox: Outbox,
+    asking: Asking,
     quorum: Option<bool>,
     /// A join or leave without an answer, and until when it is waited for.
     asked: Option<(Uuid, Instant)>,
@@ -93,7 +98,7 @@ struct Connection {
 pub(crate) struct Gone {
     /// The highest slot that it has seen.
     pub(crate) min_slot: u64,
-    /// Messages that were sent and have no answer.
+    /// Messages and changes that were sent and have no answer.
     pub(crate) unknown: usize,
 }
 
@@ -119,6 +124,7 @@ impl Person {
             min_slot: 0,
             joined: BTreeSet::new(),
             outbox: Outbox::default(),
+            asking: Asking::default(),
             quorum: None,
             asked: None,
             to_read: VecDeque::new(),
@@ -153,8 +159,9 @@ impl Person {
             let stop = *self.world.stop.borrow();
             if let Some(until) = stop {
                 self.outbox.forget_unsent();
-                let reading = self.reading.is_some();
-                if (self.outbox.len() == 0 && !reading) || Instant::now() >= until {
+                self.asking.forget_unsent();
+                let waits = self.outbox.len() > 0 || !self.asking.is_empty();
+                if (!waits && self.reading.is_none()) || Instant::now() >= until {
                     break;
                 }
             }
@@ -168,7 +175,7 @@ impl Person {
         self.recorder.flush()?;
         Ok(Gone {
             min_slot: self.min_slot,
-            unknown: self.outbox.len(),
+            unknown: self.outbox.len() + self.asking.len(),
         })
     }
 
@@ -225,6 +232,7 @@ impl Person {
                 .map_or(front.not_before, |since| since + ANSWER_PATIENCE);
             wake = wake.min(due);
         }
+        wake = wake.min(self.asking.due().unwrap_or(wake));
         match &self.connection {
             Some(connection) => wake
                 .min(connection.next_ping)
@@ -258,11 +266,10 @@ impl Person {
             return self.disconnect("silence");
         }
         let overdue = |since: Instant| now >= since + ANSWER_PATIENCE;
-        if self
-            .outbox
-            .fronts()
-            .any(|(_, front)| front.in_flight.is_some_and(overdue))
-        {
+        let mut fronts = self.outbox.fronts();
+        let late = fronts.any(|(_, front)| front.in_flight.is_some_and(overdue));
+        drop(fronts);
+        if late || self.asking.in_flight().any(overdue) {
             return self.disconnect("no answer");
         }
         self.speak(now, stopping).await
@@ -270,6 +277,7 @@ impl Person {
 
     async fn speak(&mut self, now: Instant, stopping: bool) -> Result<()> {
         self.send_messages(now).await?;
+        self.ask(now).await?;
         if !stopping && now >= self.next_visit {
             let every = self.world.options.visit_every;
             self.next_visit = now + self.about(every);
@@ -302,6 +310,9 @@ impl Person {
         while self.next_write <= now {
             let pause = self.about(pace);
             self.next_write += pause;
+            if self.wish_instead() {
+                continue;
+            }
             let stray = self.world.options.stray_one_in;
             let stray = stray > 0 && self.random.random_range(0..stray) == 0;
             let among = if stray {
@@ -389,7 +400,7 @@ impl Person {
         };
         let resume = self.last.clone();
         let attempt = timeout(CONNECT_TIMEOUT, self.open(&resume)).await;
-        let Ok(Ok((connection, rooms))) = attempt else {
+        let Ok(Ok((connection, rooms, markers))) = attempt else {
             let pause = Duration::from_millis(self.random.random_range(RECONNECT_MS));
             let until = Instant::now() + pause;
             sleep_until(until).await;
@@ -403,12 +414,13 @@ impl Person {
             gateway: self.world.options.gateways[self.gateway].clone(),
             resume,
             heads: rooms,
+            markers,
         })?;
         Ok(())
     }
 
-    /// A connection that is ready, and the rooms with their heads.
-    async fn open(&self, resume: &BTreeMap<u64, u64>) -> Result<(Connection, BTreeMap<u64, u64>)> {
+    /// A connection that is ready, the rooms with their heads, and how far they are read.
+    async fn open(&self, resume: &Seqs) -> Result<(Connection, Seqs, BTreeMap<u64, Marker>)> {
         let gateway = &self.world.options.gateways[self.gateway];
         let mut socket = Socket::open(gateway, &self.account).await?;
         let start = ClientFrame::Start {
@@ -421,6 +433,15 @@ impl Person {
         loop {
             if let ServerFrame::Ready { rooms, .. } = serde_json::from_str(&socket.next().await?)? {
                 let heads = rooms.iter().map(|room| (room.id.0, room.head.0)).collect();
+                let markers = rooms.iter().map(|room| {
+                    let marker = Marker {
+                        read: room.read.0,
+                        unread: u64::from(room.unread),
+                        more: room.unread_more,
+                    };
+                    (room.id.0, marker)
+                });
+                let markers = markers.collect();
                 let now = Instant::now();
                 let connection = Connection {
                     socket,
@@ -428,7 +449,7 @@ impl Person {
                     heard: now,
                     next_ping: now + PING_INTERVAL,
                 };
-                return Ok((connection, heads));
+                return Ok((connection, heads, markers));
             }
         }
     }
@@ -439,6 +460,7 @@ impl Person {
             self.recorder.record(Event::Disconnected { why })?;
         }
         self.outbox.disconnected();
+        self.asking.disconnected();
         self.quorum = None;
         Ok(())
     }

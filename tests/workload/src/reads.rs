@@ -1,39 +1,59 @@
 //! Pages of history over HTTP, and events as rows of a history.
 
 use anyhow::{Context as _, Result};
-use checker::{MessageRow, Range, Row, digest};
+use checker::{ChangeRow, MessageRow, Range, Row, digest};
 use gateway::frames::{Event, EventKind, EventsAnswer};
 
 use crate::wire::Account;
 
 /// An event as it is written down.
 pub(crate) fn row(event: &Event) -> Row {
+    let (ts, name) = (event.ts, &event.author.name);
+    let mut change = None;
     let (message, rest) = match &event.what {
         EventKind::Message {
             msg_no,
             cid,
             body,
             reply_to,
+            deleted,
+            edited,
             ..
         } => {
             let message = MessageRow {
                 cid: cid.0,
                 msg_no: msg_no.0,
                 body: digest(body),
+                edited: edited.map_or(0, |edit| edit.seq.0),
+                deleted: *deleted,
             };
-            let rest = format!("message {} {} {reply_to:?}", event.ts, event.author.name);
-            (Some(message), rest)
+            (Some(message), format!("message {ts} {name} {reply_to:?}"))
         }
-        other => (
-            None,
-            format!("{other:?} {} {}", event.ts, event.author.name),
-        ),
+        // Its text and whom that mentions are taken away when the message is deleted.
+        EventKind::Edited { of, body, .. } => {
+            change = Some(ChangeRow {
+                of: of.0,
+                deletes: false,
+                body: (!body.is_empty()).then(|| digest(body)),
+            });
+            (None, format!("edited {ts} {name}"))
+        }
+        EventKind::Deleted { of } => {
+            change = Some(ChangeRow {
+                of: of.0,
+                deletes: true,
+                body: None,
+            });
+            (None, format!("deleted {ts} {name}"))
+        }
+        other => (None, format!("{other:?} {ts} {name}")),
     };
     Row {
         seq: event.seq.0,
         slot: event.slot.0,
         author: event.author.id.0,
         message,
+        change,
         rest: digest(&rest),
     }
 }

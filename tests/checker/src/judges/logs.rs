@@ -70,22 +70,23 @@ fn locate(
     let from = merged.keys().next().copied().unwrap_or(u64::MAX);
     let upto = merged.keys().next_back().copied().unwrap_or(0);
     let mut located = 0;
-    for message in &facts.messages {
-        let Some(ack) = message.ack.filter(|ack| ack.slot >= from) else {
-            continue;
-        };
-        match first.get(&(message.author, message.cid)) {
-            Some((slot, _)) if *slot == ack.slot => located += 1,
+    let messages = facts.messages.iter().filter_map(|message| {
+        let ack = message.ack?;
+        Some((message.author, message.cid, ack.slot))
+    });
+    let changes = facts.changes.asked.iter().filter_map(|change| {
+        let (_, slot) = change.done?;
+        Some((change.author, change.cid, slot))
+    });
+    for (author, cid, told) in messages.chain(changes).filter(|(.., slot)| *slot >= from) {
+        match first.get(&(author, cid)) {
+            Some((slot, _)) if *slot == told => located += 1,
             Some((slot, _)) => findings.add(Kind::Reordered, || {
-                format!(
-                    "{} is acknowledged in slot {}, the log has it first in slot {slot}",
-                    message.cid, ack.slot
-                )
+                format!("{cid} is acknowledged in slot {told}, the log has it first in slot {slot}")
             }),
             None => findings.add(Kind::Lost, || {
                 format!(
-                    "{} is acknowledged in slot {}, no log has it; the logs end at {upto}",
-                    message.cid, ack.slot
+                    "{cid} is acknowledged in slot {told}, no log has it; the logs end at {upto}"
                 )
             }),
         }

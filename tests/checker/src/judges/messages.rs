@@ -51,12 +51,8 @@ pub(crate) fn judge(facts: &mut Facts) {
 /// nobody sent.
 fn places(facts: &Facts, findings: &mut Findings) -> HashMap<usize, (u64, Row)> {
     let mut places: HashMap<usize, (u64, Row)> = HashMap::new();
-    // Only rooms that recorded clients wrote to: elsewhere others may speak.
-    let mut written: Vec<u64> = facts.messages.iter().map(|message| message.room).collect();
-    written.sort_unstable();
-    written.dedup();
     for (&room, rows) in &facts.rooms {
-        let judged = written.binary_search(&room).is_ok();
+        let judged = facts.is_written(room);
         for seen in rows.values() {
             let Some(shown) = seen.row.message else {
                 continue;
@@ -86,17 +82,26 @@ fn places(facts: &Facts, findings: &mut Findings) -> HashMap<usize, (u64, Row)> 
                 });
             }
             if let Some(message) = facts.messages.get(index) {
-                shown_as_sent(message, room, seen, shown.body, findings);
+                let text = facts.changes.original(room, seen.row.seq);
+                let text = text.map(|form| form.body);
+                shown_as_sent(message, room, seen, text, findings);
             }
         }
     }
     places
 }
 
-fn shown_as_sent(message: &Message, room: u64, seen: &Seen, body: u64, findings: &mut Findings) {
+/// `text`: the first one, if anybody was shown it.
+fn shown_as_sent(
+    message: &Message,
+    room: u64,
+    seen: &Seen,
+    text: Option<u64>,
+    findings: &mut Findings,
+) {
     let wrong = if message.room != room {
         format!("was sent to room {}", message.room)
-    } else if message.body != body {
+    } else if text.is_some_and(|text| message.body != text) {
         "was sent with another text".to_owned()
     } else if seen.at < message.sent_at {
         format!(

@@ -1,11 +1,13 @@
 //! Does the log have the order that people experienced?
 //!
 //! - Real time: what was acknowledged to somebody, or shown to somebody, before a message was
-//!   sent has the lower slot. Over all rooms: the log is one.
+//!   sent has the lower slot. Over all rooms, and for changes of messages: the log is one.
 //! - Per author and room: messages stand in the order in which they were sent, acknowledged or
 //!   not.
 
 use std::collections::HashMap;
+
+use uuid::Uuid;
 
 use crate::facts::{Facts, Message};
 use crate::violation::{Findings, Kind};
@@ -58,21 +60,26 @@ fn place(index: usize, message: &Message, shown: &HashMap<usize, Place>) -> Opti
 }
 
 fn real_time(facts: &Facts, shown: &HashMap<usize, Place>, findings: &mut Findings) {
-    let mut sent: Vec<(u64, usize, u64)> = Vec::new();
-    let mut known: Vec<(u64, usize, u64)> = Vec::new();
+    let mut sent: Vec<(u64, Uuid, u64)> = Vec::new();
+    let mut known: Vec<(u64, Uuid, u64)> = Vec::new();
     for (index, message) in facts.messages.iter().enumerate() {
         let Some(place) = place(index, message, shown) else {
             continue;
         };
-        sent.push((message.sent_at, index, place.slot));
-        known.push((place.at, index, place.slot));
+        sent.push((message.sent_at, message.cid, place.slot));
+        known.push((place.at, message.cid, place.slot));
+    }
+    for change in &facts.changes.asked {
+        if let Some((at, slot)) = change.done {
+            sent.push((change.asked_at, change.cid, slot));
+            known.push((at, change.cid, slot));
+        }
     }
     sent.sort_unstable();
     known.sort_unstable();
-    let cid = |index: usize| facts.messages.get(index).map(|message| message.cid);
     let mut known = known.into_iter().peekable();
-    let mut highest: Option<(u64, usize, u64)> = None;
-    for (sent_at, index, slot) in sent {
+    let mut highest: Option<(u64, Uuid, u64)> = None;
+    for (sent_at, cid, slot) in sent {
         while let Some(next) = known.next_if(|(at, _, _)| *at < sent_at) {
             if highest.is_none_or(|(_, _, slot)| slot < next.2) {
                 highest = Some(next);
@@ -83,10 +90,8 @@ fn real_time(facts: &Facts, shown: &HashMap<usize, Place>, findings: &mut Findin
         };
         findings.add(Kind::RealTime, || {
             format!(
-                "{:?} in slot {above} was known at {at} us; {:?}, sent at {sent_at} us, is in \
-                 slot {slot}",
-                cid(earlier),
-                cid(index)
+                "{earlier} in slot {above} was known at {at} us; {cid}, sent at {sent_at} us, is in \
+                 slot {slot}"
             )
         });
     }

@@ -25,6 +25,18 @@ pub(crate) fn judge(facts: &mut Facts) {
                 });
             }
         }
+        for change in &facts.changes.asked {
+            let within = |at: &u64| (outage.from_us..=outage.to_us).contains(at);
+            let done = change.done.filter(|(at, _)| within(at));
+            if let Some((at, _)) = done.filter(|_| within(&change.asked_at)) {
+                findings.add(Kind::WithoutQuorum, || {
+                    format!(
+                        "{} was asked for at {} us and answered at {at} us; from {} us to {} us: {}",
+                        change.cid, change.asked_at, outage.from_us, outage.to_us, outage.why
+                    )
+                });
+            }
+        }
     }
     facts.findings = findings;
 }

@@ -1,6 +1,9 @@
 //! One person of a synthetic history, and what it writes down.
 
-use super::{Event, Line, Range, Row, Seqs};
+use super::{Event, Line, Marker, Range, Row, Seqs};
+
+/// How many unread messages are counted.
+const UNREAD_MAX: u64 = 100;
 
 #[derive(Debug)]
 pub(super) struct Person {
@@ -12,6 +15,8 @@ pub(super) struct Person {
     connected: bool,
     /// By room id, the last `seq` that it was shown.
     last: Seqs,
+    /// By room id, up to where it has read.
+    pub(super) read: Seqs,
     questions: u64,
 }
 
@@ -28,6 +33,7 @@ impl Person {
             lines: vec![Line(0, client)],
             connected: false,
             last: Seqs::new(),
+            read: Seqs::new(),
             questions: 0,
         }
     }
@@ -55,11 +61,38 @@ impl Person {
             gateway: gateway.to_owned(),
             resume: self.last.clone(),
             heads: heads.collect(),
+            markers: self
+                .rooms
+                .iter()
+                .map(|room| self.marker(*room, &rooms[*room]))
+                .collect(),
         };
         self.write(at, event);
         for room in self.rooms.clone() {
             self.catch_up(at, room, &rooms[room], false);
         }
+    }
+
+    /// What a gateway tells of its reading of a room.
+    fn marker(&self, room: usize, rows: &[Row]) -> (u64, Marker) {
+        let room = room as u64 + 1;
+        let read = self.read.get(&room).copied().unwrap_or(0);
+        let is_unread = |row: &&Row| {
+            let there = row.message.is_some_and(|message| !message.deleted);
+            there && row.seq > read && row.author != self.user
+        };
+        let all = rows.iter().filter(is_unread).count() as u64;
+        let (unread, more) = (all.min(UNREAD_MAX), all > UNREAD_MAX);
+        (room, Marker { read, unread, more })
+    }
+
+    /// Up to where it has been shown a room.
+    pub(super) fn seen(&self, room: usize) -> u64 {
+        self.last.get(&(room as u64 + 1)).copied().unwrap_or(0)
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.connected
     }
 
     pub(super) fn disconnect(&mut self, at: u64) {

@@ -135,3 +135,44 @@ pub(crate) fn log_rows(
 pub(crate) fn is(row: &Row, cid: Uuid) -> bool {
     row.message.is_some_and(|message| message.cid == cid)
 }
+
+/// An answer to a change of a message: a client and a line.
+pub(crate) fn answered(history: &History) -> (usize, usize) {
+    let changing = |history: &History, cid: Uuid| {
+        let is_it = |e: &Event| matches!(e, Event::Changing { cid: of, .. } if *of == cid);
+        (0..history.clients.len()).any(|client| find(history, client, is_it).is_some())
+    };
+    find_any(
+        history,
+        |e| matches!(e, Event::Did { cid, .. } if changing(history, *cid)),
+    )
+}
+
+/// Room and `seq` of a message that was edited, then deleted.
+pub(crate) fn edited_and_deleted(history: &History) -> (u64, u64) {
+    let asked = |wanted: Option<(u64, u64)>| {
+        let clients = history.clients.iter();
+        let all = clients.flat_map(|(_, lines)| lines);
+        all.filter_map(move |Line(_, e)| match *e {
+            Event::Changing { room, of, body, .. } => Some((room, of, body)),
+            _ => None,
+        })
+        .filter(move |(room, of, body)| match wanted {
+            None => body.is_none(),
+            Some(wanted) => body.is_some() && (*room, *of) == wanted,
+        })
+        .map(|(room, of, _)| (room, of))
+        .collect::<Vec<_>>()
+    };
+    let deleted = asked(None).into_iter();
+    let mut both = deleted.filter(|wanted| !asked(Some(*wanted)).is_empty());
+    both.next().expect("somebody edits, then deletes")
+}
+
+/// Whether a client was told that something is unread.
+pub(crate) fn has_unread(event: &Event) -> bool {
+    let Event::Connected { markers, .. } = event else {
+        return false;
+    };
+    markers.values().any(|marker| marker.unread > 0)
+}

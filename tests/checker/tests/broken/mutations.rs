@@ -123,6 +123,10 @@ fn mutate(history: &mut History, mutation: Mutation, place: prop::sample::Index)
 }
 
 fn change(row: &mut Row, field: u8) {
+    if let Some(change) = row.change.as_mut().filter(|_| field.is_multiple_of(2)) {
+        change.of += 1;
+        return;
+    }
     match (field % 7, &mut row.message) {
         (0, _) => row.seq += 1,
         (1, _) => row.slot += 1,

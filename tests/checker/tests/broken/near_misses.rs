@@ -5,7 +5,9 @@ use checker::{Event, Line, MessageRow, Row};
 use uuid::Uuid;
 
 use crate::correct;
-use crate::edit::{acked, event, find_any, insert_after, rows};
+use crate::edit::{
+    acked, answered, edited_and_deleted, event, find_any, has_unread, insert_after, rows,
+};
 
 /// Whoever is told of a violation that is none looks for it for a day.
 #[test]
@@ -26,6 +28,32 @@ fn what_is_allowed_is_not_found() {
             let of = acked(h)[5];
             h.clients[of.client].1.remove(of.line);
         }),
+        ("a change without an answer that is there", |h| {
+            let (client, line) = answered(h);
+            h.clients[client].1.remove(line);
+        }),
+        (
+            "an edit whose text was taken away before it was shown",
+            |h| {
+                let (room, of) = edited_and_deleted(h);
+                rows(h, |number, row| {
+                    if let Some(change) =
+                        row.change.as_mut().filter(|c| number == room && c.of == of)
+                    {
+                        change.body = None;
+                    }
+                    true
+                });
+            },
+        ),
+        ("more unread messages than were counted", |h| {
+            let (client, line) = find_any(h, has_unread);
+            if let Event::Connected { markers, .. } = event(h, client, line) {
+                for marker in markers.values_mut().filter(|marker| marker.unread > 0) {
+                    (marker.unread, marker.more) = (marker.unread - 1, true);
+                }
+            }
+        }),
         ("refused for now, then acknowledged", |h| {
             let of = acked(h)[5];
             let (cid, code, temporary) = (of.cid, "overloaded".to_owned(), true);
@@ -42,7 +70,8 @@ fn what_is_allowed_is_not_found() {
             (outage.from_us, outage.to_us) = (0, of.at - 1);
             h.outages = vec![outage];
             for (_, lines) in &mut h.clients {
-                lines.retain(|Line(at, e)| *at >= of.at || !matches!(e, Event::Acked { .. }));
+                let is_answer = |e: &Event| matches!(e, Event::Acked { .. } | Event::Did { .. });
+                lines.retain(|Line(at, e)| *at >= of.at || !is_answer(e));
             }
         }),
         ("sent before an outage, acknowledged within it", |h| {
@@ -108,12 +137,15 @@ fn what_is_allowed_is_not_found() {
                     cid: Uuid::from_u128(1),
                     msg_no: 77,
                     body: 1,
+                    edited: 0,
+                    deleted: false,
                 };
                 let row = Row {
                     seq: 90,
                     slot: 1,
                     author: 99,
                     message: Some(message),
+                    change: None,
                     rest: 0,
                 };
                 let end = h.clients[0].1.last().expect("lines").0;
@@ -156,8 +188,20 @@ fn forget_unsent(history: &mut History, client: usize) {
         })
         .collect();
     let Line(end, _) = *history.clients[client].1.last().expect("lines");
-    let mut missing = Vec::new();
+    let asked: Vec<(u64, u64, Option<u64>)> = history.clients[client]
+        .1
+        .iter()
+        .filter_map(|line| match line.1 {
+            Event::Changing { room, of, body, .. } => Some((room, of, body)),
+            _ => None,
+        })
+        .collect();
+    let (mut missing, mut changes) = (Vec::new(), Vec::new());
     rows(history, |room, row| {
+        let change = row.change.filter(|_| row.author == user);
+        let change = change.filter(|change| change.deletes || change.body.is_some());
+        let change = change.map(|change| (room, change.of, change.body));
+        changes.extend(change.filter(|change| !asked.contains(change)));
         let message = row
             .message
             .filter(|message| row.author == user && !sent.contains(&message.cid));
@@ -166,7 +210,19 @@ fn forget_unsent(history: &mut History, client: usize) {
     });
     missing.sort_by_key(|(room, seq, _)| (*room, *seq));
     missing.dedup_by_key(|(_, _, message)| message.cid);
+    changes.sort_unstable();
+    changes.dedup();
     let lines = &mut history.clients[client].1;
+    for (number, (room, of, body)) in changes.into_iter().enumerate() {
+        let cid = Uuid::from_u128(number as u128);
+        let changing = Event::Changing {
+            cid,
+            room,
+            of,
+            body,
+        };
+        lines.push(Line(end, changing));
+    }
     for (room, _, MessageRow { cid, body, .. }) in missing {
         lines.push(Line(end, Event::Sent { cid, room, body }));
     }

@@ -1,6 +1,7 @@
 //! Each kind of violation, in each way in which it can show: the history must not pass, and the
 //! finding must be of that kind.
 
+mod changes;
 mod messages;
 mod nodes;
 mod order;

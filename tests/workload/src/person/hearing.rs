@@ -33,7 +33,13 @@ impl Person {
                 }
                 Ok(())
             }
-            ServerFrame::Uev { joined, left, .. } => {
+            ServerFrame::Uev {
+                joined, left, read, ..
+            } => {
+                if let Some(marker) = read {
+                    let (room, read) = (marker.room.0, marker.seq.0);
+                    self.recorder.record(Event::Told { room, read })?;
+                }
                 if let Some(joined) = joined {
                     let room = joined.id.0;
                     self.recorder.record(Event::Opened { room })?;
@@ -116,6 +122,7 @@ impl Person {
                 self.min_slot = self.min_slot.max(slot.0);
                 if self.outbox.take(cid.0).is_some() {
                     self.world.counter.acked(at);
+                    self.asking.own(room.0, seq.0);
                 }
                 Ok(())
             }
@@ -123,6 +130,7 @@ impl Person {
                 cid, room, slot, ..
             } => {
                 self.asked = self.asked.filter(|(asked, _)| *asked != cid.0);
+                self.asking.answered(cid.0);
                 self.min_slot = self.min_slot.max(slot.0);
                 self.recorder.record(Event::Did {
                     cid: cid.0,
@@ -160,6 +168,7 @@ impl Person {
         })?;
         self.asked = self.asked.filter(|(asked, _)| *asked != cid);
         if !temporary {
+            self.asking.answered(cid);
             if self.outbox.take(cid).is_some() {
                 self.world.counter.refused();
             }
@@ -170,6 +179,7 @@ impl Person {
             waiting.in_flight = None;
             waiting.not_before = Instant::now() + Duration::from_millis(pause);
         }
+        self.asking.refused(cid, Duration::from_millis(pause));
         Ok(())
     }
 }
