@@ -74,3 +74,21 @@ test("a deleted message stays deleted, whatever is said of it", () => {
   const now = messageNow(message as MessageEvent, changesOf(loaded(log)));
   assert.deepEqual([now.deleted, now.body], [true, ""]);
 });
+
+test("a message that a moderator took away says so, live and read from history", () => {
+  const [message] = eventsOf([{ do: "post", by: 2, reply_to: 99, mentions: [] }]);
+  const deletedBy = (id: number): RoomEvent => ({
+    seq: 2,
+    slot: 2,
+    ts: 0,
+    author: { id, name: `u${id}` },
+    kind: "deleted",
+    of: 1,
+  });
+  const live = (id: number) =>
+    messageNow(message as MessageEvent, changesOf(loaded([message as RoomEvent, deletedBy(id)])));
+  assert.deepEqual([live(2).taken_away, live(3).taken_away], [false, true]);
+  const read = { ...(message as MessageEvent), body: "", deleted: true, rev: 2 };
+  assert.equal(messageNow(read, new Map()).taken_away, false);
+  assert.equal(messageNow({ ...read, taken_away_by: 3 }, new Map()).taken_away, true);
+});

@@ -8,7 +8,7 @@ import test from "node:test";
 import fc from "fast-check";
 
 import type { Joined } from "../src/generated/frames.ts";
-import { badge } from "../src/store/unread.ts";
+import { badge, notified } from "../src/store/unread.ts";
 import { ReadMarkers } from "../src/sync/read-markers.ts";
 import { RoomSync } from "../src/sync/room-sync.ts";
 import { type Counted, unread } from "../src/sync/unread.ts";
@@ -169,4 +169,15 @@ test("badges", () => {
     [badge(0), badge(7), badge(99), badge(100, true), badge(3, true), badge(0, true)],
     ["", "7", "99", "99+", "3+", ""],
   );
+});
+
+test("a person hears of a room what that person wants to hear", () => {
+  const found = { count: 5, more: false, mentions: 2 };
+  assert.deepEqual(notified(found, "mentions"), found);
+  assert.deepEqual(notified(found, "all"), { ...found, mentions: 5 });
+  assert.deepEqual(notified({ ...found, more: true }, "nothing"), {
+    count: 0,
+    more: false,
+    mentions: 0,
+  });
 });

@@ -193,25 +193,6 @@ fn body(command: &Command) -> (&'static str, Value) {
         Some(Body::UnpinMessage(c)) => ("unpin_message", json!({"room": c.room, "seq": c.seq})),
         Some(Body::MarkRead(c)) => ("mark_read", json!({"room": c.room, "seq": c.seq})),
         Some(Body::PostNotice(c)) => ("post_notice", notice(c.notice.as_ref())),
-        // Neither passwords nor secrets, not even what was made of them.
-        Some(Body::CreateSession(c)) => ("create_session", json!({"device": c.device})),
-        Some(Body::SetPassword(_)) => ("set_password", json!({})),
-        Some(Body::ChangeProfile(c)) => (
-            "change_profile",
-            json!({"name": c.name, "colour": c.colour}),
-        ),
-        Some(Body::SetActive(c)) => ("set_active", json!({"user": c.user, "active": c.active})),
-        Some(Body::SetRole(c)) => (
-            "set_role",
-            json!({"user": c.user, "role": c.role().as_str_name()}),
-        ),
-        Some(Body::SetSignUpMode(c)) => {
-            ("set_sign_up_mode", json!({"mode": c.mode().as_str_name()}))
-        }
-        Some(Body::CreateInvitation(c)) => (
-            "create_invitation",
-            json!({"uses": c.uses, "role": c.role().as_str_name(), "room": c.room}),
-        ),
         Some(Body::OpenDirectRoom(c)) => ("open_direct_room", json!({"people": c.people})),
         Some(Body::AddMember(c)) => ("add_member", json!({"room": c.room, "user": c.user})),
         Some(Body::RemoveMember(c)) => ("remove_member", json!({"room": c.room, "user": c.user})),
@@ -221,9 +202,39 @@ fn body(command: &Command) -> (&'static str, Value) {
             "archive_room",
             json!({"room": c.room, "archived": c.archived}),
         ),
-        Some(Body::RevokeInvitation(c)) => {
-            ("revoke_invitation", json!({"invitation": c.invitation}))
+        Some(Body::TakeAwayMessage(c)) => {
+            ("take_away_message", json!({"room": c.room, "seq": c.seq}))
         }
+        Some(Body::SetRoomWishes(c)) => (
+            "set_room_wishes",
+            json!({"room": c.room, "level": c.level().as_str_name(), "favourite": c.favourite}),
+        ),
+        Some(other) => about_accounts(other),
+    }
+}
+
+/// Of the commands about accounts. Neither passwords nor secrets, not even what was made of them.
+fn about_accounts(body: &Body) -> (&'static str, Value) {
+    match body {
+        Body::CreateSession(c) => ("create_session", json!({"device": c.device})),
+        Body::SetPassword(_) => ("set_password", json!({})),
+        Body::ChangeProfile(c) => (
+            "change_profile",
+            json!({"name": c.name, "colour": c.colour}),
+        ),
+        Body::SetActive(c) => ("set_active", json!({"user": c.user, "active": c.active})),
+        Body::SetRole(c) => (
+            "set_role",
+            json!({"user": c.user, "role": c.role().as_str_name()}),
+        ),
+        Body::SetSignUpMode(c) => ("set_sign_up_mode", json!({"mode": c.mode().as_str_name()})),
+        Body::CreateInvitation(c) => (
+            "create_invitation",
+            json!({"uses": c.uses, "role": c.role().as_str_name(), "room": c.room}),
+        ),
+        Body::ResetPassword(c) => ("reset_password", json!({"user": c.user})),
+        Body::RevokeInvitation(c) => ("revoke_invitation", json!({"invitation": c.invitation})),
+        _ => ("unknown", Value::Null),
     }
 }
 

@@ -5,8 +5,8 @@ use proto::v1;
 use crate::errors::Error;
 use crate::frames::{
     About, AccountRole, Edit, Event, EventKind, EventsAnswer, InvitationEntry, Joined, Me,
-    MessagesAnswer, Notice, Person, PersonEntry, Reaction, RoomKind, RoomSummary, SearchAnswer,
-    SearchHit, SettingsAnswer, SignUpMode, SnippetPiece,
+    MessagesAnswer, Notice, NotificationLevel, Person, PersonEntry, Reaction, RoomKind,
+    RoomSummary, RoomWishes, SearchAnswer, SearchHit, SettingsAnswer, SignUpMode, SnippetPiece,
 };
 use crate::ids::{Cid, MsgNo, NodeId, RoomId, Seq, Slot, Useq, UserId};
 
@@ -86,6 +86,7 @@ fn message(message: v1::MessageEvent) -> Option<EventKind> {
         body: message.body,
         reply_to: known(message.reply_to),
         deleted: message.deleted,
+        taken_away_by: (state.taken_away_by > 0).then_some(UserId(state.taken_away_by)),
         rev: known(state.rev),
         edited: known(state.edited_seq).map(|seq| Edit {
             seq,
@@ -183,6 +184,8 @@ pub(crate) fn search(found: v1::SearchResponse) -> SearchAnswer {
 /// A room that a person is in.
 pub(crate) fn joined(room: v1::JoinedRoom) -> Joined {
     Joined {
+        level: level(room.level()),
+        favourite: room.favourite,
         id: RoomId(room.room),
         name: room.name,
         head: Seq(room.head),
@@ -198,6 +201,33 @@ pub(crate) fn joined(room: v1::JoinedRoom) -> Joined {
             archived: room.archived,
             people: room.people.into_iter().map(UserId).collect(),
         },
+    }
+}
+
+/// What a person wishes of a room.
+pub(crate) fn wishes(wishes: v1::RoomWishes) -> RoomWishes {
+    RoomWishes {
+        room: RoomId(wishes.room),
+        level: level(wishes.level()),
+        favourite: wishes.favourite,
+    }
+}
+
+/// A level. One that a later version has is read as the default.
+fn level(level: v1::NotificationLevel) -> NotificationLevel {
+    match level {
+        v1::NotificationLevel::Unspecified => NotificationLevel::Mentions,
+        v1::NotificationLevel::All => NotificationLevel::All,
+        v1::NotificationLevel::Nothing => NotificationLevel::Nothing,
+    }
+}
+
+/// A level in a command.
+pub(crate) fn level_to_wire(level: NotificationLevel) -> v1::NotificationLevel {
+    match level {
+        NotificationLevel::Mentions => v1::NotificationLevel::Unspecified,
+        NotificationLevel::All => v1::NotificationLevel::All,
+        NotificationLevel::Nothing => v1::NotificationLevel::Nothing,
     }
 }
 

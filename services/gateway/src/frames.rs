@@ -18,6 +18,7 @@ mod room_kind;
 mod room_seqs;
 #[cfg(test)]
 mod typescript;
+mod wishes;
 
 pub use client::ClientFrame;
 pub use cluster::{Cluster, Replica, Role};
@@ -31,10 +32,11 @@ pub use notice::Notice;
 pub use people::{
     AccountRole, ChangeMe, ChangePassword, ChangePerson, ChangeSettings, CreateInvitation,
     Deactivate, InvitationAnswer, InvitationEntry, InvitationsAnswer, Me, Password, PeopleAnswer,
-    PersonEntry, SessionEntry, SessionsAnswer, SettingsAnswer, SignIn, SignUpMode,
+    PersonEntry, ResetPassword, SessionEntry, SessionsAnswer, SettingsAnswer, SignIn, SignUpMode,
 };
 pub use room_kind::{About, RoomKind};
 pub use room_seqs::{ReadMarker, RoomSeqs};
+pub use wishes::{NotificationLevel, RoomWishes};
 
 /// A person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +84,14 @@ pub struct Joined {
     #[serde(skip_serializing_if = "is_zero", default)]
     #[cfg_attr(test, ts(optional, as = "Option<u32>"))]
     pub mentions: u32,
+    /// Which of its messages are news to the person.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    #[cfg_attr(test, ts(optional, as = "Option<NotificationLevel>"))]
+    pub level: NotificationLevel,
+    /// Whether it stands above the others.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub favourite: bool,
     /// What else it is.
     #[serde(flatten)]
     pub about: About,
@@ -243,6 +253,10 @@ pub enum ServerFrame {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         #[cfg_attr(test, ts(optional))]
         read: Option<ReadMarker>,
+        /// The person wishes something else of a room, on this device or another.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        #[cfg_attr(test, ts(optional))]
+        wishes: Option<RoomWishes>,
         /// The own name, colour, role or password changed: ask `me` again.
         #[serde(skip_serializing_if = "std::ops::Not::not", default)]
         #[cfg_attr(test, ts(optional, as = "Option<bool>"))]

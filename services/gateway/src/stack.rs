@@ -35,6 +35,7 @@ pub(crate) fn service(app: Arc<App>) -> Router {
         .route("/api/v1/me/sessions/{id}", delete(accounts::revoke_session))
         .route("/api/v1/people", get(people::list))
         .route("/api/v1/people/{id}", patch(people::change))
+        .route("/api/v1/people/{id}/password", post(people::reset_password))
         .route(
             "/api/v1/settings",
             get(people::settings).patch(people::change_settings),

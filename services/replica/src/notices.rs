@@ -81,7 +81,7 @@ pub(crate) async fn post(member: &Member) {
         // not be there any more.
         let may_begin = || {
             let voters = &status.configuration.voters;
-            let needed = machine::limits::BATCH_VERSION;
+            let needed = machine::limits::BATCH_VERSION_NOTICES;
             member.directory.all_understand(voters, needed)
         };
         if told.is_empty() && !may_begin() {

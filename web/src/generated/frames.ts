@@ -70,6 +70,19 @@ export type About = {
   people?: Array<UserId>,
 };
 
+/** Which messages of a room are news to a person. */
+export type NotificationLevel = "mentions" | "all" | "nothing";
+
+/** What a person wishes of a room. */
+export type RoomWishes = {
+  /** Which. */
+  room: RoomId,
+  /** Which of its messages are news. */
+  level: NotificationLevel,
+  /** Whether it stands above the others. */
+  favourite: boolean,
+};
+
 /** A room that the person is in. */
 export type Joined = {
   /** The room. */
@@ -90,6 +103,10 @@ export type Joined = {
   unread_more?: boolean,
   /** Those of them that mention the person or everybody: at most 100. */
   mentions?: number,
+  /** Which of its messages are news to the person. */
+  level?: NotificationLevel,
+  /** Whether it stands above the others. */
+  favourite?: boolean,
   /** What it is. */
   kind: RoomKind,
   /** What it is about. */
@@ -194,6 +211,8 @@ export type EventKind = { "kind": "message",
   reply_to?: Seq,
   /** Whether it is a tombstone. */
   deleted?: boolean,
+  /** The moderator who took it away, if one did. */
+  taken_away_by?: UserId,
   /** The latest event that this form of the message contains: later ones change it. */
   rev?: Seq,
   /** The edit whose text it has. */
@@ -270,6 +289,8 @@ export type Event = {
   reply_to?: Seq,
   /** Whether it is a tombstone. */
   deleted?: boolean,
+  /** The moderator who took it away, if one did. */
+  taken_away_by?: UserId,
   /** The latest event that this form of the message contains: later ones change it. */
   rev?: Seq,
   /** The edit whose text it has. */
@@ -495,6 +516,24 @@ export type ClientFrame = { "t": "start",
   /** The message. */
   seq: Seq,
 }
+  | { "t": "take_away",
+  /** The id of the request. */
+  cid: Cid,
+  /** Where. */
+  room: RoomId,
+  /** The message. */
+  seq: Seq,
+}
+  | { "t": "wish",
+  /** The id of the request. */
+  cid: Cid,
+  /** Which. */
+  room: RoomId,
+  /** Which of its messages are news. */
+  level: NotificationLevel,
+  /** Whether it stands above the others. */
+  favourite: boolean,
+}
   | { "t": "react",
   /** The id of the request. */
   cid: Cid,
@@ -592,6 +631,8 @@ export type ServerFrame = { "t": "hello",
   left?: RoomId,
   /** Another device, or this one, has read on. */
   read?: ReadMarker,
+  /** The person wishes something else of a room, on this device or another. */
+  wishes?: RoomWishes,
   /** The own name, colour, role or password changed: ask `me` again. */
   profile?: boolean,
 }

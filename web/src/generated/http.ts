@@ -121,6 +121,14 @@ export type ChangePerson = {
   active?: boolean,
 };
 
+/** `POST /api/v1/people/{id}/password`: for somebody who forgot it. */
+export type ResetPassword = {
+  /** The id of the request. */
+  cid: Cid,
+  /** The one to set, which the caller hands over. */
+  password: Password,
+};
+
 /** Who may sign up. */
 export type SignUpMode = "open" | "invitation" | "closed";
 

@@ -3,6 +3,7 @@
 import type {
   ChangeMe,
   ChangePassword,
+  ChangePerson,
   ChangeSettings,
   CreateInvitation,
   Deactivate,
@@ -12,6 +13,7 @@ import type {
   MeAnswer,
   PeopleAnswer,
   PersonEntry,
+  ResetPassword,
   SessionEntry,
   SessionsAnswer,
   SettingsAnswer,
@@ -46,6 +48,14 @@ export async function revokeSession(id: string): Promise<void> {
 
 export async function people(): Promise<PersonEntry[]> {
   return (await get<PeopleAnswer>("/api/v1/people")).people;
+}
+
+export async function changePerson(id: number, wish: ChangePerson): Promise<void> {
+  await request(`/api/v1/people/${id}`, withBody("PATCH", wish));
+}
+
+export async function resetPassword(id: number, wish: ResetPassword): Promise<void> {
+  await request(`/api/v1/people/${id}/password`, withBody("POST", wish));
 }
 
 export function settings(): Promise<SettingsAnswer> {

@@ -101,6 +101,33 @@ export const people: typeof en = {
     archived: (who) => `${who} hat den Raum archiviert`,
     restored: (who) => `${who} hat den Raum wieder geöffnet`,
   },
+  wishes: {
+    title: "Was du von diesem Raum erfährst",
+    levels: {
+      all: "Jede Nachricht",
+      mentions: "Wenn du erwähnt wirst",
+      nothing: "Nichts",
+    },
+    favourite: "Über den anderen Räumen zeigen",
+    isFavourite: "Favorit",
+  },
+  accounts: {
+    open: "Konten verwalten",
+    title: "Konten",
+    find: "Eine Person finden",
+    roleOf: (name) => `Rolle von ${name}`,
+    inactive: "deaktiviert",
+    deactivate: "Deaktivieren",
+    activate: "Aktivieren",
+    deactivateOne: (name) => `${name} deaktivieren`,
+    activateOne: (name) => `${name} aktivieren`,
+    reset: "Neues Passwort",
+    resetOne: (name) => `${name} ein neues Passwort geben`,
+    resetDone: (name) => `Das neue Passwort von ${name}`,
+    resetHint:
+      "Es wird nur dieses eine Mal gezeigt, und alle Sitzungen sind beendet. Gib es persönlich weiter; nach der nächsten Anmeldung sollte es geändert werden.",
+    changed: "Geändert",
+  },
   direct: {
     title: "Direktnachricht",
     open: "Öffnen",

@@ -131,6 +131,9 @@ export const de: Words = {
     delete: "Löschen",
     deleteReally: "Für alle löschen",
     deleted: "Diese Nachricht wurde gelöscht.",
+    takeAway: "Entfernen",
+    takeAwayReally: "Wirklich entfernen",
+    takenAway: "Die Moderation hat diese Nachricht entfernt.",
   },
   panel: {
     thread: "Thread",

@@ -97,6 +97,33 @@ export const people = {
     archived: (who: string) => `${who} archived the room`,
     restored: (who: string) => `${who} opened the room again`,
   },
+  wishes: {
+    title: "What you hear of this room",
+    levels: {
+      all: "Every message",
+      mentions: "Mentions of you",
+      nothing: "Nothing",
+    },
+    favourite: "Keep it above the other rooms",
+    isFavourite: "favourite",
+  },
+  accounts: {
+    open: "Manage accounts",
+    title: "Accounts",
+    find: "Find a person",
+    roleOf: (name: string) => `Role of ${name}`,
+    inactive: "deactivated",
+    deactivate: "Deactivate",
+    activate: "Activate",
+    deactivateOne: (name: string) => `Deactivate ${name}`,
+    activateOne: (name: string) => `Activate ${name}`,
+    reset: "New password",
+    resetOne: (name: string) => `Give ${name} a new password`,
+    resetDone: (name: string) => `The new password of ${name}`,
+    resetHint:
+      "It is shown this once, and all sessions have ended. Hand it over in person; it should be changed after the next sign-in.",
+    changed: "Changed",
+  },
   direct: {
     title: "Direct message",
     open: "Open",

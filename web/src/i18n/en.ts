@@ -133,6 +133,9 @@ export const en = {
     delete: "Delete",
     deleteReally: "Delete for everybody",
     deleted: "This message was deleted.",
+    takeAway: "Take away",
+    takeAwayReally: "Take it away",
+    takenAway: "A moderator took this message away.",
   },
   panel: {
     thread: "Thread",

@@ -1,5 +1,6 @@
 // What is unread (sync/unread.ts), and how it is written on a badge.
 
+import type { NotificationLevel } from "../generated/frames.ts";
 import type { RoomEvent, Seq } from "../sync/event.ts";
 import { isNews, type Unread, UNREAD_MAX } from "../sync/unread.ts";
 
@@ -10,6 +11,12 @@ export function badge(count: number, more = false): string {
   if (count >= UNREAD_MAX) return `${UNREAD_MAX - 1}+`;
   if (more) return count === 0 ? "" : `${count}+`;
   return count === 0 ? "" : String(count);
+}
+
+/** What of it the person wants to be told of. */
+export function notified(unread: Unread, level: NotificationLevel): Unread {
+  if (level === "nothing") return { count: 0, more: false, mentions: 0 };
+  return level === "all" ? { ...unread, mentions: unread.count } : unread;
 }
 
 export function isUnread({ count, more }: Unread): boolean {

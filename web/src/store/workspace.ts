@@ -20,7 +20,7 @@ import type { Unread } from "../sync/unread.ts";
 import { DeviceMemory } from "./device.ts";
 import { lastRooms, rememberRooms } from "./last-seen.ts";
 import { forgetPeople, learnPeople } from "./people.ts";
-import { isUnread } from "./unread.ts";
+import { isUnread, notified } from "./unread.ts";
 
 /** A shorter interruption is not worth a word. */
 const RECONNECTING_AFTER_MS = 2_000;
@@ -174,7 +174,6 @@ export class Workspace {
 
   /** Who made the room may as well, which the gateway knows and the page does not: it asks. */
   mayManage(room: RoomSync): boolean {
-    const { role } = this.me.value;
     const made_it = room.log.pieces.some(
       (piece) =>
         piece.kind === "loaded" &&
@@ -182,7 +181,13 @@ export class Workspace {
           (event) => event.kind === "created" && event.author.id === this.user.id,
         ),
     );
-    return made_it || role === "owner" || role === "admin" || role === "moderator";
+    return made_it || this.may_moderate;
+  }
+
+  /** May take away what others wrote. */
+  get may_moderate(): boolean {
+    const { role } = this.me.value;
+    return role === "owner" || role === "admin" || role === "moderator";
   }
 
   /** Signing up made a new account: what lies here under its number is of a former cluster. */
@@ -210,10 +215,10 @@ export class Workspace {
     return this.revisionSignal(room).value;
   }
 
-  /** What others wrote behind the person's read marker. */
+  /** What others wrote behind the person's read marker, as far as the person wants to know. */
   unread(room: RoomSync): Unread {
     this.revision(room.id);
-    return this.engine.reads.unread(room);
+    return notified(this.engine.reads.unread(room), room.level);
   }
 
   isUnread(room: RoomSync): boolean {
@@ -293,6 +298,8 @@ export class Workspace {
           topic: room.topic,
           archived: room.archived,
           people: [...room.people],
+          level: room.level,
+          favourite: room.favourite,
         })),
       );
     const known = new Set(this.people.value.map((one) => one.id));
@@ -313,8 +320,9 @@ export class Workspace {
   }
 }
 
-/** By name; direct rooms below the others, the room of the cluster below all of them. */
+/** By name; favourites first, direct rooms below the others, the room of the cluster last. */
 function inOrder(a: RoomSync, b: RoomSync): number {
-  const rank = (room: RoomSync) => (room.is_system ? 2 : room.kind === "direct" ? 1 : 0);
+  const rank = (room: RoomSync) =>
+    room.favourite ? 0 : room.is_system ? 3 : room.kind === "direct" ? 2 : 1;
   return rank(a) - rank(b) || a.name.localeCompare(b.name);
 }

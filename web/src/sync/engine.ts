@@ -362,6 +362,7 @@ export class Engine extends RoomWishes {
     this.useq = Math.max(this.useq, frame.useq);
     if (frame.profile === true) this.options.events.profile();
     if (frame.read !== undefined) return this.reads.told(frame.read.room, frame.read.seq);
+    if (frame.wishes !== undefined) this.rooms.get(frame.wishes.room)?.wished(frame.wishes);
     if (frame.joined !== undefined) this.enter(frame.joined);
     if (frame.left !== undefined) {
       this.rooms.delete(frame.left);

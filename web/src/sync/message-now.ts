@@ -14,6 +14,8 @@ export type ChangeEvent = Extract<RoomEvent, { of: Seq }>;
 export interface MessageNow {
   body: string;
   deleted: boolean;
+  /** By a moderator. */
+  taken_away: boolean;
   edited: Edit | undefined;
   pinned: boolean;
   /** Messages that answer it. */
@@ -53,6 +55,7 @@ export function messageNow(message: MessageEvent, changes: Changes): MessageNow 
   let now: MessageNow = {
     body: message.body,
     deleted: message.deleted ?? false,
+    taken_away: message.taken_away_by !== undefined,
     edited: message.edited,
     pinned: message.pinned !== undefined,
     replies: message.replies ?? 0,
@@ -60,12 +63,12 @@ export function messageNow(message: MessageEvent, changes: Changes): MessageNow 
     mentions: message.mentions ?? [],
   };
   for (const event of changes.get(message.seq) ?? []) {
-    if (event.seq > (message.rev ?? 0)) now = changed(now, event);
+    if (event.seq > (message.rev ?? 0)) now = changed(now, event, message.author.id);
   }
   return now;
 }
 
-function changed(now: MessageNow, event: RoomEvent): MessageNow {
+function changed(now: MessageNow, event: RoomEvent, author: UserId): MessageNow {
   switch (event.kind) {
     case "message":
       return { ...now, replies: now.replies + 1 };
@@ -81,6 +84,7 @@ function changed(now: MessageNow, event: RoomEvent): MessageNow {
       return {
         body: "",
         deleted: true,
+        taken_away: event.author.id !== author,
         edited: undefined,
         pinned: false,
         replies: now.replies,

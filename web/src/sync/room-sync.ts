@@ -4,7 +4,7 @@
 // its gaps, and page requests for what is missing. Invariants: C3, C6. Tests: test/sync.test.ts
 
 import type { Clock, Random } from "../clock/clock.ts";
-import type { Joined, RoomKind, UserId } from "../generated/frames.ts";
+import type { Joined, NotificationLevel, RoomKind, UserId } from "../generated/frames.ts";
 import { backoffMs } from "../socket/backoff.ts";
 import type { RoomEvent, RoomId, Seq } from "./event.ts";
 import type { Page, PageOf } from "./history.ts";
@@ -44,6 +44,10 @@ export class RoomSync {
   topic: string;
   /** It can only be read. */
   archived: boolean;
+  /** Which of its messages are news to the person. */
+  level: NotificationLevel = "mentions";
+  /** It stands above the others. */
+  favourite = false;
   /** The newest sequence number that anybody told us of. */
   head: Seq;
   readonly log = new RoomLog();
@@ -74,6 +78,7 @@ export class RoomSync {
     this.members_seq = joined.head;
     this.head = joined.head;
     this.options = options;
+    this.takeWishes(joined);
   }
 
   describe(joined: Joined): void {
@@ -83,7 +88,19 @@ export class RoomSync {
     this.members = joined.members;
     this.members_seq = joined.head;
     this.head = Math.max(this.head, joined.head);
+    this.takeWishes(joined);
     this.options.changed(this);
+  }
+
+  /** The person wishes something else of it, here or on another device. */
+  wished(wishes: { level: NotificationLevel; favourite: boolean }): void {
+    this.takeWishes(wishes);
+    this.options.changed(this);
+  }
+
+  private takeWishes({ level, favourite }: Pick<Joined, "level" | "favourite">): void {
+    this.level = level ?? "mentions";
+    this.favourite = favourite ?? false;
   }
 
   event(event: RoomEvent): void {

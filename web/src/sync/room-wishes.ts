@@ -1,7 +1,7 @@
 // What a person may wish of rooms, each a request of its own: docs/protocol.md 2.2.
 
-import type { UserId } from "../generated/frames.ts";
-import type { RoomId } from "./event.ts";
+import type { NotificationLevel, UserId } from "../generated/frames.ts";
+import type { RoomId, Seq } from "./event.ts";
 import type { RequestFrame } from "./requests.ts";
 
 type WithoutCid<Frame> = Frame extends unknown ? Omit<Frame, "cid"> : never;
@@ -10,7 +10,20 @@ type WithoutCid<Frame> = Frame extends unknown ? Omit<Frame, "cid"> : never;
 export type RoomWish = WithoutCid<
   Extract<
     RequestFrame,
-    { t: "create" | "direct" | "invite" | "remove" | "rename" | "topic" | "archive" | "join" | "leave" }
+    {
+      t:
+        | "create"
+        | "direct"
+        | "invite"
+        | "remove"
+        | "rename"
+        | "topic"
+        | "archive"
+        | "join"
+        | "leave"
+        | "wish"
+        | "take_away";
+    }
   >
 >;
 
@@ -21,7 +34,6 @@ export abstract class RoomWishes {
   createRoom(name: string, is_private = false): Promise<RoomId> {
     return this.ask({
       t: "create",
-     
       name,
       ...(is_private && { private: true }),
     });
@@ -50,6 +62,16 @@ export abstract class RoomWishes {
 
   archiveRoom(room: RoomId, archived: boolean): Promise<RoomId> {
     return this.ask({ t: "archive", room, archived });
+  }
+
+  /** Which of its messages are news to this person, and whether it stands above the others. */
+  wish(room: RoomId, level: NotificationLevel, favourite: boolean): Promise<RoomId> {
+    return this.ask({ t: "wish", room, level, favourite });
+  }
+
+  /** Makes a tombstone of somebody else's message. */
+  takeAway(room: RoomId, seq: Seq): Promise<RoomId> {
+    return this.ask({ t: "take_away", room, seq });
   }
 
   joinRoom(room: RoomId): Promise<RoomId> {

@@ -151,10 +151,10 @@ export function MessageActions(props: MessageActionsProps) {
           <EditIcon />
         </Action>
       )}
-      {is_own && !now.deleted && !asking.value && (
+      {(is_own || workspace.may_moderate) && !now.deleted && !asking.value && (
         <Action
           name="delete"
-          label={text.delete}
+          label={is_own ? text.delete : text.takeAway}
           onClick={() => {
             asking.value = true;
           }}
@@ -167,9 +167,13 @@ export function MessageActions(props: MessageActionsProps) {
           type="button"
           class="button button-small button-danger"
           data-testid="action-delete-really"
-          onClick={() => void attempt(engine.deleteMessage(room, event.seq))}
+          onClick={() =>
+            void attempt(
+              is_own ? engine.deleteMessage(room, event.seq) : engine.takeAway(room, event.seq),
+            )
+          }
         >
-          {text.deleteReally}
+          {is_own ? text.deleteReally : text.takeAwayReally}
         </button>
       )}
       {is_picking && (

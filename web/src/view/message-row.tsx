@@ -70,6 +70,7 @@ export function storedMessage({
       cid={event.cid}
       seq={event.seq}
       is_deleted={now.deleted}
+      is_taken_away={now.taken_away}
       is_target={is_target}
       before={<Quote workspace={workspace} room={room} event={event} />}
       text={
@@ -166,6 +167,8 @@ interface MessageProps {
   cid: string;
   seq?: number;
   is_deleted?: boolean;
+  /** By a moderator. */
+  is_taken_away?: boolean;
   is_target?: boolean;
   /** Above the text. */
   before?: ComponentChildren;
@@ -192,6 +195,7 @@ function Message(props: MessageProps) {
     cid,
     seq,
     is_deleted = false,
+    is_taken_away = false,
     is_target = false,
     before,
     text,
@@ -199,7 +203,8 @@ function Message(props: MessageProps) {
     event,
     children,
   } = props;
-  const shown = is_deleted ? words.value.actions.deleted : body;
+  const { deleted, takenAway } = words.value.actions;
+  const shown = is_taken_away ? takenAway : is_deleted ? deleted : body;
   const time = timeOfDay(ts);
   const stated = has_state ? `, ${words.value.states[state]}` : "";
   return (

@@ -18,12 +18,7 @@ import { useBadge } from "./badge.ts";
 import { Banner } from "./banner.tsx";
 import { ClusterChip } from "./cluster-chip.tsx";
 import { ClusterPanel } from "./cluster-panel.tsx";
-import { BrowseRooms } from "./dialogs/browse-rooms.tsx";
-import { Help } from "./dialogs/help.tsx";
-import { NewRoom } from "./dialogs/new-room.tsx";
 import { Palette } from "./dialogs/palette.tsx";
-import { SignOut } from "./dialogs/sign-out.tsx";
-import { XRay } from "./dialogs/xray.tsx";
 import { BackIcon, LeaveIcon, Logo, PeopleIcon, PinIcon, SearchIcon } from "./icons.tsx";
 import { useKeyboard } from "./keyboard.ts";
 import { RoomPane } from "./room-pane.tsx";
@@ -34,6 +29,14 @@ import { summary } from "./replicas.ts";
 // Seldom opened: not part of what the first screen loads.
 const Account = lazy(async () => ({ default: (await import("./dialogs/account.tsx")).Account }));
 const SignUps = lazy(async () => ({ default: (await import("./dialogs/sign-ups.tsx")).SignUps }));
+const Accounts = lazy(async () => ({ default: (await import("./dialogs/accounts.tsx")).Accounts }));
+const BrowseRooms = lazy(async () => ({
+  default: (await import("./dialogs/browse-rooms.tsx")).BrowseRooms,
+}));
+const Help = lazy(async () => ({ default: (await import("./dialogs/help.tsx")).Help }));
+const NewRoom = lazy(async () => ({ default: (await import("./dialogs/new-room.tsx")).NewRoom }));
+const SignOut = lazy(async () => ({ default: (await import("./dialogs/sign-out.tsx")).SignOut }));
+const XRay = lazy(async () => ({ default: (await import("./dialogs/xray.tsx")).XRay }));
 const NewDirect = lazy(async () => ({ default: (await import("./dialogs/people.tsx")).NewDirect }));
 const RoomDialog = lazy(async () => ({ default: (await import("./dialogs/room.tsx")).RoomDialog }));
 
@@ -45,6 +48,7 @@ export type DialogName =
   | "help"
   | "account"
   | "sign-ups"
+  | "accounts"
   | "new-direct"
   | "room";
 
@@ -151,28 +155,31 @@ export function Shell({ workspace }: { workspace: Workspace }) {
         <SidePanel workspace={workspace} shown={shown} room={beside} />
       )}
       <ClusterPanel workspace={workspace} />
-      {dialog.value === "new-room" && <NewRoom workspace={workspace} close={close} />}
-      {dialog.value === "browse-rooms" && <BrowseRooms workspace={workspace} close={close} />}
       {dialog.value === "palette" && <Palette workspace={workspace} close={close} ask={ask} />}
-      {xrayed.value !== undefined && (
-        <XRay
-          workspace={workspace}
-          event={xrayed.value}
-          close={() => {
-            xrayed.value = undefined;
-          }}
-        />
-      )}
-      {dialog.value === "help" && <Help close={close} />}
       <Suspense fallback={null}>
+        {dialog.value === "new-room" && <NewRoom workspace={workspace} close={close} />}
+        {dialog.value === "browse-rooms" && <BrowseRooms workspace={workspace} close={close} />}
+        {xrayed.value !== undefined && (
+          <XRay
+            workspace={workspace}
+            event={xrayed.value}
+            close={() => {
+              xrayed.value = undefined;
+            }}
+          />
+        )}
+        {dialog.value === "help" && <Help close={close} />}
         {dialog.value === "account" && <Account workspace={workspace} close={close} />}
-        {dialog.value === "sign-ups" && <SignUps workspace={workspace} close={close} />}
+        {dialog.value === "sign-ups" && (
+          <SignUps workspace={workspace} close={close} ask={ask} />
+        )}
+        {dialog.value === "accounts" && <Accounts workspace={workspace} close={close} />}
         {dialog.value === "new-direct" && <NewDirect workspace={workspace} close={close} />}
         {dialog.value === "room" && room !== undefined && (
           <RoomDialog workspace={workspace} room={room} close={close} />
         )}
+        {dialog.value === "sign-out" && <SignOut workspace={workspace} close={close} />}
       </Suspense>
-      {dialog.value === "sign-out" && <SignOut workspace={workspace} close={close} />}
     </div>
   );
 }

@@ -145,6 +145,7 @@ function RoomItem({
         data-unread={is_unread}
         data-unread-count={badge(unread.count, unread.more)}
         data-mentions={unread.mentions}
+        data-favourite={room.favourite}
         aria-current={is_open ? "page" : undefined}
         onClick={() => showRoom(room.id)}
       >
@@ -152,6 +153,11 @@ function RoomItem({
           {markOf(room)}
         </span>
         <span class="room-item-name">{name}</span>
+        {room.favourite && (
+          <span class="room-item-favourite" title={words.value.people.wishes.isFavourite}>
+            ★<span class="hidden-visually">{words.value.people.wishes.isFavourite}</span>
+          </span>
+        )}
         {waiting.length > 0 && (
           <span class="room-item-failed" title={words.value.states.failed}>
             !<span class="hidden-visually">{words.value.states.failed}</span>

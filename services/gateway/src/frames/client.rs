@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::RoomSeqs;
+use super::{RoomSeqs, RoomWishes};
 use crate::ids::{Cid, RoomId, Seq, Slot, Useq, UserId};
 
 /// What a client may say.
@@ -132,6 +132,23 @@ pub enum ClientFrame {
         room: RoomId,
         /// The message.
         seq: Seq,
+    },
+    /// Make a tombstone of somebody else's message: for moderators.
+    TakeAway {
+        /// The id of the request.
+        cid: Cid,
+        /// Where.
+        room: RoomId,
+        /// The message.
+        seq: Seq,
+    },
+    /// Say which messages of a room are news, and whether it stands above the others.
+    Wish {
+        /// The id of the request.
+        cid: Cid,
+        /// What is wished.
+        #[serde(flatten)]
+        wishes: RoomWishes,
     },
     /// Add or take back an own reaction.
     React {

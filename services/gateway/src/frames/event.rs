@@ -45,6 +45,10 @@ pub enum EventKind {
         #[serde(skip_serializing_if = "std::ops::Not::not", default)]
         #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
         deleted: bool,
+        /// The moderator who took it away, if one did.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        #[cfg_attr(test, ts(optional))]
+        taken_away_by: Option<UserId>,
         /// The latest event that this form of the message contains: later ones change it.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         #[cfg_attr(test, ts(optional))]
@@ -81,7 +85,7 @@ pub enum EventKind {
         #[cfg_attr(test, ts(optional, as = "Option<Vec<UserId>>"))]
         mentions: Vec<UserId>,
     },
-    /// A message is a tombstone.
+    /// A message is a tombstone: the work of its author, or of a moderator.
     Deleted {
         /// The message.
         of: Seq,

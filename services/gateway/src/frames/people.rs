@@ -173,6 +173,16 @@ pub struct ChangePerson {
     pub active: Option<bool>,
 }
 
+/// `POST /api/v1/people/{id}/password`: for somebody who forgot it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct ResetPassword {
+    /// The id of the request.
+    pub cid: Cid,
+    /// The one to set, which the caller hands over.
+    pub password: Password,
+}
+
 /// Who may sign up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]

@@ -77,6 +77,8 @@ fn frames() -> String {
     out.push_str("export type Author = Person;\n\n");
     one::<RoomKind>(&mut out);
     one::<About>(&mut out);
+    one::<NotificationLevel>(&mut out);
+    one::<RoomWishes>(&mut out);
     one::<Joined>(&mut out);
     one::<ReadMarker>(&mut out);
     one::<RoomSummary>(&mut out);
@@ -111,6 +113,7 @@ fn http() -> String {
     one::<PersonEntry>(&mut out);
     one::<PeopleAnswer>(&mut out);
     one::<ChangePerson>(&mut out);
+    one::<ResetPassword>(&mut out);
     one::<SignUpMode>(&mut out);
     one::<SettingsAnswer>(&mut out);
     one::<ChangeSettings>(&mut out);
@@ -175,6 +178,7 @@ fn frames_are_written_as_the_protocol_says() {
             body: "hi".to_owned(),
             reply_to: None,
             deleted: false,
+            taken_away_by: None,
             rev: None,
             edited: None,
             pinned: None,

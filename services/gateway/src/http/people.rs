@@ -19,11 +19,11 @@ use crate::cluster::SHARD;
 use crate::errors::Error;
 use crate::frames::{
     ChangePerson, ChangeSettings, CreateInvitation, ErrorCode, InvitationAnswer, InvitationsAnswer,
-    PeopleAnswer, SettingsAnswer, SignUpMode,
+    PeopleAnswer, ResetPassword, SettingsAnswer, SignUpMode,
 };
 use crate::http::{Body, Caller, Chat, OurOrigin, did};
 use crate::ids::{Cid, Slot};
-use crate::{convert, validate};
+use crate::{convert, passwords, validate};
 
 /// What the replicas know of the secret in the link of an invitation.
 pub(crate) fn secret_hash(secret: &str) -> Result<Vec<u8>, Error> {
@@ -72,6 +72,26 @@ pub(crate) async fn change(
         (None, Some(active)) => command::Body::SetActive(SetActive { user, active }),
         _ => return Err(Error::bad_request("role or active: one of them is needed")),
     };
+    did(app.router.outcome(caller.person.id, wish.cid, body).await?)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /api/v1/people/{id}/password`.
+pub(crate) async fn reset_password(
+    State(app): State<Arc<App>>,
+    _: OurOrigin,
+    Caller(caller): Caller,
+    Path(id): Path<String>,
+    Body(wish): Body<ResetPassword>,
+) -> Result<StatusCode, Error> {
+    let user = id
+        .parse()
+        .map_err(|_| Error::new(ErrorCode::NotFound, "there is no such person"))?;
+    passwords::require_strong(&wish.password)?;
+    let body = command::Body::ResetPassword(v1::ResetPassword {
+        user,
+        password: app.passwords.hash(wish.password).await?,
+    });
     did(app.router.outcome(caller.person.id, wish.cid, body).await?)?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use crate::auth::Sessions;
 use crate::convert;
-use crate::frames::{Joined, ReadMarker, ServerFrame};
+use crate::frames::{Joined, ReadMarker, RoomWishes, ServerFrame};
 use crate::ids::{RoomId, Seq, Slot, Useq, UserId};
 use crate::seen::Seen;
 
@@ -36,6 +36,8 @@ pub(crate) enum Note {
     Left(Useq, RoomId),
     /// The person has read on.
     Read(Useq, ReadMarker),
+    /// Something else is wished of a room.
+    Wishes(Useq, RoomWishes),
     /// The person's name, colour, role or password changed.
     Profile(Useq),
     /// This socket was too slow.
@@ -192,6 +194,10 @@ impl Hub {
             Some(user_event::Kind::Read(marker)) => {
                 let (room, seq) = (RoomId(marker.room), Seq(marker.seq));
                 (room, Note::Read(useq, ReadMarker { room, seq }))
+            }
+            Some(user_event::Kind::Wishes(wishes)) => {
+                let wishes = convert::wishes(wishes);
+                (wishes.room, Note::Wishes(useq, wishes))
             }
             Some(user_event::Kind::SessionRevoked(token_hash)) => {
                 self.sessions.forget(&token_hash);

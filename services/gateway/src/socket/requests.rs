@@ -4,13 +4,14 @@ use proto::v1::outcome::Result as Did;
 use proto::v1::{
     AddMember, AddReaction, ArchiveRoom, CreateRoom, DeleteMessage, EditMessage, JoinRoom,
     LeaveRoom, MarkRead, OpenDirectRoom, Outcome, PinMessage, PostMessage, RemoveMember,
-    RemoveReaction, RenameRoom, SetTopic, UnpinMessage, command, command::Body,
+    RemoveReaction, RenameRoom, SetRoomWishes, SetTopic, TakeAwayMessage, UnpinMessage, command,
+    command::Body,
 };
 
 use crate::errors::Error;
 use crate::frames::{ClientFrame, ServerFrame};
 use crate::ids::{Cid, MsgNo, RoomId, Seq, Slot};
-use crate::validate;
+use crate::{convert, validate};
 
 /// A request that goes into the log.
 #[derive(Debug)]
@@ -40,6 +41,11 @@ pub(super) fn of(frame: ClientFrame) -> Option<Result<Request, (Cid, Error)>> {
         ClientFrame::Delete { cid, room, seq } => {
             let (room, seq) = (room.0, seq.0);
             let body = Body::DeleteMessage(DeleteMessage { room, seq });
+            (cid, Ok(body))
+        }
+        ClientFrame::TakeAway { cid, room, seq } => {
+            let (room, seq) = (room.0, seq.0);
+            let body = Body::TakeAwayMessage(TakeAwayMessage { room, seq });
             (cid, Ok(body))
         }
         ClientFrame::React {
@@ -113,6 +119,14 @@ fn of_room(frame: ClientFrame) -> Option<(Cid, Result<Body, Error>)> {
         ClientFrame::Topic { cid, room, topic } => {
             let room = room.0;
             (cid, Ok(Body::SetTopic(SetTopic { room, topic })))
+        }
+        ClientFrame::Wish { cid, wishes } => {
+            let body = Body::SetRoomWishes(SetRoomWishes {
+                room: wishes.room.0,
+                level: convert::level_to_wire(wishes.level).into(),
+                favourite: wishes.favourite,
+            });
+            (cid, Ok(body))
         }
         ClientFrame::Archive {
             cid,

@@ -16,7 +16,9 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use crate::app::{App, Identity};
 use crate::errors::Error;
-use crate::frames::{ByeReason, ClientFrame, Me, RoomSeqs, ServerFrame};
+use crate::frames::{
+    ByeReason, ClientFrame, Joined, Me, ReadMarker, RoomSeqs, RoomWishes, ServerFrame,
+};
 use crate::ids::{Cid, RoomId, Seq, Useq};
 use crate::limits::{
     ANSWERS_MAX, CLOSE_PATIENCE, DRAIN_PATIENCE, DRAIN_SPREAD_MS, FRAME_BYTES_MAX, HEARTBEAT,
@@ -302,13 +304,7 @@ impl Session {
                 self.useq = useq;
                 let room = joined.id;
                 self.rooms.insert(room);
-                self.say(&ServerFrame::Uev {
-                    useq,
-                    joined: Some(joined),
-                    left: None,
-                    read: None,
-                    profile: false,
-                });
+                self.say(&uev(useq, |told| told.joined = Some(joined)));
                 self.queue_replay(room, From::Nothing);
             }
             Note::Left(useq, room) if useq > self.useq => {
@@ -316,36 +312,26 @@ impl Session {
                 self.rooms.remove(&room);
                 self.forget_replay(room);
                 self.app.hub.leave(&self.line, room);
-                self.say(&ServerFrame::Uev {
-                    useq,
-                    joined: None,
-                    left: Some(room),
-                    read: None,
-                    profile: false,
-                });
+                self.say(&uev(useq, |told| told.left = Some(room)));
             }
             Note::Profile(useq) if useq > self.useq => {
                 self.useq = useq;
-                self.say(&ServerFrame::Uev {
-                    useq,
-                    joined: None,
-                    left: None,
-                    read: None,
-                    profile: true,
-                });
+                self.say(&uev(useq, |told| told.profile = true));
             }
             Note::Read(useq, marker) if useq > self.useq => {
                 self.useq = useq;
-                self.say(&ServerFrame::Uev {
-                    useq,
-                    joined: None,
-                    left: None,
-                    read: Some(marker),
-                    profile: false,
-                });
+                self.say(&uev(useq, |told| told.read = Some(marker)));
+            }
+            Note::Wishes(useq, wishes) if useq > self.useq => {
+                self.useq = useq;
+                self.say(&uev(useq, |told| told.wishes = Some(wishes)));
             }
             // The client knows it from `ready`.
-            Note::Joined(..) | Note::Left(..) | Note::Read(..) | Note::Profile(..) => {}
+            Note::Joined(..)
+            | Note::Left(..)
+            | Note::Read(..)
+            | Note::Wishes(..)
+            | Note::Profile(..) => {}
             // Resumed before this was read.
             Note::Lags if !self.line.outbox.is_lagging() => {}
             Note::Lags => {
@@ -419,5 +405,28 @@ async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
         None => std::future::pending().await,
+    }
+}
+
+/// What an event of the own stream says.
+#[derive(Default)]
+struct Told {
+    joined: Option<Joined>,
+    left: Option<RoomId>,
+    read: Option<ReadMarker>,
+    wishes: Option<RoomWishes>,
+    profile: bool,
+}
+
+fn uev(useq: Useq, tell: impl FnOnce(&mut Told)) -> ServerFrame {
+    let mut told = Told::default();
+    tell(&mut told);
+    ServerFrame::Uev {
+        useq,
+        joined: told.joined,
+        left: told.left,
+        read: told.read,
+        wishes: told.wishes,
+        profile: told.profile,
     }
 }

@@ -46,6 +46,30 @@ fn code(body: &Value) -> &str {
     body["error"]["code"].as_str().unwrap_or_default()
 }
 
+/// Property: a password that an admin sets is the one that opens from then on, and the sessions of
+/// before are over; a weak one is refused, and so is a stranger's page.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forgotten_password_is_reset() {
+    let (_world, gateway) = start().await;
+    let owner = sign_up(&gateway, "alice").await;
+    let token = sign_up(&gateway, "bob").await;
+    let (_, me) = gateway.get("/api/v1/me", Some(&token)).await;
+    let path = format!("/api/v1/people/{}/password", me["user"]["id"]);
+    let body = |password: &str| json!({"cid": cid(), "password": password});
+    let (status, refused) = ask(&gateway, Method::POST, &path, &owner, &body("short")).await;
+    assert_eq!((status, code(&refused)), (400, "bad_request"));
+    let nobody = "/api/v1/people/none/password";
+    let (status, _) = ask(&gateway, Method::POST, nobody, &owner, &body(PASSWORD)).await;
+    assert_eq!(status, 404);
+    let reset = body("another long password");
+    let (status, answer) = ask(&gateway, Method::POST, &path, &owner, &reset).await;
+    assert_eq!(status, 204, "{answer}");
+    let (status, _, _) = sign_in(&gateway, "bob", PASSWORD).await;
+    assert_eq!(status, 401);
+    let (status, _, _) = sign_in(&gateway, "bob", "another long password").await;
+    assert_eq!(status, 200);
+}
+
 /// Property: the right password opens a session; a wrong one, an unknown name, an account without
 /// a password and one that is not active are told in the same words.
 #[tokio::test(flavor = "multi_thread")]

@@ -106,6 +106,48 @@ async fn a_read_marker_is_told_to_all_devices() {
     assert_eq!(next["t"], "pong");
 }
 
+/// Property: what a person wishes of a room is told to the person's devices and to nobody else; a
+/// moderator's deletion is an event like its author's.
+#[tokio::test(flavor = "multi_thread")]
+async fn wishes_are_told_to_the_own_devices() {
+    let (world, gateway) = start().await;
+    let mut phone = gateway.person("alice").await;
+    let mut desk = Client::new(phone.user, phone.token.clone());
+    desk.connect(&gateway).await;
+    let mut bob = gateway.person("bob").await;
+    let wish = json!({"t": "wish", "cid": cid(), "room": GENERAL, "level": "nothing",
+                      "favourite": true});
+    phone.write(wish).await;
+    for device in [&mut phone, &mut desk] {
+        let told = device.wait_for(|frame| frame["t"] == "uev").await;
+        let wanted = json!({"room": GENERAL, "level": "nothing", "favourite": true});
+        assert_eq!(told["wishes"], wanted, "{told}");
+    }
+    bob.write(json!({"t": "ping", "n": 7})).await;
+    let next = bob
+        .wait_for(|frame| frame["t"] == "uev" || frame["t"] == "pong")
+        .await;
+    assert_eq!(next["t"], "pong");
+    let wrong = json!({"t": "wish", "cid": cid(), "room": GENERAL, "level": "loud",
+                       "favourite": true});
+    phone.write(wrong).await;
+    let refused = phone.wait_for(|frame| frame["t"] == "err").await;
+    assert_eq!(refused["code"], "bad_request");
+    world.post(bob.user, GENERAL, "rude");
+    let seq = world.head(GENERAL);
+    done(
+        &mut phone,
+        json!({"t": "take_away", "cid": cid(), "room": GENERAL, "seq": seq}),
+    )
+    .await;
+    bob.read_to(GENERAL, seq + 1).await;
+    let event = &bob.events[&GENERAL][&(seq + 1)];
+    assert_eq!(
+        (&event["kind"], &event["of"], &event["author"]["name"]),
+        (&json!("deleted"), &json!(seq), &json!("alice"))
+    );
+}
+
 /// Property: a thread is read by HTTP, in pages; what is no message, or no emoji, gets its word.
 #[tokio::test(flavor = "multi_thread")]
 async fn threads_are_pages_and_errors_have_words() {

@@ -8,8 +8,8 @@ use proto::v1::{
     DeletedEvent, Done, EditedEvent, Effect, InvitationCreated, JoinedEvent, JoinedRoom, LeftEvent,
     MessageEvent, MessagePosted, Notice, Outcome, PinEvent, PostMessage, ProfileChanged,
     ReactionEvent, ReadMarker, Refusal, RefusalCode, RemovedEvent, RenamedEvent, Role, RoomChanged,
-    RoomEvent, RoomKind, SignUpMode, TopicEvent, UserEvent, command, effect, room_event,
-    user_event,
+    RoomEvent, RoomKind, RoomWishes, SignUpMode, TopicEvent, UserEvent, command, effect,
+    room_event, user_event,
 };
 
 use crate::entries::{Account, Room};
@@ -131,6 +131,24 @@ impl Machine {
                     self.end_sessions(wish.user, Vec::new());
                 }
                 Ok(Did::Done(Done {}))
+            }
+            command::Body::ResetPassword(wish) => {
+                let slot = self.slot;
+                let account = self.account(wish.user)?;
+                (account.password, account.password_slot) = (wish.password, slot);
+                self.end_sessions(wish.user, Vec::new());
+                Ok(Did::Done(Done {}))
+            }
+            command::Body::SetRoomWishes(wish) => {
+                let room = wish.room;
+                self.room(room)?;
+                let wishes = RoomWishes {
+                    room,
+                    level: wish.level,
+                    favourite: wish.favourite,
+                };
+                self.user_event(author, user_event::Kind::Wishes(wishes));
+                Ok(Did::RoomChanged(RoomChanged { room }))
             }
             command::Body::SetRole(wish) => {
                 self.account(wish.user)?.role = wish.role();
@@ -262,16 +280,8 @@ impl Machine {
                 };
                 Ok(self.change(author, wish.room, room_event::Kind::Edited(edited)))
             }
-            command::Body::DeleteMessage(wish) => {
-                let events = &mut self.room(wish.room)?.events;
-                let event = &mut events[wish.seq as usize - 1];
-                if let Some(room_event::Kind::Message(message)) = &mut event.kind {
-                    message.body.clear();
-                    message.deleted = true;
-                }
-                let deleted = DeletedEvent { target: wish.seq };
-                Ok(self.change(author, wish.room, room_event::Kind::Deleted(deleted)))
-            }
+            command::Body::DeleteMessage(wish) => self.delete(author, wish.room, wish.seq),
+            command::Body::TakeAwayMessage(wish) => self.delete(author, wish.room, wish.seq),
             command::Body::AddReaction(wish) => {
                 let added = reaction(wish.seq, wish.emoji);
                 Ok(self.change(author, wish.room, room_event::Kind::ReactionAdded(added)))
@@ -299,6 +309,17 @@ impl Machine {
             }
             other => panic!("{other:?} changes no message"),
         }
+    }
+
+    fn delete(&mut self, author: u64, room: u64, seq: u64) -> Result<Did, Refusal> {
+        let events = &mut self.room(room)?.events;
+        let event = &mut events[seq as usize - 1];
+        if let Some(room_event::Kind::Message(message)) = &mut event.kind {
+            message.body.clear();
+            message.deleted = true;
+        }
+        let deleted = DeletedEvent { target: seq };
+        Ok(self.change(author, room, room_event::Kind::Deleted(deleted)))
     }
 
     fn change(&mut self, author: u64, room: u64, kind: room_event::Kind) -> Did {

@@ -38,8 +38,8 @@ impl From<outcome::Result> for Answer {
 }
 
 /// One entry being applied. The commands are methods on it, in accounts.rs, sessions.rs,
-/// profiles.rs, invitations.rs, rooms.rs, direct.rs, manage.rs, events.rs, changes.rs, markers.rs
-/// and notices.rs.
+/// profiles.rs, invitations.rs, rooms.rs, direct.rs, manage.rs, events.rs, changes.rs, markers.rs,
+/// wishes.rs and notices.rs.
 pub(crate) struct Context<'a> {
     /// Inside a transaction.
     pub(crate) connection: &'a Connection,
@@ -68,8 +68,10 @@ pub fn encode_batch(commands: Vec<Command>) -> Bytes {
 
 /// The lowest version of a batch that can hold the command.
 const fn version_of(command: &Command) -> u32 {
-    if needs_roles(command) {
+    if needs_wishes(command) {
         limits::BATCH_VERSION
+    } else if needs_roles(command) {
+        limits::BATCH_VERSION_ROLES
     } else if is_about_messages(command) {
         limits::BATCH_VERSION_MESSAGES
     } else if matches!(command.body, Some(command::Body::PostNotice(_))) {
@@ -94,6 +96,15 @@ const fn is_about_messages(command: &Command) -> bool {
                 | Body::UnpinMessage(_)
                 | Body::MarkRead(_)
         )
+    )
+}
+
+/// Whether a program of format 6 could not have made it.
+const fn needs_wishes(command: &Command) -> bool {
+    use command::Body;
+    matches!(
+        command.body,
+        Some(Body::TakeAwayMessage(_) | Body::SetRoomWishes(_) | Body::ResetPassword(_))
     )
 }
 
@@ -194,6 +205,12 @@ fn decode_batch(entry: &Entry) -> Result<Vec<Command>, Error> {
     }
     let mut commands = batch.commands;
     if batch.version < limits::BATCH_VERSION {
+        // As a program of format 6 reads it.
+        for command in commands.iter_mut().filter(|command| needs_wishes(command)) {
+            command.body = None;
+        }
+    }
+    if batch.version < limits::BATCH_VERSION_ROLES {
         commands.iter_mut().for_each(forget_roles);
     }
     if batch.version < limits::BATCH_VERSION_MESSAGES {
@@ -358,6 +375,9 @@ impl Context<'_> {
             command::Body::RenameRoom(command) => self.rename_room(author, &command),
             command::Body::SetTopic(command) => self.set_topic(author, &command),
             command::Body::ArchiveRoom(command) => self.archive_room(author, command),
+            command::Body::TakeAwayMessage(command) => self.take_away_message(author, command),
+            command::Body::SetRoomWishes(command) => self.set_room_wishes(author, &command),
+            command::Body::ResetPassword(command) => self.reset_password(author, &command),
         }
     }
 }

@@ -8,7 +8,8 @@
 
 use proto::v1::{
     AddReaction, DeleteMessage, DeletedEvent, EditMessage, EditedEvent, MessageEvent, PinEvent,
-    PinMessage, ReactionEvent, RemoveReaction, RoomEvent, UnpinMessage, room_event,
+    PinMessage, ReactionEvent, RemoveReaction, RoomEvent, TakeAwayMessage, UnpinMessage,
+    room_event,
 };
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{OptionalExtension, params};
@@ -74,6 +75,38 @@ impl Context<'_> {
         if target.author != author {
             return Err(Stop::Refused(Reason::ForeignMessage));
         }
+        self.make_tombstone(author, &target)
+    }
+
+    /// The same by a moderator.
+    pub(crate) fn take_away_message(
+        &mut self,
+        author: UserId,
+        command: TakeAwayMessage,
+    ) -> Result<Answer, Stop> {
+        let target = match self.target(author, command.room, command.seq) {
+            Err(Stop::Refused(Reason::MessageDeleted)) => {
+                return Ok(changed(RoomId(command.room)));
+            }
+            target => target?,
+        };
+        if target.author == author {
+            return Err(Stop::Refused(Reason::OwnMessage));
+        }
+        if !self.known_account(author)?.role.may_moderate() {
+            return Err(Stop::Refused(Reason::RoleTooLow));
+        }
+        self.connection
+            .prepare_cached("INSERT INTO taken_away (room, seq, user) VALUES (?1, ?2, ?3)")?
+            .execute(params![
+                to_sql(target.room.0),
+                to_sql(target.seq.0),
+                to_sql(author.0)
+            ])?;
+        self.make_tombstone(author, &target)
+    }
+
+    fn make_tombstone(&mut self, by: UserId, target: &Target) -> Result<Answer, Stop> {
         let (room, seq) = (target.room, target.seq);
         self.forget_texts(room, seq)?;
         mentions::forget(self.connection, room, seq)?;
@@ -81,9 +114,9 @@ impl Context<'_> {
             .prepare_cached("DELETE FROM reactions WHERE room = ?1 AND seq = ?2")?
             .execute(params![to_sql(room.0), to_sql(seq.0)])?;
         let deleted = DeletedEvent { target: seq.0 };
-        let rev = self.emit_room_event(room, author, room_event::Kind::Deleted(deleted))?;
+        let rev = self.emit_room_event(room, by, room_event::Kind::Deleted(deleted))?;
         self.note(
-            &target,
+            target,
             rev,
             "edit_seq = NULL, pinned_seq = NULL",
             None,

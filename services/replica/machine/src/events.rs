@@ -46,6 +46,7 @@ pub(crate) mod user_kind {
     pub(crate) const READ: i64 = 70;
     pub(crate) const SESSIONS_ENDED: i64 = 40;
     pub(crate) const PROFILE_CHANGED: i64 = 41;
+    pub(crate) const WISHES: i64 = 42;
 }
 
 impl Context<'_> {
@@ -178,11 +179,16 @@ impl Context<'_> {
             }
             user_event::Kind::ProfileChanged(_) => (user_kind::PROFILE_CHANGED, None, None, None),
             user_event::Kind::Read(marker) => (user_kind::READ, Some(marker.room), None, None),
+            user_event::Kind::Wishes(wishes) => (user_kind::WISHES, Some(wishes.room), None, None),
         };
-        let seq = match &kind {
-            user_event::Kind::Joined(joined) => Some(joined.head),
-            user_event::Kind::Read(marker) => Some(marker.seq),
-            _ => None,
+        let (seq, members) = match &kind {
+            user_event::Kind::Joined(joined) => (Some(joined.head), Some(joined.members)),
+            user_event::Kind::Read(marker) => (Some(marker.seq), None),
+            user_event::Kind::Wishes(wishes) => (
+                Some(u64::from(wishes.level.unsigned_abs())),
+                Some(u64::from(wishes.favourite)),
+            ),
+            _ => (None, None),
         };
         let described = joined.map(rows::described);
         let row = [
@@ -195,7 +201,7 @@ impl Context<'_> {
                 ValueRef::Text(described.as_bytes())
             }),
             checksum::maybe(seq),
-            checksum::maybe(joined.map(|joined| joined.members)),
+            checksum::maybe(members),
             token_hash.map_or(ValueRef::Null, |hash| ValueRef::Blob(hash)),
         ];
         self.connection

@@ -44,6 +44,7 @@ mod roles;
 mod rooms;
 mod senders;
 mod sessions;
+mod wishes;
 // The read path.
 mod directory;
 mod hash;

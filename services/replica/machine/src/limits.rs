@@ -13,13 +13,15 @@ pub const APPLICATION_ID: i32 = 0x4342_5853;
 /// `PRAGMA user_version`: the format that this program writes. A newer one is refused. One from
 /// [`FORMAT_VERSION_OLDEST`] on is brought to this one when it is opened (migrate.rs); what is older
 /// still is made anew from the log or a snapshot ([`crate::Error::is_replaceable`]).
-pub const FORMAT_VERSION: i32 = 6;
+pub const FORMAT_VERSION: i32 = 7;
 /// The oldest format that is migrated, as a snapshot too: 2 lacks the table `watched`, 3 and
-/// 4 what messages.sql makes, 5 what people.sql makes.
+/// 4 what messages.sql makes, 5 what people.sql makes, 6 what wishes.sql makes.
 pub const FORMAT_VERSION_OLDEST: i32 = 2;
 /// The highest version of batches that this program understands, and the one that it makes for
-/// passwords, roles and invitations.
-pub const BATCH_VERSION: u32 = 6;
+/// wishes about rooms, what moderators take away, and passwords that are reset.
+pub const BATCH_VERSION: u32 = 7;
+/// The version that it makes for passwords, roles and invitations.
+pub const BATCH_VERSION_ROLES: u32 = 6;
 /// The version that it makes for changes of messages and read markers.
 pub const BATCH_VERSION_MESSAGES: u32 = 5;
 /// The version that it makes for notices.

@@ -13,7 +13,6 @@ use crate::apply::{Answer, Context};
 use crate::error::Stop;
 use crate::ids::{RoomId, UserId, to_sql};
 use crate::refusal::Reason;
-use crate::roles::Role;
 use crate::{kinds, limits, names, notices};
 
 impl Context<'_> {
@@ -170,7 +169,7 @@ impl Context<'_> {
 
     /// The refusal for whoever neither made the room nor is a moderator.
     fn require_managing(&mut self, room: RoomId, author: UserId) -> Result<(), Stop> {
-        let is_moderator = self.known_account(author)?.role <= Role::Moderator;
+        let is_moderator = self.known_account(author)?.role.may_moderate();
         let made_it = self.cache.room_mut(self.connection, room)?.created_by == author;
         if is_moderator || made_it {
             return Ok(());

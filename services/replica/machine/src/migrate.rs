@@ -29,6 +29,9 @@ pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Er
         if found <= 5 {
             people(&transaction)?;
         }
+        if found <= 6 {
+            wishes(&transaction)?;
+        }
         transaction.pragma_update(None, "user_version", limits::FORMAT_VERSION)?;
         transaction.commit()?;
         Ok(())
@@ -79,7 +82,13 @@ fn people(connection: &Connection) -> Result<(), Fault> {
     Ok(())
 }
 
+/// To format 7. No log up to there has a wish about a room, or a message that a moderator took away.
+fn wishes(connection: &Connection) -> Result<(), Fault> {
+    connection.execute_batch(schema::WISHES)?;
+    Ok(())
+}
+
 const _: () = assert!(
-    limits::FORMAT_VERSION_OLDEST == 2 && limits::FORMAT_VERSION == 6,
+    limits::FORMAT_VERSION_OLDEST == 2 && limits::FORMAT_VERSION == 7,
     "the steps between them are written here"
 );

@@ -5,7 +5,8 @@
 //! a gateway verifies against a state that may be older than the log. Tests: tests/accounts.rs.
 
 use proto::v1::{
-    ChangeProfile, Done, ProfileChanged, SetActive, SetPassword, SetRole, outcome, user_event,
+    ChangeProfile, Done, ProfileChanged, ResetPassword, SetActive, SetPassword, SetRole, outcome,
+    user_event,
 };
 use rusqlite::params;
 
@@ -35,6 +36,28 @@ impl Context<'_> {
         self.store_password(author, &command.password)?;
         self.end_sessions(author, &command.kept_token_hash)?;
         self.profile_changed(author)?;
+        Ok(done())
+    }
+
+    /// A new password for somebody who forgot it; the account's sessions end.
+    pub(crate) fn reset_password(
+        &mut self,
+        author: UserId,
+        command: &ResetPassword,
+    ) -> Result<Answer, Stop> {
+        if command.password.is_empty() {
+            return Err(Stop::Refused(Reason::PasswordInvalid));
+        }
+        require_password(&command.password)?;
+        let user = UserId(command.user);
+        let actor = self.known_account(author)?.role;
+        // One's own needs the old one (`SetPassword`).
+        if user == author || !actor.may_manage(self.other_account(user)?.role) {
+            return Err(Stop::Refused(Reason::RoleTooLow));
+        }
+        self.store_password(user, &command.password)?;
+        self.end_sessions(user, &[])?;
+        self.profile_changed(user)?;
         Ok(done())
     }
 

@@ -21,7 +21,7 @@ use crate::replay::{self, EffectsPage};
 use crate::roles::Role;
 use crate::search::{Hits, Search, Searcher};
 use crate::states::{self, Found, Related};
-use crate::{Error, kinds, limits, markers, notices, schema};
+use crate::{Error, kinds, limits, markers, notices, schema, wishes};
 
 /// A connection for reading. Blocks its thread; use one per thread.
 #[derive(Debug)]
@@ -252,6 +252,7 @@ impl Reader {
                     ..JoinedRoom::default()
                 };
                 markers::add_unread(connection, user, &mut room)?;
+                wishes::add_wishes(connection, user, &mut room)?;
                 rooms.push(room);
             }
             rooms.push(cluster_room(connection)?);

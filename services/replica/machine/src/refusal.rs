@@ -51,6 +51,8 @@ pub(crate) enum Reason {
     DirectPeople = 38,
     TopicInvalid = 39,
     GeneralStays = 40,
+    LevelUnknown = 41,
+    OwnMessage = 42,
     NoSuchMessage = 60,
     MessageDeleted = 61,
     ForeignMessage = 62,
@@ -60,7 +62,7 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 46] = [
+    pub(crate) const ALL: [Self; 48] = [
         Self::CidLength,
         Self::NotSignedIn,
         Self::SignUpSignedIn,
@@ -101,6 +103,8 @@ impl Reason {
         Self::DirectPeople,
         Self::TopicInvalid,
         Self::GeneralStays,
+        Self::LevelUnknown,
+        Self::OwnMessage,
         Self::NoSuchMessage,
         Self::MessageDeleted,
         Self::ForeignMessage,
@@ -181,6 +185,8 @@ impl Reason {
             | Self::TooManyReactions
             | Self::TooManyPins
             | Self::DirectPeople
+            | Self::LevelUnknown
+            | Self::OwnMessage
             | Self::TopicInvalid => RefusalCode::BadRequest,
         }
     }
@@ -246,6 +252,8 @@ impl Reason {
             Self::NoSuchMessage => "seq: no message of this room has it".to_owned(),
             Self::MessageDeleted => "the message is deleted".to_owned(),
             Self::ForeignMessage => "the message is somebody else's".to_owned(),
+            Self::OwnMessage => "the message is your own: delete it".to_owned(),
+            Self::LevelUnknown => "level: mentions, all or nothing".to_owned(),
             Self::EmojiInvalid => {
                 format!(
                     "emoji: one of at most {} bytes is needed",
@@ -324,14 +332,14 @@ mod tests {
     #[test]
     fn numbers_are_as_stored() {
         let numbers: Vec<u64> = Reason::ALL.into_iter().map(Reason::number).collect();
-        let expected: Vec<u64> = (1..=40).chain(60..=65).collect();
+        let expected: Vec<u64> = (1..=42).chain(60..=65).collect();
         assert_eq!(numbers, expected);
         for reason in Reason::ALL {
             assert_eq!(Reason::from_number(reason.number()), Some(reason));
             assert!(!reason.to_refusal().message.is_empty());
         }
         assert_eq!(Reason::from_number(0), None);
-        assert_eq!(Reason::from_number(41), None);
+        assert_eq!(Reason::from_number(43), None);
         assert_eq!(Reason::from_number(66), None);
     }
 }

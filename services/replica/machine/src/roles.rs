@@ -72,6 +72,11 @@ impl Role {
         }
     }
 
+    /// May take away what others wrote, and manages rooms.
+    pub(crate) const fn may_moderate(self) -> bool {
+        matches!(self, Self::Owner | Self::Admin | Self::Moderator)
+    }
+
     /// May make invitations, and see them.
     pub(crate) const fn may_invite_to_sign_up(self) -> bool {
         matches!(self, Self::Owner | Self::Admin)

@@ -76,6 +76,7 @@ impl Context<'_> {
             return Err(Fault::Damaged(format!("{user} is in {room} and is not")));
         }
         self.drop_marker(user, room)?;
+        self.drop_wishes(user, room)?;
         self.cache.set_member(room, user, false);
         let state = self.cache.room_mut(self.connection, room)?;
         let Some(members) = state.members.checked_sub(1) else {

@@ -3,14 +3,14 @@
 use proto::v1::{
     AddedEvent, ArchivedEvent, CreatedEvent, DeletedEvent, EditedEvent, JoinedEvent, JoinedRoom,
     LeftEvent, MessageEvent, PinEvent, ProfileChanged, ReactionEvent, ReadMarker, RemovedEvent,
-    RenamedEvent, RoomEvent, TopicEvent, UserEvent, room_event, user_event,
+    RenamedEvent, RoomEvent, RoomWishes, TopicEvent, UserEvent, room_event, user_event,
 };
 use rusqlite::Row;
 
 use crate::error::Fault;
 use crate::events::{kind, user_kind};
 use crate::ids::{EventId, from_sql};
-use crate::{checksum, kinds, notices};
+use crate::{checksum, kinds, notices, wishes};
 
 /// What [`room_event()`] reads. The join starts at the events, whose order is the answer's (a LEFT
 /// JOIN does, and notices have no author).
@@ -126,6 +126,14 @@ pub(crate) fn user_event(row: &Row<'_>) -> Result<(EventId, UserEvent), Fault> {
         user_kind::LEFT => user_event::Kind::Left(from_sql(row.get(4)?)),
         user_kind::SESSION_REVOKED => user_event::Kind::SessionRevoked(row.get(8)?),
         user_kind::SESSIONS_ENDED => user_event::Kind::SessionsEnded(row.get(8)?),
+        user_kind::WISHES => {
+            let level = wishes::level_of(from_sql(row.get(6)?));
+            user_event::Kind::Wishes(RoomWishes {
+                room: from_sql(row.get(4)?),
+                level: level.into(),
+                favourite: row.get::<_, i64>(7)? == 1,
+            })
+        }
         user_kind::PROFILE_CHANGED => user_event::Kind::ProfileChanged(ProfileChanged {}),
         other => {
             return Err(Fault::Damaged(format!(

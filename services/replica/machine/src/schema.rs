@@ -20,7 +20,8 @@ pub(crate) const SCHEMA: &str = concat!(
     include_str!("schema.sql"),
     include_str!("watched.sql"),
     include_str!("messages.sql"),
-    include_str!("people.sql")
+    include_str!("people.sql"),
+    include_str!("wishes.sql")
 );
 
 /// Makes what format 2 lacks.
@@ -31,6 +32,9 @@ pub(crate) const MESSAGES: &str = include_str!("messages.sql");
 
 /// Makes what format 5 lacks.
 pub(crate) const PEOPLE: &str = include_str!("people.sql");
+
+/// Makes what format 6 lacks.
+pub(crate) const WISHES: &str = include_str!("wishes.sql");
 
 /// Opens the file for the one writer; makes it when it is missing or empty.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, Error> {

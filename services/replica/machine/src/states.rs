@@ -128,9 +128,21 @@ pub(crate) fn bring_up_to_date(
             (state.edited_seq, state.edited_ms) = (edit, timestamp_ms);
             message.body = edited.body;
         }
+        if message.deleted {
+            state.taken_away_by = taken_away_by(connection, room, seq)?;
+        }
         message.state = Some(state);
     }
     add_mentions(connection, event)
+}
+
+/// The moderator; 0 when its author deleted it.
+fn taken_away_by(connection: &Connection, room: RoomId, seq: Seq) -> rusqlite::Result<u64> {
+    let found: Option<i64> = connection
+        .prepare_cached("SELECT user FROM taken_away WHERE room = ?1 AND seq = ?2")?
+        .query_row(params![to_sql(room.0), to_sql(seq.0)], |row| row.get(0))
+        .optional()?;
+    Ok(found.map_or(0, from_sql))
 }
 
 fn reactions(connection: &Connection, room: RoomId, seq: Seq) -> Result<Vec<Reaction>, Fault> {

@@ -39,7 +39,7 @@ impl Table {
 }
 
 /// All of them.
-pub(crate) const TABLES: [Table; 20] = [
+pub(crate) const TABLES: [Table; 22] = [
     Table {
         name: "applied",
         columns: "id, slot, chain, timestamp, configuration, crc",
@@ -140,5 +140,15 @@ pub(crate) const TABLES: [Table; 20] = [
         name: "invitations",
         columns: "id, secret_hash, created_by, created_ms, uses_left, role, room",
         key: &["id"],
+    },
+    Table {
+        name: "room_wishes",
+        columns: "user, room, level, favourite",
+        key: &["user", "room"],
+    },
+    Table {
+        name: "taken_away",
+        columns: "room, seq, user",
+        key: &["room", "seq"],
     },
 ];

@@ -12,8 +12,8 @@ use machine::{HistoryRange, Role, UserId, Who};
 use paxos::entry::EntryKind;
 use prost::Message as _;
 use proto::v1::{
-    Batch, ChangeProfile, Command, CreateAccount, CreateSession, RefusalCode, SetActive,
-    SetPassword, SetRole, SetSignUpMode, SignUpMode, command::Body, outcome, user_event,
+    Batch, ChangeProfile, Command, CreateAccount, CreateSession, RefusalCode, ResetPassword,
+    SetActive, SetPassword, SetRole, SetSignUpMode, SignUpMode, command::Body, outcome, user_event,
 };
 use support::{Fixture, Log, cid, code, command, post, revoke, sign_up, token, user_effects};
 
@@ -157,6 +157,54 @@ fn a_new_password_ends_the_other_sessions() {
         (UserId(2), OTHER_PHC)
     );
     assert!(is_session(&mut f, 6));
+}
+
+/// Property: whoever manages an account can give it another password, which ends its sessions; nobody
+/// else can, and nobody gets around the old password of the own account.
+#[test]
+fn a_forgotten_password_is_set_by_an_admin() {
+    let mut f = Fixture::with_people(&["Owner", "Admin"]);
+    f.one(with_password(10, "Ann", PHC));
+    f.one(set_role(11, 1, 2, Role::Admin));
+    let reset = |number, author, user, password: &str| {
+        let password = password.to_owned();
+        command(
+            number,
+            author,
+            Body::ResetPassword(ResetPassword { user, password }),
+        )
+    };
+    for (number, author, user) in [(20, 3, 1), (21, 3, 3), (22, 2, 1), (23, 2, 2), (24, 1, 1)] {
+        assert_eq!(
+            code(&f.refused(reset(number, author, user, OTHER_PHC))),
+            RefusalCode::Forbidden,
+            "{author} {user}"
+        );
+    }
+    for (number, wrong) in [(30, ""), (31, "secret")] {
+        let refusal = f.refused(reset(number, 2, 3, wrong));
+        assert_eq!(code(&refusal), RefusalCode::BadRequest);
+    }
+    let nobody = f.refused(reset(32, 2, 9, OTHER_PHC));
+    assert_eq!(code(&nobody), RefusalCode::NotFound);
+    let before = password_slot(&mut f, 3);
+    assert!(is_session(&mut f, 10));
+    let (_, effects) = f.one_applied(reset(40, 2, 3, OTHER_PHC));
+    let kinds: Vec<_> = user_effects(&effects)
+        .into_iter()
+        .map(|event| (event.user, event.kind.clone().unwrap()))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            (3, user_event::Kind::SessionsEnded(Default::default())),
+            (3, user_event::Kind::ProfileChanged(Default::default()))
+        ]
+    );
+    assert!(!is_session(&mut f, 10));
+    let slot = password_slot(&mut f, 3);
+    assert!(slot > before);
+    f.one(sign_in(41, 3, 41, slot));
 }
 
 /// Property: the number of an account's sessions is bounded; the oldest one goes, with an event.

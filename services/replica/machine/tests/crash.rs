@@ -178,7 +178,7 @@ fn errors_are_clear() {
         "entry s1026 was handed over for application where s1025 comes next"
     );
     assert!(
-        texts[6].contains("has version 7, this program knows versions 1 to 6"),
+        texts[6].contains("has version 8, this program knows versions 1 to 7"),
         "{}",
         texts[6]
     );

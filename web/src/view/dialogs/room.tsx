@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 
-import type { Person } from "../../generated/frames.ts";
+import type { NotificationLevel, Person } from "../../generated/frames.ts";
 import * as api from "../../http/api.ts";
 import { words } from "../../i18n/language.ts";
 import type { Workspace } from "../../store/workspace.ts";
@@ -31,6 +31,7 @@ export function RoomDialog({ workspace, room, close }: RoomDialogProps) {
       {room.kind !== "direct" && !room.is_system && !room.archived && (
         <Details workspace={workspace} room={room} />
       )}
+      <Wishes workspace={workspace} room={room} />
       <Members workspace={workspace} room={room} />
       {room.kind !== "direct" && !room.is_system && (
         <Archive workspace={workspace} room={room} />
@@ -98,6 +99,51 @@ function Details({ workspace, room }: { workspace: Workspace; room: RoomSync }) 
         {words.value.people.account.save}
       </button>
     </form>
+  );
+}
+
+const LEVELS: readonly NotificationLevel[] = ["all", "mentions", "nothing"];
+
+/** The person's own: nobody else sees it. */
+function Wishes({ workspace, room }: { workspace: Workspace; room: RoomSync }) {
+  workspace.revision(room.id);
+  const text = words.value.people.wishes;
+  const { failure, make } = useWish();
+  const { level, favourite } = room;
+  const wish = (wanted: NotificationLevel, above: boolean) =>
+    void make(() => workspace.engine.wish(room.id, wanted, above));
+  // In a direct room every message is meant for its people.
+  const levels = LEVELS.filter((one) => room.kind !== "direct" || one !== "all");
+  return (
+    <section class="dialog-part">
+      <fieldset class="choices" data-testid="room-level">
+        <legend>{text.title}</legend>
+        {levels.map((one) => (
+          <label key={one}>
+            <input
+              type="radio"
+              name="room-level"
+              value={one}
+              checked={level === one}
+              onChange={() => wish(one, favourite)}
+            />
+            {room.kind === "direct" && one === "mentions" ? text.levels.all : text.levels[one]}
+          </label>
+        ))}
+      </fieldset>
+      <label class="choice">
+        <input
+          type="checkbox"
+          data-testid="room-favourite"
+          checked={favourite}
+          onChange={() => wish(level, !favourite)}
+        />
+        {text.favourite}
+      </label>
+      <p class="hint hint-error" hidden={failure.value === undefined}>
+        {failure.value}
+      </p>
+    </section>
   );
 }
 

@@ -11,18 +11,33 @@ import { makeSecret, newCid } from "../../store/session.ts";
 import type { Workspace } from "../../store/workspace.ts";
 import { announce } from "../announcer.tsx";
 import { copyToClipboard } from "../clipboard.ts";
+import type { DialogName } from "../shell.tsx";
 import { Dialog } from "./dialog.tsx";
 import { useWish } from "./wish.ts";
 
 const MODES: readonly SignUpMode[] = ["open", "invitation", "closed"];
 const USES_MAX = 1000;
 
-export function SignUps({ workspace, close }: { workspace: Workspace; close(): void }) {
+interface SignUpsProps {
+  workspace: Workspace;
+  close(): void;
+  ask(dialog: DialogName): void;
+}
+
+export function SignUps({ workspace, close, ask }: SignUpsProps) {
   const text = words.value.people.signUps;
   return (
     <Dialog title={text.title} close={close}>
       {workspace.me.value.role === "owner" && <Mode />}
       <Links />
+      <button
+        type="button"
+        class="button button-small"
+        data-testid="manage-accounts"
+        onClick={() => ask("accounts")}
+      >
+        {words.value.people.accounts.open}
+      </button>
     </Dialog>
   );
 }
