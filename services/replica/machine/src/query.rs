@@ -255,7 +255,9 @@ impl Reader {
                 wishes::add_wishes(connection, user, &mut room)?;
                 rooms.push(room);
             }
-            rooms.push(cluster_room(connection)?);
+            let mut cluster = cluster_room(connection)?;
+            wishes::add_wishes(connection, user, &mut cluster)?;
+            rooms.push(cluster);
             Ok(Some(UserState {
                 name,
                 profile,
