@@ -81,7 +81,7 @@ fn foreign_files_are_left_alone() {
 #[test]
 fn newer_files_are_refused() {
     let file = filled();
-    sql(&file.path, "PRAGMA user_version = 7");
+    sql(&file.path, "PRAGMA user_version = 8");
     for error in [
         Machine::open(&file.path).unwrap_err(),
         Reader::open(&file.path).unwrap_err(),
@@ -90,8 +90,8 @@ fn newer_files_are_refused() {
             matches!(
                 error,
                 Error::NewerFormat {
-                    found: 7,
-                    known: 6,
+                    found: 8,
+                    known: 7,
                     ..
                 }
             ),
@@ -100,7 +100,7 @@ fn newer_files_are_refused() {
         assert!(
             error
                 .to_string()
-                .contains("has format 7, this program knows formats up to 6")
+                .contains("has format 8, this program knows formats up to 7")
         );
     }
 }
@@ -126,7 +126,7 @@ fn older_files_are_replaceable() {
     assert!(error.to_string().contains("move state.db"), "{error}");
     assert!(error.is_replaceable());
     let newer = filled();
-    sql(&newer.path, "PRAGMA user_version = 7");
+    sql(&newer.path, "PRAGMA user_version = 8");
     assert!(!Machine::open(&newer.path).unwrap_err().is_replaceable());
     let other = file();
     sql(&other.path, "CREATE TABLE t (x)");
