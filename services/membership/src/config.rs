@@ -25,6 +25,8 @@ pub struct Options {
     pub suspect_after_ms: u64,
     /// How many voters the cluster is brought to; 0: as many as there are.
     pub voters: usize,
+    /// The cluster is brought to as many voters as replicas run: the largest odd number.
+    pub voters_auto: bool,
     /// A voter that this service and a majority of the voters miss for so long is replaced.
     pub replace_after_ms: u64,
     /// Between two changes of the voters.
@@ -41,6 +43,7 @@ impl Default for Options {
             heartbeat_ms: 500,
             suspect_after_ms: 1500,
             voters: 0,
+            voters_auto: false,
             replace_after_ms: 10_000,
             change_pause_ms: 60_000,
         }
@@ -77,6 +80,10 @@ impl Settings for Options {
         (
             "voters",
             "How many voters to bring the cluster to by standbys: 3, 5, 7; 0: as many as there are.",
+        ),
+        (
+            "voters_auto",
+            "Bring the cluster to the largest odd number of voters, 3 to 7, for which replicas run.",
         ),
         (
             "replace_after_ms",
@@ -135,6 +142,11 @@ impl Settings for Options {
             format!("{} must be 0, 3, 5 or 7", self.voters),
         );
         faults.check(
+            self.voters == 0 || !self.voters_auto,
+            "voters_auto",
+            "a number of voters is set as well: one of the two",
+        );
+        faults.check(
             (self.suspect_after_ms..=WAIT_MS_MAX).contains(&self.replace_after_ms),
             "replace_after_ms",
             format!(
@@ -167,11 +179,12 @@ mod tests {
             replicas: 8,
             heartbeat_ms: 1000,
             voters: 4,
+            voters_auto: true,
             replace_after_ms: 1000,
             change_pause_ms: u64::MAX,
             ..Options::default()
         };
         wrong.validate(&mut faults);
-        assert_eq!(faults.as_slice().len(), 7, "{faults}");
+        assert_eq!(faults.as_slice().len(), 8, "{faults}");
     }
 }

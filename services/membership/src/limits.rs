@@ -55,6 +55,10 @@ pub const CAUGHT_UP_BEATS: u32 = 3;
 /// Places that are drained at the same time.
 pub const DRAINING_MAX: usize = SERVERS_MAX;
 
+/// A voter that was silent for so long does not count as one that runs, for a cluster whose size
+/// follows the replicas: longer than a machine takes to start again.
+pub const GONE_AFTER: Duration = Duration::from_mins(5);
+
 /// The settings `replace_after_ms` and `change_pause_ms`, at most: a day.
 pub const WAIT_MS_MAX: u64 = 86_400_000;
 

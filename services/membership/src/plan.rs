@@ -15,7 +15,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::detector::Uptime;
-use crate::limits::{CAUGHT_UP_BEATS, VOTERS_MIN};
+use crate::limits::{CAUGHT_UP_BEATS, GONE_AFTER, REPLICAS_MAX, VOTERS_MIN};
 
 /// What is known at one moment.
 #[derive(Debug, Clone, Default)]
@@ -83,6 +83,8 @@ pub struct Standby {
 pub struct Policy {
     /// How many voters there are to be; 0: as many as there are.
     pub wished: usize,
+    /// As many voters as replicas run, instead: the largest odd number of them.
+    pub auto: bool,
     /// A voter that membership and a majority miss for so long is dead.
     pub replace_after: Duration,
     /// Between two changes.
@@ -176,9 +178,34 @@ enum Wish<'a> {
     Shrink,
 }
 
+/// How many voters the policy asks for, given who is there; 0: as many as there are.
+///
+/// With `auto` a voter counts until it has been silent for [`GONE_AFTER`]: a machine that restarts
+/// must not make the cluster smaller and then larger again. A drained one does not count.
+#[must_use]
+pub fn wished(view: &View, policy: &Policy) -> usize {
+    if !policy.auto {
+        return policy.wished;
+    }
+    let there = |voter: &&Voter| {
+        let gone = voter.suspected_for.is_some_and(|long| long >= GONE_AFTER);
+        !voter.draining && !gone
+    };
+    let spare = |standby: &&Standby| !standby.draining && !standby.suspected;
+    let voters = view.voters.iter().filter(there).count();
+    let running = voters + view.standbys.iter().filter(spare).count();
+    // An even number survives no more than the odd one below it.
+    let odd = running - usize::from(running.is_multiple_of(2) && running > 0);
+    odd.clamp(VOTERS_MIN, REPLICAS_MAX)
+}
+
 /// At most one step. See the module.
 #[must_use]
 pub fn plan(view: &View, policy: &Policy) -> Decision {
+    let policy = &Policy {
+        wished: wished(view, policy),
+        ..*policy
+    };
     if let Some(reason) = obstacle(view) {
         return Decision::nothing(reason);
     }

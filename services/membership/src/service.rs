@@ -314,7 +314,7 @@ impl Service {
             waiting_for: state.forming.waiting_for(),
             plan: state.plan_in_words(self.0.detector, now),
             last_change: state.planning.last_change().to_owned(),
-            wished: count(state.planning.wished()),
+            wished: count(state.wished(self.0.detector, now)),
         }
     }
 

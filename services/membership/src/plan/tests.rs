@@ -9,6 +9,7 @@ mod any_view;
 
 const POLICY: Policy = Policy {
     wished: 0,
+    auto: false,
     replace_after: Duration::from_secs(10),
     pause: Duration::from_mins(1),
 };
@@ -319,6 +320,96 @@ fn only_a_caught_up_standby_comes_in() {
             POLICY,
             REPLACED,
             "r3",
+        ),
+    ]);
+}
+
+/// With `auto` the cluster follows the replicas that run, and only for good.
+#[test]
+fn the_number_of_voters_follows_the_replicas_that_run() {
+    const AUTO: Policy = Policy {
+        auto: true,
+        ..POLICY
+    };
+    let spares = |count: u64, nodes: &[u64]| {
+        with(healthy(count), |view| {
+            view.standbys = nodes.iter().map(|node| fit(*node)).collect();
+        })
+    };
+    let drained = |nodes: &[u64]| {
+        with(spares(5, &[]), |view| {
+            for node in nodes {
+                voter(view, *node).draining = true;
+            }
+        })
+    };
+    let away = |seconds| {
+        let gone = silent(spares(5, &[]), 5, seconds, seconds, &[1, 2, 3]);
+        silent(gone, 4, seconds, seconds, &[1, 2, 3])
+    };
+    let remove = |old| Some(Step::Remove { old });
+    check(vec![
+        ("three run", spares(3, &[]), AUTO, None, "as many as wished"),
+        ("a spare", spares(3, &[1030]), AUTO, None, "as many"),
+        (
+            "five run",
+            spares(3, &[1030, 1040]),
+            AUTO,
+            Some(Step::Add { new: 1030 }),
+            "5 are wished",
+        ),
+        (
+            "halfway",
+            spares(4, &[1040]),
+            AUTO,
+            Some(Step::Add { new: 1040 }),
+            "5 are wished",
+        ),
+        (
+            "one left of five",
+            spares(4, &[]),
+            AUTO,
+            remove(4),
+            "3 are wished",
+        ),
+        ("one is drained", drained(&[5]), AUTO, remove(5), "drained"),
+        (
+            "two are drained",
+            drained(&[4, 5]),
+            AUTO,
+            remove(4),
+            "drained",
+        ),
+        ("two restart", away(200), AUTO, None, "no standby"),
+        (
+            "two are gone",
+            away(300),
+            AUTO,
+            remove(4),
+            "3 voters are wished",
+        ),
+        (
+            "a spare that is silent does not run",
+            with(spares(3, &[1030, 1040]), |view| {
+                view.standbys[1].suspected = true
+            }),
+            AUTO,
+            None,
+            "as many",
+        ),
+        (
+            "a dead one is replaced, not left out",
+            with(dead(), |view| view.standbys.push(fit(1040))),
+            AUTO,
+            REPLACED,
+            "r3",
+        ),
+        (
+            "never more than seven",
+            spares(7, &[1030, 1040]),
+            AUTO,
+            None,
+            "as many",
         ),
     ]);
 }

@@ -9,7 +9,7 @@ use crate::config::Options;
 use crate::detector::{Detector, Uptime};
 use crate::errors::Error;
 use crate::limits::{DRAINING_MAX, FAILURE_PAUSE, FAILURE_PAUSE_MAX};
-use crate::plan::{Decision, Miss, Policy, Standby, Step, View, Voter, plan};
+use crate::plan::{self, Decision, Miss, Policy, Standby, Step, View, Voter, plan};
 use crate::store::Store;
 
 /// A change to be made.
@@ -52,6 +52,7 @@ impl Planning {
         Self {
             policy: Policy {
                 wished: options.voters,
+                auto: options.voters_auto,
                 replace_after: Duration::from_millis(options.replace_after_ms),
                 pause: Duration::from_millis(options.change_pause_ms),
             },
@@ -73,10 +74,6 @@ impl Planning {
         &self.made
     }
 
-    pub(super) const fn wished(&self) -> usize {
-        self.policy.wished
-    }
-
     /// Logs a decision when it is another one; the figures in it change every moment.
     fn say(&mut self, decision: &Decision) {
         let words = &decision.reason;
@@ -89,6 +86,11 @@ impl Planning {
 }
 
 impl State {
+    /// How many voters the cluster is brought to; 0: as many as there are.
+    pub(super) fn wished(&self, detector: Detector, now: Uptime) -> usize {
+        plan::wished(&self.view(detector, now), &self.planning.policy)
+    }
+
     /// What is known at this moment.
     fn view(&self, detector: Detector, now: Uptime) -> View {
         let genesis = self.forming.genesis();
