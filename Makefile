@@ -10,6 +10,8 @@ PORT ?= 1050
 MODE ?= auto
 # Where the local cluster keeps its data.
 DATA ?= data
+# Which manifests: dev or prod.
+OVERLAY ?= dev
 # Simulated clusters: one seed with its trace, or many.
 SEED ?=
 SEEDS ?= 1000
@@ -32,7 +34,7 @@ WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' \
 help: ## This list
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@printf '\nSettings: MODE=auto|compose|local  PORT=%s  DATA=%s\n' '$(PORT)' '$(DATA)'
 
 .PHONY: up
@@ -50,6 +52,28 @@ status: ## Which services run, and how the replicas are
 .PHONY: logs
 logs: ## Follow the logs of all services
 	@$(CLUSTER) logs
+
+##@ On Kubernetes
+
+.PHONY: k8s-up
+k8s-up: ## Apply an overlay and wait until it is ready: OVERLAY=dev|prod
+	@OVERLAY='$(OVERLAY)' k8s/cluster.sh up
+
+.PHONY: k8s-down
+k8s-down: ## Delete what the overlay made; the disks stay
+	@OVERLAY='$(OVERLAY)' k8s/cluster.sh down
+
+.PHONY: k8s-status
+k8s-status: ## Pods, replicas, who votes
+	@OVERLAY='$(OVERLAY)' k8s/cluster.sh status
+
+.PHONY: k8s-scale
+k8s-scale: ## More or fewer voters: REPLICAS=3|5|7
+	@OVERLAY='$(OVERLAY)' REPLICAS='$(REPLICAS)' k8s/cluster.sh scale
+
+.PHONY: k8s-roll
+k8s-roll: ## Restart everything, one by one, the leader last
+	@OVERLAY='$(OVERLAY)' k8s/cluster.sh roll
 
 ##@ Develop
 

@@ -31,6 +31,8 @@ step "page: size" in_directory web npm run budget
     step "rust: tests, with real processes" cargo test $FEATURES
 }
 
+step "kubernetes: manifests, and pods without a cluster" tests/k8s.sh
+
 # Ten kinds of fault in 100 s, a node that dies for good among them; it fails when less than six
 # kinds or no replacement happened.
 step "chaos: faults under load, judged" env MODE=local MINUTES=1.6 SEED=3 CLIENTS=20 \

@@ -28,6 +28,14 @@ need_package() {
     program=$1
     shift
     have "$program" && return 0
+    install_for "$program" "$@"
+    have "$program" || fail "$program is still missing after installing $*"
+}
+
+# install_for WHAT PACKAGES…: the same for what is no program.
+install_for() {
+    program=$1
+    shift
     if have apt-get && [ "$(id -u)" = 0 ]; then
         say "$program is missing; installing $*"
         apt_log=$(mktemp)
@@ -37,7 +45,6 @@ need_package() {
             fail "$program is missing, and apt-get could not install $*"
         fi
         rm -f "$apt_log"
-        have "$program" || fail "$program is still missing after installing $*"
     else
         fail "$program is missing. On Debian: apt-get install $*"
     fi

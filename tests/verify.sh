@@ -34,6 +34,11 @@ dependencies() {
     fi
 }
 
+kubernetes() {
+    # shellcheck disable=SC2086
+    cargo build $FEATURES && tests/k8s.sh check
+}
+
 unused_dependencies() {
     if have cargo-machete; then
         cargo machete
@@ -51,6 +56,7 @@ unused_dependencies() {
     check "rust: unused dependencies" unused_dependencies
     check "house rules" cargo test --locked -p tidy
 }
+check "kubernetes: manifests" kubernetes
 check "page: packages" npm_packages web
 check "page: types and rules" in_directory web npm run check
 

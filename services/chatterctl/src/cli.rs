@@ -297,7 +297,8 @@ pub(crate) struct ChatArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct HealthArgs {
-    /// http://… expects 2xx, grpc://host:port expects SERVING.
+    /// http://… expects 2xx, grpc://host:port or grpc://host:port/SERVICE expects
+    /// SERVING.
     pub(crate) url: String,
 }
 

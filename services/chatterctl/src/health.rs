@@ -49,10 +49,12 @@ async fn http(url: &str) -> anyhow::Result<String> {
     Ok(format!("healthy: {status}"))
 }
 
-async fn grpc(address: &str) -> anyhow::Result<String> {
+/// `host:port`, or `host:port/SERVICE` for one of its health services.
+async fn grpc(target: &str) -> anyhow::Result<String> {
+    let (address, service) = target.split_once('/').unwrap_or((target, ""));
     let mut client = HealthClient::new(remote::channel(address).await?);
     let request = HealthCheckRequest {
-        service: String::new(),
+        service: service.to_owned(),
     };
     let answer = client
         .check(request)

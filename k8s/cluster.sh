@@ -1,0 +1,98 @@
+#!/bin/sh
+# Thin wrappers for `make k8s-…`: what a person would type with kubectl, in the right order.
+#
+#   OVERLAY=dev|prod k8s/cluster.sh up|down|status|roll
+#   REPLICAS=5       k8s/cluster.sh scale
+set -eu
+
+cd "$(dirname "$0")/.."
+OVERLAY=${OVERLAY:-dev}
+SPACE=chatterbox
+
+say() { printf '%s\n' "$*"; }
+fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
+kube() { kubectl --namespace "$SPACE" "$@"; }
+# In the pod of membership: it knows all the others.
+ctl() { kube exec membership-0 -- /usr/local/bin/chatterctl "$@"; }
+
+command -v kubectl >/dev/null 2>&1 || fail "kubectl is missing: https://kubernetes.io/docs/tasks/tools/"
+[ -d "k8s/overlays/$OVERLAY" ] || fail "OVERLAY=$OVERLAY: there are $(ls k8s/overlays | tr '\n' ' ')"
+
+up() {
+    kubectl apply -k "k8s/overlays/$OVERLAY"
+    kube rollout status statefulset/membership --timeout=300s
+    kube rollout status statefulset/replica --timeout=600s
+    kube rollout status deployment/gateway --timeout=300s
+    say "The page: kubectl -n $SPACE port-forward service/gateway 1050:80, then http://localhost:1050"
+}
+
+# The claims stay, and with them everything that was said.
+down() {
+    kubectl delete -k "k8s/overlays/$OVERLAY" --ignore-not-found --dry-run=client --output=name |
+        grep -v '^namespace/' | while read -r object; do
+            kube delete "$object" --ignore-not-found
+        done
+    say "The disks are still there: kubectl -n $SPACE get persistentvolumeclaims"
+}
+
+status() {
+    kube get pods --output=wide
+    ctl status || true
+    ctl node list
+}
+
+# The address of a node is its pod: `r1030 … replica-4.replica:1061`.
+node_of() {
+    ctl node list --json | tr '{' '\n' | sed -n "s/.*\"address\":\"$1\.replica:1061\".*\"node\":\([0-9]*\).*/\1/p" |
+        tail -n 1
+}
+
+scale() {
+    wished=${REPLICAS:?how many: make k8s-scale REPLICAS=5}
+    case $wished in
+        3 | 5 | 7) ;;
+        *) fail "REPLICAS=$wished: 3, 5 or 7" ;;
+    esac
+    present=$(kube get statefulset replica --output=jsonpath='{.spec.replicas}')
+    # Upwards: new pods keep up, then vote. Places that were drained before count again.
+    ordinal=$present
+    while [ "$ordinal" -lt "$wished" ]; do
+        node=$(node_of "replica-$ordinal")
+        [ -z "$node" ] || ctl node undrain "r$node"
+        ordinal=$((ordinal + 1))
+    done
+    # Downwards: those that will go vote no more before they go.
+    ordinal=$wished
+    while [ "$ordinal" -lt "$present" ]; do
+        node=$(node_of "replica-$ordinal")
+        [ -z "$node" ] || ctl node drain "r$node"
+        ordinal=$((ordinal + 1))
+    done
+    if [ "$wished" -lt "$present" ]; then
+        say "waiting until $wished vote"
+        # A minute lies between two changes.
+        tries=0
+        until [ "$(ctl node list --json | grep -o '"voter":true' | wc -l)" -le "$wished" ]; do
+            tries=$((tries + 1))
+            [ "$tries" -lt 120 ] || fail "more than $wished still vote; see: make k8s-status"
+            sleep 5
+        done
+    fi
+    kube scale statefulset replica --replicas="$wished"
+    kube rollout status statefulset/replica --timeout=600s
+}
+
+# From the highest ordinal to 0: with the lead at 0 it changes hands once, at the end.
+roll() {
+    node=$(node_of replica-0)
+    [ -z "$node" ] || ctl node transfer-leader "r$node" || say "the lead stays where it is"
+    kube rollout restart statefulset/replica
+    kube rollout status statefulset/replica --timeout=1200s
+    kube rollout restart deployment/gateway statefulset/membership
+    kube rollout status deployment/gateway --timeout=600s
+}
+
+case ${1:-} in
+    up | down | status | scale | roll) "$1" ;;
+    *) fail "usage: k8s/cluster.sh up|down|status|scale|roll" ;;
+esac
