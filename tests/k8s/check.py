@@ -116,8 +116,12 @@ def policies(objects):
             continue
         spec = policy["spec"]
         (of,) = components([spec])
-        if of is None and "egress" not in spec:
+        if of is None and not {"egress", "ingress"} & spec.keys():
             denied = {"Ingress", "Egress"} <= set(spec["policyTypes"])
+        # Nothing but figures, for the namespace of the monitoring.
+        for rule in spec.get("ingress", []) if of is None else []:
+            assert [list(peer) for peer in rule["from"]] == [["namespaceSelector"]], name
+            assert [port["port"] for port in rule["ports"]] == ["metrics"], name
         if of is None:
             continue
         for rule in spec.get("egress", []):

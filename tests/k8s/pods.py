@@ -123,6 +123,15 @@ class Pod:
         except (urllib.error.URLError, OSError):
             return False
 
+    def figure(self, name):
+        """A figure of its metrics, summed over its labels."""
+        url = f"http://{self.address}:{port_of(self.container, 'metrics')}/metrics"
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        found = [line.split()[1] for line in lines if line.split("{")[0].split(" ")[0] == name]
+        assert found, f"{self.name} tells no {name}"
+        return sum(float(value) for value in found)
+
     def delete(self, claims=False):
         """As `kubectl delete pod`, at once and without a word, perhaps with its claims."""
         os.kill(self.pid, signal.SIGKILL)
@@ -291,6 +300,13 @@ def main():
         ann.say(said[-1])
 
         lost = cluster.voters()["replica-1.replica:1061"]
+        replicas = [pods[f"replica-{n}"] for n in range(3)]
+        assert sum(pod.figure("chatterbox_replica_leader") for pod in replicas) == 1
+        assert all(pod.figure("chatterbox_replica_commands_total") >= 2 for pod in replicas)
+        assert all(pod.figure("chatterbox_replica_sync_seconds_count") > 0 for pod in replicas)
+        assert pods["gateway-x"].figure("chatterbox_gateway_request_seconds_count") >= 2
+        assert pods["membership-0"].figure("chatterbox_membership_voters") == 3
+
         pods["replica-1"].delete(claims=True)
         pods["replica-1"].start()
         said.append("while a disk is gone")

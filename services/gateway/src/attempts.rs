@@ -19,6 +19,7 @@ use crate::config::Options;
 use crate::errors::Error;
 use crate::ids::UserId;
 use crate::limits::ATTEMPTS_KEYS_MAX;
+use crate::metrics::METRICS;
 use crate::socket::admission::{Bucket, Rate};
 
 /// Whose tries are counted.
@@ -97,9 +98,10 @@ impl Attempts {
             }
             Entry::Vacant(entry) => entry.insert(Bucket::new(rate, now)),
         };
-        bucket
-            .take(rate, now)
-            .map_err(|ms| Error::rate_limited("too many tries: wait a little", ms))
+        bucket.take(rate, now).map_err(|ms| {
+            METRICS.rate_limited();
+            Error::rate_limited("too many tries: wait a little", ms)
+        })
     }
 }
 

@@ -13,6 +13,8 @@ pub struct Options {
     pub membership: String,
     /// Replicas to ask when the membership service does not answer at start.
     pub replicas: Vec<String>,
+    /// host:port of the metrics; empty: nowhere.
+    pub metrics: String,
     /// The gateway's name for people.
     pub name: String,
     /// Origins of pages that may use this gateway besides its own.
@@ -45,6 +47,7 @@ impl Default for Options {
             listen: "127.0.0.1:1050".to_owned(),
             membership: "http://127.0.0.1:1051".to_owned(),
             replicas: Vec::new(),
+            metrics: String::new(),
             name: "gateway".to_owned(),
             public_origins: Vec::new(),
             sends_per_second: 10,
@@ -74,6 +77,10 @@ impl Settings for Options {
         (
             "replicas",
             "host:port of replicas, asked for the others when membership is away at start.",
+        ),
+        (
+            "metrics",
+            "Where to serve metrics, host:port; nowhere when empty.",
         ),
         ("name", "Name of this gateway, shown in the cluster panel."),
         (

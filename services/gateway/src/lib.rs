@@ -11,6 +11,7 @@ pub mod ids;
 // The settings, and every bound.
 pub mod config;
 mod limits;
+mod metrics;
 mod validate;
 
 // From a request to its answer, outermost first.

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::app::App;
 use crate::config::Options;
 use crate::limits::{CLOSE_PATIENCE, DRAIN_PATIENCE};
-use crate::{announce, stack};
+use crate::{announce, metrics, stack};
 
 /// The gateway could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,9 @@ pub enum Error {
     /// The public port failed.
     #[error("the HTTP server ended: {0}")]
     Serve(#[from] io::Error),
+    /// The port of the metrics cannot be had.
+    #[error("{0}")]
+    Metrics(#[from] ops::net::Error),
 }
 
 /// Serves on `listener` until `stop` is cancelled, then says good-bye to everybody, waits for
@@ -32,6 +35,9 @@ pub async fn run(options: Options, listener: TcpListener, stop: Stop) -> Result<
     let app = App::start(options);
     tokio::spawn(announce::run(Arc::clone(&app)));
     let served = Stop::new();
+    let (registry, refresh) = metrics::registry(Arc::clone(&app));
+    let (listen, setting) = (&app.options.metrics, "CHATTERBOX_GATEWAY_METRICS");
+    ops::metrics::serve(listen, setting, registry, refresh, served.clone()).await?;
     let listener = listener.tap_io(|connection| {
         // A chat's frames are small and each is waited for.
         if let Err(error) = connection.set_nodelay(true) {

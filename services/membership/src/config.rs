@@ -13,6 +13,8 @@ use crate::limits::{NAME_BYTES_MAX, REPLICAS_MAX, VOTERS_MIN, WAIT_MS_MAX};
 pub struct Options {
     /// host:port of the gRPC server.
     pub listen: String,
+    /// host:port of the metrics; empty: nowhere.
+    pub metrics: String,
     /// Directory of `membership.json`.
     pub data: PathBuf,
     /// The operator's name of the cluster; a disk of a cluster of another name is refused.
@@ -37,6 +39,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:1051".to_owned(),
+            metrics: String::new(),
             data: PathBuf::from("./data/membership"),
             cluster: "chatterbox".to_owned(),
             replicas: 3,
@@ -57,6 +60,10 @@ impl Settings for Options {
         "Registers replicas, forms the first configuration of a cluster, replaces the dead.";
     const FIELDS: &'static [(&'static str, &'static str)] = &[
         ("listen", "host:port on which it answers."),
+        (
+            "metrics",
+            "Where to serve metrics, host:port; nowhere when empty.",
+        ),
         (
             "data",
             "Directory of its only file, a cache of what the replicas hold.",

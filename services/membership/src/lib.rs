@@ -15,6 +15,7 @@ pub mod execute;
 pub mod forming;
 pub mod genesis;
 pub mod limits;
+pub mod metrics;
 pub mod plan;
 pub mod registry;
 pub mod rpc;

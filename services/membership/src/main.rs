@@ -4,6 +4,7 @@ use anyhow::Context;
 use membership::change::Changer;
 use membership::config::Options;
 use membership::execute::Executor;
+use membership::metrics;
 use membership::rpc;
 use membership::service::Service;
 use membership::store::Store;
@@ -35,6 +36,9 @@ async fn run() -> anyhow::Result<()> {
         async move { service.watch(shutdown).await }
     });
     let changer = tokio::spawn(Changer::new(service.clone()).run(shutdown.clone()));
+    let (registry, refresh) = metrics::registry(service.clone());
+    let (listen, setting) = (&options.metrics, "CHATTERBOX_MEMBERSHIP_METRICS");
+    ops::metrics::serve(listen, setting, registry, refresh, shutdown.clone()).await?;
     let served = rpc::serve(service, store, listener, shutdown.clone()).await;
     shutdown.cancel();
     executor.await.context("the task that forms the cluster")?;

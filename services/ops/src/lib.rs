@@ -28,6 +28,7 @@
 
 pub mod config;
 pub mod errors;
+pub mod metrics;
 pub mod net;
 pub mod shutdown;
 pub mod telemetry;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use machine::{AppliedEntry, Machine};
 use paxos::entry::{Entry, EntryKind};
@@ -18,6 +19,7 @@ use crate::limits::{
     APPLY_BYTES_MAX, APPLY_QUEUE_MAX, APPLY_SLOTS_MAX, DURABLE_EVERY_BYTES, DURABLE_EVERY_SLOTS,
     DURABLE_IDLE,
 };
+use crate::metrics::{METRICS, Step};
 use crate::notices::Watched;
 use crate::pins::Pins;
 use crate::signals::Signals;
@@ -125,8 +127,10 @@ fn apply(machine: &mut Machine, entries: &[Entry], listeners: &Listeners) {
         failpoints::pass(failpoints::BEFORE_APPLY);
     }
     let _span = tracing::debug_span!("apply", slots = entries.len()).entered();
+    let began = Instant::now();
     match machine.apply(entries) {
         Ok(applied) => {
+            METRICS.step(Step::Apply, began);
             listeners.pins.reached(machine);
             listeners.note_registered(entries, &applied);
             if applied.iter().any(has_notice) {
@@ -226,6 +230,7 @@ impl Listeners {
         if has_commands {
             failpoints::pass(failpoints::AFTER_APPLY_BEFORE_ACK);
         }
+        METRICS.applied(&outcomes);
         self.waiters.resolve(outcomes);
     }
 

@@ -27,6 +27,8 @@ pub struct Options {
     pub readers: usize,
     /// How much decided log is kept for others that are behind, in MiB.
     pub keep_log_mib: u64,
+    /// Where to serve metrics, `host:port`. Empty: nowhere.
+    pub metrics: String,
 }
 
 impl Default for Options {
@@ -40,6 +42,7 @@ impl Default for Options {
             worker_threads: 0,
             readers: 2,
             keep_log_mib: 64,
+            metrics: String::new(),
         }
     }
 }
@@ -76,12 +79,19 @@ impl Settings for Options {
             "Decided log kept for replicas that are behind, in MiB; one behind that needs a \
              snapshot.",
         ),
+        (
+            "metrics",
+            "Where to serve metrics, host:port; nowhere when empty.",
+        ),
     ];
 
     fn validate(&self, faults: &mut Faults) {
         check_address(faults, "listen", &self.listen);
         if !self.advertise.is_empty() {
             check_address(faults, "advertise", &self.advertise);
+        }
+        if !self.metrics.is_empty() {
+            check_address(faults, "metrics", &self.metrics);
         }
         faults.check(
             !is_wildcard(self.advertised()) || self.advertised().ends_with(":0"),

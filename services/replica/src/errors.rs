@@ -31,6 +31,9 @@ pub enum Error {
     /// The listener ended.
     #[error("serving gRPC failed: {0}")]
     Serve(#[from] tonic::transport::Error),
+    /// The port of the metrics cannot be had.
+    #[error("{0}")]
+    Metrics(#[from] ops::net::Error),
     /// The reflection service cannot be made.
     #[error("the descriptors for gRPC reflection are not valid: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),

@@ -1,6 +1,7 @@
 //! Commands on their way into slots: gathered while the pipeline is busy, one batch per slot.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use bytes::Bytes;
 use paxos::limits::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX};
@@ -22,12 +23,14 @@ pub(crate) struct Batch {
     pub(crate) keys: Vec<Key>,
     /// What goes into the log.
     pub(crate) payload: Bytes,
+    /// When the first of its commands came.
+    pub(crate) since: Instant,
 }
 
 /// Commands that wait for a slot.
 #[derive(Debug, Default)]
 pub(crate) struct Gather {
-    commands: VecDeque<(Key, Command, usize)>,
+    commands: VecDeque<(Key, Command, usize, Instant)>,
     bytes: usize,
     /// A batch that the core had no room for.
     returned: Option<Batch>,
@@ -50,7 +53,8 @@ impl Gather {
             return Some(key);
         }
         self.bytes += bytes;
-        self.commands.push_back((key, command, bytes));
+        self.commands
+            .push_back((key, command, bytes, Instant::now()));
         None
     }
 
@@ -66,25 +70,29 @@ impl Gather {
         }
         let mut keys = Vec::new();
         let mut commands = Vec::new();
+        let mut since = None;
         let mut bytes = BATCH_FRAME_BYTES;
-        while let Some((_, _, weight)) = self.commands.front() {
+        while let Some((_, _, weight, _)) = self.commands.front() {
             if commands.len() == BATCH_COMMANDS_MAX || bytes + weight > BATCH_BYTES_MAX {
                 break;
             }
-            let Some((key, command, weight)) = self.commands.pop_front() else {
+            let Some((key, command, weight, came)) = self.commands.pop_front() else {
                 break;
             };
             bytes += weight;
             self.bytes -= weight;
+            since.get_or_insert(came);
             keys.push(key);
             commands.push(command);
         }
-        if commands.is_empty() {
-            return None;
-        }
+        let since = since?;
         let payload = machine::encode_batch(commands);
         assert!(payload.len() <= BATCH_BYTES_MAX, "a batch fits a slot");
-        Some(Batch { keys, payload })
+        Some(Batch {
+            keys,
+            payload,
+            since,
+        })
     }
 
     /// Puts a batch back that the core had no room for. It goes first when there is some.

@@ -36,6 +36,7 @@ mod waiters;
 mod directory;
 pub mod genesis;
 mod membership;
+mod metrics;
 mod peers;
 mod snapshots;
 pub mod wire;

@@ -40,6 +40,7 @@ impl Quarantine {
             Error::Genesis(_) => NEW_NODE,
             Error::InUse(_)
             | Error::LowSpace(_)
+            | Error::Metrics(_)
             | Error::Serve(_)
             | Error::Reflection(_)
             | Error::System { .. }

@@ -19,6 +19,7 @@ use crate::failpoints;
 use crate::leave::leave;
 use crate::limits::{FREE_EVERY, REMOVED_EVERY, STOP_STREAMS, SWEEP_EVERY};
 use crate::membership::Membership;
+use crate::metrics;
 use crate::notices;
 use crate::peers::Me;
 use crate::quarantine::Quarantine;
@@ -39,6 +40,10 @@ pub async fn run(options: Options, listener: TcpListener, shutdown: Token) -> Re
     let address = advertised(&options, &listener)?;
     let data = options.data.clone();
     let shared = Arc::new(Shared::new(data, address, Token::new()));
+    let (registry, refresh) = metrics::registry(Arc::clone(&shared));
+    let (listen, setting) = (&options.metrics, "CHATTERBOX_REPLICA_METRICS");
+    let stopping = shared.stopping.clone();
+    ops::metrics::serve(listen, setting, registry, refresh, stopping).await?;
     let leaving = tokio::spawn(leave(Arc::clone(&shared), shutdown));
     let ended = open_and_serve(&shared, &options, listener).await;
     leaving.abort();

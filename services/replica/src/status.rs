@@ -138,7 +138,7 @@ const fn role(status: &Status) -> &'static str {
 }
 
 /// The size of a database and its write-ahead log.
-fn bytes_of(data: &Path, name: &str) -> u64 {
+pub(crate) fn bytes_of(data: &Path, name: &str) -> u64 {
     let size = |name: &str| std::fs::metadata(data.join(name)).map_or(0, |file| file.len());
     size(name) + size(&format!("{name}-wal"))
 }

@@ -30,6 +30,7 @@ use crate::frames::{
 use crate::http::people::secret_hash;
 use crate::http::{Body, Caller, OurOrigin, did};
 use crate::ids::{Cid, Slot, UserId};
+use crate::metrics::METRICS;
 use crate::{passwords, validate};
 
 /// The author of a sign-up: nobody yet.
@@ -140,9 +141,10 @@ async fn verified(
         .passwords
         .verify(password, phc.unwrap_or_default())
         .await?;
-    found
-        .filter(|_| is_right)
-        .ok_or_else(Error::wrong_credentials)
+    found.filter(|_| is_right).ok_or_else(|| {
+        METRICS.wrong_password();
+        Error::wrong_credentials()
+    })
 }
 
 /// The slot of the caller's password, which the caller has typed once more; 0 if there is none.

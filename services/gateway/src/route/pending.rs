@@ -11,6 +11,7 @@ use crate::errors::Error;
 use crate::frames::SendState;
 use crate::ids::Slot;
 use crate::limits::{IN_FLIGHT_MAX, SUBMIT_PATIENCE};
+use crate::metrics::METRICS;
 
 use super::{Answer, Key, Submit};
 
@@ -55,6 +56,8 @@ impl Pending {
     /// Ends it for everybody who waits. To any but the first it is a repetition.
     pub(super) fn finish(self, result: &Result<Outcome, Error>) {
         let cid = self.key.1;
+        let came = self.deadline - SUBMIT_PATIENCE;
+        METRICS.answered(result, came.elapsed());
         for (index, waiter) in self.waiters.into_iter().enumerate() {
             let mut result = result.clone();
             if let (1.., Ok(outcome)) = (index, &mut result) {

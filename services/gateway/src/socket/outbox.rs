@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use crate::frames::ServerFrame;
 use crate::limits::{FLUSH_BYTES_MAX, FLUSH_FRAMES_MAX, OUTBOX_BYTES_MAX, OUTBOX_FRAMES_MAX};
+use crate::metrics::METRICS;
 
 use super::Close;
 
@@ -107,9 +108,11 @@ impl Outbox {
         if queue.fits(text.len()) {
             queue.push(Class::Event, text);
             drop(queue);
+            METRICS.passed_on();
             self.ready.notify_one();
             return Pushed::Taken;
         }
+        METRICS.lags();
         queue.lagging = true;
         queue.clear_events();
         Pushed::Overflowed
@@ -150,6 +153,7 @@ impl Outbox {
         } else {
             queue.frames.clear();
             queue.bytes = 0;
+            METRICS.too_slow();
             queue.close = Some(Close::Slow);
         }
         drop(queue);

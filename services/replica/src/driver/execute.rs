@@ -9,6 +9,7 @@ use paxos::output::{Event, Output, PersistOp};
 
 use super::{Driver, End};
 use crate::failpoints;
+use crate::metrics::METRICS;
 use crate::peers::Peers;
 use crate::signals::Signals;
 
@@ -100,8 +101,14 @@ impl Driver {
                 tracing::info!(%ballot, "stopped leading or campaigning");
                 self.on_stepped_down();
             }
-            Event::Campaigning(ballot) => tracing::info!(%ballot, "campaigning"),
-            Event::Leading(ballot) => tracing::info!(%ballot, "leading"),
+            Event::Campaigning(ballot) => {
+                METRICS.campaigned();
+                tracing::info!(%ballot, "campaigning");
+            }
+            Event::Leading(ballot) => {
+                METRICS.elected();
+                tracing::info!(%ballot, "leading");
+            }
             Event::Following(ballot) => {
                 tracing::info!(%ballot, leader = %ballot.node, "following");
             }

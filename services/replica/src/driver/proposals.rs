@@ -18,6 +18,7 @@ use super::{Driver, wall_clock};
 use crate::failpoints;
 use crate::gather::{Batch, Gather};
 use crate::limits::UNSETTLED_WAIT;
+use crate::metrics::{METRICS, Step};
 use crate::waiters::{Key, Submission};
 
 /// The proposals of this replica.
@@ -28,9 +29,17 @@ pub(super) struct Proposals {
     /// Given to the core in this turn; its answers are among the outputs to be executed.
     offered: VecDeque<(ProposalToken, Batch)>,
     /// Proposed at the present ballot and undecided, in slot order.
-    in_flight: VecDeque<(Slot, Vec<Key>)>,
+    in_flight: VecDeque<InFlight>,
     /// Since when the core puts offers off, because an epoch or a lead is changing hands.
     put_off: Option<Instant>,
+}
+
+/// A batch in a slot that is not decided.
+#[derive(Debug)]
+struct InFlight {
+    slot: Slot,
+    keys: Vec<Key>,
+    since: Instant,
 }
 
 /// How the core answered an offer.
@@ -143,7 +152,13 @@ impl Driver {
             return;
         };
         self.waiters.progress(&batch.keys, slot, Stage::Proposed);
-        self.proposals.in_flight.push_back((slot, batch.keys));
+        METRICS.step(Step::Gather, batch.since);
+        METRICS.batch(batch.keys.len());
+        self.proposals.in_flight.push_back(InFlight {
+            slot,
+            keys: batch.keys,
+            since: Instant::now(),
+        });
     }
 
     /// The core gave it none.
@@ -187,12 +202,14 @@ impl Driver {
 
     /// The commit index rose: what is in flight up to it will be applied here.
     pub(super) fn on_decided(&mut self, decided: Slot) {
-        while let Some((slot, keys)) = self
+        while let Some(batch) = self
             .proposals
             .in_flight
-            .pop_front_if(|(slot, _)| *slot <= decided)
+            .pop_front_if(|batch| batch.slot <= decided)
         {
-            self.waiters.progress(&keys, slot, Stage::Chosen);
+            METRICS.step(Step::Decide, batch.since);
+            self.waiters
+                .progress(&batch.keys, batch.slot, Stage::Chosen);
         }
     }
 
@@ -204,7 +221,7 @@ impl Driver {
             self.proposals
                 .in_flight
                 .drain(..)
-                .flat_map(|(_, keys)| keys),
+                .flat_map(|batch| batch.keys),
         );
         self.waiters.refuse(&keys, reason, leader);
     }
@@ -213,8 +230,8 @@ impl Driver {
     /// flight stays, and is decided when a majority is back; a retry then takes no effect twice.
     pub(super) fn on_no_quorum(&mut self) {
         let mut keys = self.proposals.gather.drain();
-        for (_, in_flight) in &mut self.proposals.in_flight {
-            keys.append(in_flight);
+        for batch in &mut self.proposals.in_flight {
+            keys.append(&mut batch.keys);
         }
         self.waiters.refuse(&keys, Reason::NoQuorum, None);
     }

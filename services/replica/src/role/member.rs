@@ -20,6 +20,7 @@ use crate::driver::{Driver, Handle, Parts};
 use crate::errors::Error;
 use crate::genesis::Cluster;
 use crate::limits::STOP_THREAD;
+use crate::metrics::METRICS;
 use crate::notices::Watched;
 use crate::peers::{Callers, Me, Peers};
 use crate::pins::Pins;
@@ -243,6 +244,7 @@ fn report_to(signals: Arc<Signals>) -> Box<dyn Fn(Completion) + Send> {
             if rows > 0 {
                 failpoints::pass(failpoints::AFTER_PERSIST);
             }
+            METRICS.synced(commit_us);
             signals.note_persisted(seq, disk_seq, commit_us);
         }
         Completion::Fatal(error) => fatal::log_failed(&error),

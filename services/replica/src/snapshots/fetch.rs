@@ -24,6 +24,7 @@ use crate::limits::{
     SNAPSHOT_STALL,
 };
 use crate::logs::Seldom;
+use crate::metrics::METRICS;
 use crate::peers::{Me, endpoint};
 
 /// Why an attempt failed.
@@ -151,6 +152,7 @@ async fn receive(
             bytes: chunk.data,
             crc: chunk.crc,
         };
+        METRICS.fetched(chunk.bytes.len());
         if chunks.send(chunk).await.is_err() {
             break;
         }
