@@ -35,6 +35,9 @@ mod search;
 mod seen;
 mod tail;
 
+// What may be lost.
+mod ephemeral;
+
 // What runs.
 mod announce;
 mod app;

@@ -19,11 +19,9 @@ import { Banner } from "./banner.tsx";
 import { ClusterChip } from "./cluster-chip.tsx";
 import { ClusterPanel } from "./cluster-panel.tsx";
 import { BrowseRooms } from "./dialogs/browse-rooms.tsx";
-import { Help } from "./dialogs/help.tsx";
 import { NewRoom } from "./dialogs/new-room.tsx";
 import { Palette } from "./dialogs/palette.tsx";
 import { SignOut } from "./dialogs/sign-out.tsx";
-import { XRay } from "./dialogs/xray.tsx";
 import { BackIcon, LeaveIcon, Logo, PeopleIcon, PinIcon, SearchIcon } from "./icons.tsx";
 import { useKeyboard } from "./keyboard.ts";
 import { RoomPane } from "./room-pane.tsx";
@@ -33,6 +31,8 @@ import { summary } from "./replicas.ts";
 
 // Seldom opened: not part of what the first screen loads.
 const Account = lazy(async () => ({ default: (await import("./dialogs/account.tsx")).Account }));
+const Help = lazy(async () => ({ default: (await import("./dialogs/help.tsx")).Help }));
+const XRay = lazy(async () => ({ default: (await import("./dialogs/xray.tsx")).XRay }));
 const SignUps = lazy(async () => ({ default: (await import("./dialogs/sign-ups.tsx")).SignUps }));
 const NewDirect = lazy(async () => ({ default: (await import("./dialogs/people.tsx")).NewDirect }));
 const RoomDialog = lazy(async () => ({ default: (await import("./dialogs/room.tsx")).RoomDialog }));
@@ -154,17 +154,17 @@ export function Shell({ workspace }: { workspace: Workspace }) {
       {dialog.value === "new-room" && <NewRoom workspace={workspace} close={close} />}
       {dialog.value === "browse-rooms" && <BrowseRooms workspace={workspace} close={close} />}
       {dialog.value === "palette" && <Palette workspace={workspace} close={close} ask={ask} />}
-      {xrayed.value !== undefined && (
-        <XRay
-          workspace={workspace}
-          event={xrayed.value}
-          close={() => {
-            xrayed.value = undefined;
-          }}
-        />
-      )}
-      {dialog.value === "help" && <Help close={close} />}
       <Suspense fallback={null}>
+        {xrayed.value !== undefined && (
+          <XRay
+            workspace={workspace}
+            event={xrayed.value}
+            close={() => {
+              xrayed.value = undefined;
+            }}
+          />
+        )}
+        {dialog.value === "help" && <Help close={close} />}
         {dialog.value === "account" && <Account workspace={workspace} close={close} />}
         {dialog.value === "sign-ups" && <SignUps workspace={workspace} close={close} />}
         {dialog.value === "new-direct" && <NewDirect workspace={workspace} close={close} />}
