@@ -41,6 +41,10 @@ help: ## This list
 up: ## Build what is needed, start the cluster, wait until it is ready
 	@$(CLUSTER) up
 
+.PHONY: demo
+demo: ## As `up`, then three rooms, some people and a history, so that it is a living place
+	@$(CLUSTER) demo
+
 .PHONY: down
 down: ## Stop the cluster; its data stays
 	@$(CLUSTER) down

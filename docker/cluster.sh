@@ -2,7 +2,7 @@
 # Starts, shows and stops a cluster on this machine: in containers by compose, or as
 # processes by `chatterctl up`. `make up`, `make down` and their like are this script.
 #
-#   cluster.sh up | down | status | logs | images | wipe | need PROGRAM…
+#   cluster.sh up | demo | down | status | logs | images | wipe | need PROGRAM…
 #
 # MODE=auto|compose|local   PORT=1050   DATA=data   READY_SECONDS=120
 set -eu
@@ -208,10 +208,29 @@ up() {
     esac
 }
 
+# Starts the cluster if nothing runs, and fills it. What runs already is filled as it is.
+demo() {
+    if ! compose_runs && ! local_runs_now; then
+        up
+    fi
+    if compose_runs; then
+        gateway=$(docker ps -q --filter "label=com.docker.compose.project=$PROJECT" \
+            --filter label=com.docker.compose.service=gateway-1)
+        [ -n "$gateway" ] || fail "no gateway runs: make status"
+        # The container writes nothing but /tmp. With another container the demo's people are
+        # strangers, and it says so.
+        docker exec -e XDG_STATE_HOME=/tmp "$gateway" /usr/local/bin/chatterctl demo
+    else
+        "$CHATTERCTL" demo --url "http://localhost:$PORT"
+    fi
+}
+
 compose_runs() {
     [ "$MODE" != local ] && engine_answers && have_compose && [ -n "$(containers)" ]
 }
 local_runs() { [ "$MODE" != compose ] && [ -x "$CHATTERCTL" ] && [ -d "$DATA" ]; }
+
+local_runs_now() { local_runs && "$CHATTERCTL" status --data "$DATA" >/dev/null 2>&1; }
 
 # Both kinds, unless MODE names one: `up` may have chosen either.
 down() {
@@ -272,6 +291,7 @@ command=${1:-}
 [ $# -eq 0 ] || shift
 case $command in
     up) up ;;
+    demo) demo ;;
     down) down ;;
     status) status ;;
     logs) logs ;;
@@ -282,5 +302,5 @@ case $command in
         build_image
         ;;
     need) need "$@" ;;
-    *) fail "usage: cluster.sh up | down | status | logs | images | wipe | need PROGRAM…" ;;
+    *) fail "usage: cluster.sh up | demo | down | status | logs | images | wipe | need PROGRAM…" ;;
 esac

@@ -4,10 +4,11 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "chatterbox/v1/command.proto",
     "chatterbox/v1/snapshot.proto",
     "chatterbox/v1/client.proto",
+    "chatterbox/v1/relay.proto",
     "chatterbox/v1/peer.proto",
     "chatterbox/v1/membership.proto",
     "chatterbox/v1/admin.proto",

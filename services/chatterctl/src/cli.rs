@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Resume(NameArgs),
     /// Talk from the terminal.
     Chat(ChatArgs),
+    /// Fill a cluster with three rooms, some people and a history. Twice changes nothing.
+    Demo(DemoArgs),
     /// Ask one process whether it is healthy: http://… or grpc://host:port.
     Health(HealthArgs),
     /// Delete the data of the local cluster, after asking.
@@ -296,6 +298,16 @@ pub(crate) struct ChatArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// A gateway.
+    #[arg(long, default_value = "http://localhost:1050", env = "CHATTERBOX_URL")]
+    pub(crate) url: String,
+    /// The secret of an invitation, where nobody can make an account without one.
+    #[arg(long, value_name = "SECRET")]
+    pub(crate) invitation: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct HealthArgs {
     /// http://… expects 2xx, grpc://host:port or grpc://host:port/SERVICE expects
     /// SERVING.
@@ -353,6 +365,7 @@ mod tests {
             "chatterctl resume r1",
             "chatterctl purge --yes",
             "chatterctl chat --url http://localhost:1050 --name alice --room general",
+            "chatterctl demo --url http://localhost:1050 --invitation secret",
             "chatterctl health grpc://127.0.0.1:1061",
             "chatterctl supervise --data d",
         ] {

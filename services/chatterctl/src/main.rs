@@ -3,6 +3,7 @@
 mod backup;
 mod chat;
 mod cli;
+mod demo;
 mod health;
 mod local;
 mod log;
@@ -52,6 +53,7 @@ async fn run(command: Command, output: &mut Output) -> anyhow::Result<ExitCode> 
         Command::Pause(args) => local::signal::run(&args, local::signal::Wish::Pause, output),
         Command::Resume(args) => local::signal::run(&args, local::signal::Wish::Resume, output),
         Command::Chat(args) => chat::run(args, output).await,
+        Command::Demo(args) => demo::run(args, output).await,
         Command::Health(args) => health::run(&args.url, output).await,
         Command::Purge(args) => local::purge::run(&args, &mut std::io::stdin().lock(), output),
         Command::Supervise(args) => local::supervise::run_detached(&args).await,

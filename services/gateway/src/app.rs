@@ -13,6 +13,7 @@ use crate::auth::{Credentials, Sessions};
 use crate::channels::Channels;
 use crate::cluster::Cluster;
 use crate::config::Options;
+use crate::ephemeral::Ephemeral;
 use crate::errors::Error;
 use crate::frames::{Me, ServerFrame};
 use crate::passwords::Passwords;
@@ -32,6 +33,7 @@ pub(crate) struct App {
     pub(crate) router: Router,
     pub(crate) reads: Reads,
     pub(crate) hub: Arc<Hub>,
+    pub(crate) ephemeral: Arc<Ephemeral>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) passwords: Passwords,
@@ -60,7 +62,9 @@ impl App {
         let hub = Arc::new(Hub::new(Arc::clone(&seen), Arc::clone(&sessions)));
         let tail = Tail::new(cluster.clone(), Arc::clone(&channels), Arc::clone(&hub));
         tokio::spawn(tail.run());
+        let ephemeral = Ephemeral::start(cluster.clone(), Arc::clone(&channels), Arc::clone(&hub));
         Arc::new(Self {
+            ephemeral,
             router: Router::start(cluster.clone(), Arc::clone(&channels), Arc::clone(&seen)),
             reads: Reads::new(cluster.clone(), channels, seen),
             admission: Arc::new(Admission::new(&options, connections)),

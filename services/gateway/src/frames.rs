@@ -14,6 +14,7 @@ mod event;
 mod http;
 mod notice;
 mod people;
+mod presence;
 mod room_kind;
 mod room_seqs;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use people::{
     Deactivate, InvitationAnswer, InvitationEntry, InvitationsAnswer, Me, Password, PeopleAnswer,
     PersonEntry, ResetPassword, SessionEntry, SessionsAnswer, SettingsAnswer, SignIn, SignUpMode,
 };
+pub use presence::{PersonPresence, Presence};
 pub use room_kind::{About, RoomKind};
 pub use room_seqs::{ReadMarker, RoomSeqs};
 pub use wishes::{NotificationLevel, RoomWishes};
@@ -324,6 +326,18 @@ pub enum ServerFrame {
     },
     /// The cluster changed.
     Cluster(Cluster),
+    /// Somebody is writing in a room; true for 5 s, or until a message of theirs.
+    Typing {
+        /// The room.
+        room: RoomId,
+        /// Who.
+        person: Person,
+    },
+    /// How people are that the client watches: all of them, then whoever changed.
+    Presence {
+        /// In no order.
+        people: Vec<PersonPresence>,
+    },
     /// Answers `ping`.
     Pong {
         /// From the `ping`.

@@ -56,6 +56,11 @@ number! {
     NodeId
 }
 
+impl RoomId {
+    /// The room of the cluster, in which nobody writes: docs/protocol.md 2.5.
+    pub(crate) const CLUSTER: Self = Self(u32::MAX as u64);
+}
+
 impl Seq {
     /// The one after it.
     pub fn next(self) -> Self {

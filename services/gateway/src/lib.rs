@@ -36,6 +36,9 @@ mod search;
 mod seen;
 mod tail;
 
+// What may be lost.
+mod ephemeral;
+
 // What runs.
 mod announce;
 mod app;

@@ -141,6 +141,41 @@ pub(crate) const TAIL_LEADER_SETTLED: Duration = Duration::from_secs(5);
 /// Between two attempts to follow a log.
 pub(crate) const TAIL_BACKOFF: Duration = Duration::from_millis(50);
 
+/// People that one client watches: the members of a large room.
+pub(crate) const WATCHED_MAX: usize = 500;
+/// Rooms and people whose writing waits for a slow client; more at once cannot be read anyhow.
+pub(crate) const WRITING_WAITING_MAX: usize = 32;
+/// How long it is true that somebody is writing: docs/protocol.md 2.9.
+pub(crate) const WRITING_FOR: Duration = Duration::from_secs(5);
+/// Frames about writing and presence that a client may send at once …
+pub(crate) const EPHEMERAL_BURST: u32 = 20;
+/// … and per second. A person who writes in one room sends one in three seconds.
+pub(crate) const EPHEMERAL_PER_SECOND: f64 = 2.0;
+/// Writing that a gateway relays to the others at once …
+pub(crate) const WRITING_RELAYED_BURST: u32 = 200;
+/// … and per second. Beyond it only this gateway's people see it.
+pub(crate) const WRITING_RELAYED_PER_SECOND: f64 = 200.0;
+/// What another gateway said of a person holds for so long.
+pub(crate) const PRESENCE_LEASE: Duration = Duration::from_secs(60);
+/// Each gateway says so often how all of its people are: a lease outlives two lost whispers.
+pub(crate) const PRESENCE_ANNOUNCE: Duration = Duration::from_secs(20);
+/// Changes are gathered for so long before they are relayed.
+pub(crate) const PRESENCE_FLUSH: Duration = Duration::from_millis(250);
+/// A person still counts as there for so long after the last socket: a reload takes less.
+pub(crate) const PRESENCE_GRACE: Duration = Duration::from_secs(5);
+/// Leases of people at other gateways: some MiB.
+pub(crate) const PRESENCE_LEASES_MAX: usize = 100_000;
+/// People in one whisper, each of at most 13 bytes.
+pub(crate) const PRESENCE_PEOPLE_PER_WHISPER: usize = 1000;
+/// A whisper, as replicas take them.
+pub(crate) const WHISPER_BYTES_MAX: usize = 32 * 1024;
+/// Whispers on their way to a replica; all people of a full gateway fit.
+pub(crate) const WHISPERS_WAITING_MAX: usize = 256;
+/// Whispers of others that wait to be looked at.
+pub(crate) const WHISPERS_HEARD_MAX: usize = 1024;
+/// Between two attempts to open a stream of whispers.
+pub(crate) const RELAY_RETRY: Duration = Duration::from_secs(1);
+
 /// How often a client should be heard.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
 /// A side that hears nothing for this long is gone.
@@ -161,6 +196,8 @@ pub(crate) const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 /// Clients of a stopping gateway come back spread over this.
 pub(crate) const DRAIN_SPREAD_MS: u32 = 2000;
 
+const _: () = assert!(PRESENCE_PEOPLE_PER_WHISPER * 15 < WHISPER_BYTES_MAX);
+const _: () = assert!(3 * PRESENCE_ANNOUNCE.as_secs() <= PRESENCE_LEASE.as_secs());
 // A frame holds any message, also one that is written in escapes of two bytes each.
 const _: () = assert!(FRAME_BYTES_MAX >= 2 * MESSAGE_BYTES_MAX);
 // A replay pauses at half a queue, so what a ring adds at going live still fits.

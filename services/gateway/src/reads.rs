@@ -14,7 +14,8 @@ use proto::v1::get_history_request::Range;
 use proto::v1::list_messages_request::Which;
 use proto::v1::{
     GetCredentialsRequest, GetCredentialsResponse, GetHistoryRequest, GetSessionRequest,
-    GetUserStateRequest, ListMembersRequest, ListMessagesRequest, ListRoomsRequest, SearchRequest,
+    GetUserStateRequest, ListMembersRequest, ListMessagesRequest, ListPeopleRequest,
+    ListRoomsRequest, SearchRequest,
 };
 use tokio::time::timeout;
 use tonic::transport::Channel;
@@ -24,7 +25,9 @@ use crate::channels::Channels;
 use crate::cluster::{Cluster, SHARD, View};
 use crate::convert::{self, UserState};
 use crate::errors::{Error, another_may_answer};
-use crate::frames::{EventsAnswer, Me, MessagesAnswer, Person, RoomSummary, SearchAnswer};
+use crate::frames::{
+    EventsAnswer, Me, MessagesAnswer, Person, PersonEntry, RoomSummary, SearchAnswer,
+};
 use crate::ids::{NodeId, RoomId, Seq, Slot, UserId};
 use crate::limits::{READ_ATTEMPT_TIMEOUT, READ_LAST_TIMEOUT, REPLY_BYTES_MAX};
 use crate::search::Question;
@@ -223,6 +226,23 @@ impl Reads {
             name: member.name,
         };
         Ok(answer.members.into_iter().map(person).collect())
+    }
+
+    /// Everybody of whom a person may know.
+    pub(crate) async fn people(&self, user: UserId) -> Result<Vec<PersonEntry>, Error> {
+        let min_slot = self.at_least(Slot(0));
+        let request = ListPeopleRequest {
+            shard: SHARD,
+            user: user.0,
+            min_slot: min_slot.0,
+        };
+        let answer = self
+            .read(min_slot, move |mut chat| async move {
+                chat.list_people(request).await
+            })
+            .await
+            .map_err(|status| Error::read(&status))?;
+        Ok(answer.people.into_iter().map(convert::person).collect())
     }
 
     /// A page of a room's events.

@@ -2,6 +2,7 @@
 
 pub(crate) mod admission;
 mod begin;
+mod ephemera;
 mod fanout;
 pub(crate) mod hub;
 pub(crate) mod outbox;
@@ -9,6 +10,7 @@ mod replay;
 mod requests;
 mod session;
 pub(crate) mod upgrade;
+mod waiting;
 mod writer;
 
 /// Why a socket is closed: docs/protocol.md 3.

@@ -129,6 +129,13 @@ pub const TAIL_EFFECTS_MAX: usize = 256;
 /// Bytes of effects read for a replay at once.
 pub const TAIL_PAGE_BYTES: usize = 512 * 1024;
 
+/// Gateways that whisper to each other through this replica.
+pub const RELAYS_MAX: usize = TAILS_MAX;
+/// Whispers that wait for the slowest of them; it loses the oldest.
+pub const RELAY_QUEUE_MAX: usize = 256;
+/// A whisper: the presence of a thousand people fits.
+pub const WHISPER_BYTES_MAX: usize = 32 * 1024;
+
 /// Reads that wait for a connection to the state; past it they are refused.
 pub const READS_WAITING_MAX: usize = 1024;
 /// How long a read waits for its `min_slot`.

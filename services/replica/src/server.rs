@@ -16,7 +16,7 @@ use crate::errors::Error;
 use crate::health;
 use crate::limits::PEER_QUEUE_BYTES_MAX;
 use crate::role::Shared;
-use crate::rpc::{Admin, Chat, Peer};
+use crate::rpc::{Admin, Chat, Peer, Relay};
 
 /// Streams and calls at the same time over one connection.
 const STREAMS_MAX: u32 = 1024;
@@ -48,6 +48,8 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) -> Result<
         .add_service(PeerServer::new(Peer(Arc::clone(&shared))))
         // Gateways.
         .add_service(ChatServer::new(Chat(Arc::clone(&shared))))
+        // Gateways among themselves.
+        .add_service(Relay::server(Arc::clone(&shared)))
         // Operators and membership.
         .add_service(AdminServer::new(Admin(Arc::clone(&shared))));
     #[cfg(feature = "failpoints")]

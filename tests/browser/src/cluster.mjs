@@ -40,12 +40,18 @@ async function freePorts() {
 }
 
 export class Cluster {
-  static async start({ replicas = 3 } = {}) {
+  static async start({ replicas = 3, gateways = 1, env = {} } = {}) {
     const cluster = new Cluster();
     cluster.data = await mkdtemp(path.join(tmpdir(), "chatterbox-browser-"));
     cluster.port = await freePorts();
     cluster.url = `http://localhost:${cluster.port}`;
-    await cluster.ctl("up", "--replicas", String(replicas), "--port", String(cluster.port));
+    // Of the gateways, the first one first; membership has the port between (chatterctl's plan).
+    cluster.urls = Array.from({ length: gateways }, (_, index) =>
+      index === 0 ? cluster.url : `http://localhost:${cluster.port + index + 1}`,
+    );
+    cluster.env = env;
+    const sizes = ["--replicas", String(replicas), "--gateways", String(gateways)];
+    await cluster.ctl("up", ...sizes, "--port", String(cluster.port));
     return cluster;
   }
 
@@ -53,7 +59,7 @@ export class Cluster {
   async ctl(command, ...args) {
     const { stdout } = await run(chatterctl, [command, "--data", this.data, ...args], {
       timeout: 60_000,
-      env: { ...process.env, ...CHEAP },
+      env: { ...process.env, ...CHEAP, ...this.env },
     });
     return stdout;
   }
@@ -61,6 +67,13 @@ export class Cluster {
   /** `chatterctl node …` on this cluster. */
   async node(command, ...args) {
     await run(chatterctl, ["node", command, "--data", this.data, ...args], { timeout: 60_000 });
+  }
+
+  /** `chatterctl demo`, by a person with this home; returns what it printed. */
+  async demo(home = "home") {
+    const env = { ...process.env, XDG_STATE_HOME: path.join(this.data, home) };
+    const { stdout } = await run(chatterctl, ["demo", "--url", this.url], { timeout: 60_000, env });
+    return stdout;
   }
 
   async status() {

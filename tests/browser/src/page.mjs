@@ -34,7 +34,8 @@ export const PASSWORD = "correct horse battery";
 /** A browser of their own: cookies and storage are shared with nobody. */
 export class Person {
   static async open(browser, cluster, name, options = {}) {
-    const person = await Person.visit(browser, cluster, cluster.url, options);
+    const { address = cluster.url, ...context } = options;
+    const person = await Person.visit(browser, cluster, address, context);
     person.name = name;
     await person.id("sign-up-name").fill(name);
     await person.id("sign-up-password").fill(PASSWORD);

@@ -399,6 +399,17 @@ export type Cluster = {
   gateway: string,
 };
 
+/** How a person is, on the most present of all devices. */
+export type Presence = "online" | "away" | "offline";
+
+/** How one person is. */
+export type PersonPresence = {
+  /** Who. */
+  id: UserId,
+  /** How. */
+  presence: Presence,
+};
+
 /** Why something was refused or failed. */
 export type ErrorCode = "bad_request" | "unauthenticated" | "forbidden_origin" | "forbidden" | "not_found" | "not_member" | "name_taken" | "wrong_credentials" | "sign_up_closed" | "room_archived" | "too_large" | "rate_limited" | "no_quorum" | "overloaded" | "behind" | "no_space" | "internal";
 
@@ -564,6 +575,18 @@ export type ClientFrame = { "t": "start",
   /** The last event that was read. */
   seq: Seq,
 }
+  | { "t": "typing",
+  /** Where. */
+  room: RoomId,
+}
+  | { "t": "away",
+  /** Whether nobody is there. */
+  away: boolean,
+}
+  | { "t": "watch",
+  /** At most 500. */
+  people: Array<UserId>,
+}
   | { "t": "resume",
   /** The last `seq` that the client has of each room. */
   rooms: RoomSeqs,
@@ -687,6 +710,16 @@ export type ServerFrame = { "t": "hello",
   rooms: RoomSeqs,
 }
   | { "t": "cluster" } & Cluster
+  | { "t": "typing",
+  /** The room. */
+  room: RoomId,
+  /** Who. */
+  person: Person,
+}
+  | { "t": "presence",
+  /** In no order. */
+  people: Array<PersonPresence>,
+}
   | { "t": "pong",
   /** From the `ping`. */
   n: number,

@@ -3,6 +3,13 @@
 import type { people as en } from "./en-people.ts";
 
 export const people: typeof en = {
+  writing: (names) => {
+    const [one, two, more] = names;
+    if (more !== undefined) return "Mehrere schreiben…";
+    if (two !== undefined) return `${one} und ${two} schreiben…`;
+    return one === undefined ? "" : `${one} schreibt…`;
+  },
+  presence: { online: "online", away: "abwesend", offline: "offline" },
   signIn: {
     title: "Anmelden",
     password: "Passwort",

@@ -1,6 +1,13 @@
 // English: accounts, sessions, invitations, and who is in which room.
 
 export const people = {
+  writing: (names: readonly string[]) => {
+    const [one, two, more] = names;
+    if (more !== undefined) return "Several people are typing…";
+    if (two !== undefined) return `${one} and ${two} are typing…`;
+    return one === undefined ? "" : `${one} is typing…`;
+  },
+  presence: { online: "online", away: "away", offline: "offline" },
   signIn: {
     title: "Sign in",
     password: "Password",

@@ -3,7 +3,7 @@
 import { batch, computed, type ReadonlySignal, signal, type Signal } from "@preact/signals";
 
 import { browserClock, type Cancel } from "../clock/clock.ts";
-import type { Cluster, Me, PersonEntry } from "../generated/frames.ts";
+import type { Cluster, Me, PersonEntry, UserId } from "../generated/frames.ts";
 import { people } from "../http/accounts.ts";
 import { history, me, unread } from "../http/api.ts";
 import { browserRandomBytes } from "../outbox/cid.ts";
@@ -19,6 +19,7 @@ import type { RoomSync } from "../sync/room-sync.ts";
 import type { Unread } from "../sync/unread.ts";
 import { DeviceMemory } from "./device.ts";
 import { lastRooms, rememberRooms } from "./last-seen.ts";
+import type { LiveEphemera } from "./ephemera.ts";
 import { forgetPeople, learnPeople } from "./people.ts";
 import { isUnread, notified } from "./unread.ts";
 
@@ -54,6 +55,8 @@ export class Workspace {
   /** False until the first `ready`: the list of rooms is not empty, it is unknown. */
   readonly is_loaded = signal(false);
   readonly banner: ReadonlySignal<Banner | undefined>;
+  /** Who writes, who is there; loaded after the first connection. */
+  readonly ephemera = signal<LiveEphemera | undefined>(undefined);
 
   private readonly revisions = new Map<RoomId, Signal<number>>();
   private readonly lacks_quorum = signal(false);
@@ -98,11 +101,14 @@ export class Workspace {
         },
         event: (room, event, live) => {
           if (!room.is_system) learnPeople([event.author]);
-          if (live) events.arrived(room, event);
+          if (!live) return;
+          this.ephemera.peek()?.spoke(room.id, event.author.id);
+          events.arrived(room, event);
         },
         caughtUp: (missed) => this.caughtUp(missed),
         strangers: () => events.ended(),
         profile: () => void this.askMe(),
+        ephemeral: (frame) => this.ephemera.peek()?.received(frame),
       },
     });
   }
@@ -161,6 +167,12 @@ export class Workspace {
     const others = room.people.filter((id) => id !== this.user.id);
     const names = others.map((id) => this.people.value.find((one) => one.id === id)?.name);
     return names.every((name) => name !== undefined) ? names.join(", ") : room.name;
+  }
+
+  /** The one with whom a direct room is shared; of several none. */
+  otherIn(room: RoomSync): UserId | undefined {
+    const others = room.people.filter((id) => id !== this.user.id);
+    return room.kind === "direct" && others.length === 1 ? others[0] : undefined;
   }
 
   /** The name in a sentence: `#general`, or the people of a direct room. */
@@ -259,14 +271,25 @@ export class Workspace {
         this.cancelAway?.();
         this.cancelAway = undefined;
         // After the very first connection nothing is caught up, so nothing else ends the banner.
-        if (!was_ready) this.is_away.value = false;
+        if (!was_ready) {
+          this.is_away.value = false;
+          void this.loadEphemera();
+        }
+        this.ephemera.peek()?.connected();
       } else {
+        this.ephemera.peek()?.disconnected();
         this.cancelAway ??= browserClock.after(RECONNECTING_AFTER_MS, () => {
           this.is_away.value = true;
         });
       }
     });
     if (status.kind === "stopped" && status.code === CLOSE_UNAUTHENTICATED) events.ended();
+  }
+
+  private async loadEphemera(): Promise<void> {
+    const { signal: until } = this.listening;
+    const { LiveEphemera } = await import("./ephemera.ts");
+    if (!until.aborted) this.ephemera.value = new LiveEphemera(this, until);
   }
 
   private caughtUp(missed: number): void {

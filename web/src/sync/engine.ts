@@ -21,6 +21,7 @@ import { Connection, type ConnectionStatus, type Hello, type Start } from "../so
 import { CLOSE_GOING_AWAY } from "../socket/close-code.ts";
 import type { OpenTransport } from "../socket/transport.ts";
 import { CatchUp } from "./catch-up.ts";
+import type { EphemeralFrame, Whisper } from "./ephemera.ts";
 import type { RoomEvent, RoomId, Seq } from "./event.ts";
 import type { History } from "./history.ts";
 import { ReadMarkers } from "./read-markers.ts";
@@ -49,6 +50,8 @@ export interface EngineEvents {
   strangers(): void;
   /** The own name, colour, role or password changed. */
   profile(): void;
+  /** Somebody writes, or is there or not. */
+  ephemeral(frame: EphemeralFrame): void;
 }
 
 export interface EngineOptions {
@@ -194,6 +197,11 @@ export class Engine extends RoomWishes {
     this.focus = room;
   }
 
+  /** Says what may be lost: without a connection it is. */
+  whisper(frame: Whisper): void {
+    if (this.is_ready) this.connection.send(frame);
+  }
+
   private get is_ready(): boolean {
     return this.status.kind === "ready";
   }
@@ -272,6 +280,9 @@ export class Engine extends RoomWishes {
         return this.lagged(frame.rooms);
       case "cluster":
         return this.clusterChanged(frame);
+      case "typing":
+      case "presence":
+        return this.options.events.ephemeral(frame);
       case "hello":
       case "pong":
       case "bye":

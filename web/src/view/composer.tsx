@@ -1,6 +1,7 @@
 // Where one writes. Never disabled: without a connection the message waits in the outbox.
 
 import { useSignal } from "@preact/signals";
+import { lazy, Suspense } from "preact/compat";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 
 import { words } from "../i18n/language.ts";
@@ -9,6 +10,8 @@ import type { RoomSync } from "../sync/room-sync.ts";
 import { announce } from "./announcer.tsx";
 import { CompletionList, completionAttributes, useCompletion } from "./completion.tsx";
 import { SendIcon } from "./icons.tsx";
+
+const TypingLine = lazy(async () => ({ default: (await import("./ephemera.tsx")).TypingLine }));
 
 /** The frame around a body: names of fields, a cid, a room. */
 const FRAME_OVERHEAD_BYTES = 512;
@@ -61,6 +64,7 @@ export function Composer({ workspace, room, toLatest }: ComposerProps) {
     failure.value = undefined;
     draft.value = "";
     completion.close();
+    workspace.ephemera.peek()?.sent(room.id);
     try {
       await engine.send(room.id, body);
       // Only now: had the page died in between, the words would still be in the draft.
@@ -97,6 +101,9 @@ export function Composer({ workspace, room, toLatest }: ComposerProps) {
       }}
     >
       {failure.value !== undefined && <p class="hint hint-error">{failure.value}</p>}
+      <Suspense fallback={null}>
+        <TypingLine workspace={workspace} room={room} />
+      </Suspense>
       <CompletionList completion={completion} />
       <div class="composer-box">
         <textarea
@@ -110,6 +117,7 @@ export function Composer({ workspace, room, toLatest }: ComposerProps) {
           {...completionAttributes(completion)}
           onInput={(event) => {
             setDraft(event.currentTarget.value);
+            if (draft.value !== "") workspace.ephemera.peek()?.typed(room.id);
             completion.look();
           }}
           onKeyDown={onKeyDown}

@@ -83,7 +83,7 @@ export function Extras(props: MessageActionsProps) {
             data-testid="reaction"
             data-emoji={emoji}
             aria-pressed={is_mine}
-            aria-label={text.reactionOf(emoji, names)}
+            aria-label={text.reactionOf(`${emoji} ${people.length}`, names)}
             title={names}
             onClick={() => void react(props, emoji)}
           >

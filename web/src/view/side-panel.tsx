@@ -194,6 +194,7 @@ function ReplyBox({ workspace, room, root }: { workspace: Workspace; room: RoomS
         onInput={(event) => {
           failure.value = undefined;
           body.value = event.currentTarget.value;
+          if (body.value !== "") workspace.ephemera.peek()?.typed(room.id);
         }}
         onKeyDown={(event) => {
           if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229)

@@ -1,5 +1,7 @@
 // The rooms of the person, and the way to more of them.
 
+import { lazy, Suspense } from "preact/compat";
+
 import { words } from "../i18n/language.ts";
 import { showRoom } from "../store/route.ts";
 import { badge, isUnread } from "../store/unread.ts";
@@ -10,6 +12,8 @@ import { Avatar } from "./avatar.tsx";
 import { BrowseIcon, HelpIcon, InviteIcon, LeaveIcon, PeopleIcon, PlusIcon, SearchIcon } from "./icons.tsx";
 import { LanguageSwitch } from "./language-switch.tsx";
 import type { DialogName } from "./shell.tsx";
+
+const PresenceDot = lazy(async () => ({ default: (await import("./ephemera.tsx")).PresenceDot }));
 
 interface SidebarProps {
   workspace: Workspace;
@@ -132,6 +136,7 @@ function RoomItem({
   const unread = workspace.unread(room);
   const is_unread = isUnread(unread);
   const name = workspace.nameOf(room);
+  const other = workspace.otherIn(room);
   const waiting = workspace.outbox.value.filter(
     (entry) => entry.stored.room === room.id && entry.progress === "failed",
   );
@@ -157,6 +162,11 @@ function RoomItem({
           <span class="room-item-favourite" title={words.value.people.wishes.isFavourite}>
             ★<span class="hidden-visually">{words.value.people.wishes.isFavourite}</span>
           </span>
+        )}
+        {other !== undefined && (
+          <Suspense fallback={null}>
+            <PresenceDot workspace={workspace} id={other} />
+          </Suspense>
         )}
         {waiting.length > 0 && (
           <span class="room-item-failed" title={words.value.states.failed}>

@@ -113,6 +113,7 @@ export class Device {
         this.strangers += 1;
       },
       profile: () => {},
+      ephemeral: nothing,
     };
     return new Engine({
       user: ME,

@@ -183,6 +183,21 @@ pub enum ClientFrame {
         /// The last event that was read.
         seq: Seq,
     },
+    /// The person is writing. No answer.
+    Typing {
+        /// Where.
+        room: RoomId,
+    },
+    /// The person has left this device alone, or is back at it. No answer.
+    Away {
+        /// Whether nobody is there.
+        away: bool,
+    },
+    /// Whose presence the client wants to be told; replaces whom it named before.
+    Watch {
+        /// At most 500.
+        people: Vec<UserId>,
+    },
     /// After `lag`: replay from here.
     Resume {
         /// The last `seq` that the client has of each room.

@@ -90,6 +90,8 @@ fn frames() -> String {
     one::<Role>(&mut out);
     one::<Replica>(&mut out);
     one::<Cluster>(&mut out);
+    one::<Presence>(&mut out);
+    one::<PersonPresence>(&mut out);
     one::<ErrorCode>(&mut out);
     one::<ByeReason>(&mut out);
     one::<SendState>(&mut out);

@@ -8,8 +8,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use proto::v1::outcome::Result as Did;
 use proto::v1::{
-    self, GetSettingsRequest, ListInvitationsRequest, ListPeopleRequest, RevokeInvitation,
-    SetActive, SetRole, SetSignUpMode, command,
+    self, GetSettingsRequest, ListInvitationsRequest, RevokeInvitation, SetActive, SetRole,
+    SetSignUpMode, command,
 };
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -40,16 +40,7 @@ pub(crate) async fn list(
     State(app): State<Arc<App>>,
     Caller(caller): Caller,
 ) -> Result<Json<PeopleAnswer>, Error> {
-    let min_slot = app.reads.at_least(Slot(0));
-    let request = ListPeopleRequest {
-        shard: SHARD,
-        user: caller.person.id.0,
-        min_slot: min_slot.0,
-    };
-    let ask = |mut chat: Chat| async move { chat.list_people(request).await };
-    let answer = app.reads.read(min_slot, ask).await;
-    let answer = answer.map_err(|status| Error::read(&status))?;
-    let people = answer.people.into_iter().map(convert::person).collect();
+    let people = app.reads.people(caller.person.id).await?;
     Ok(Json(PeopleAnswer { people }))
 }
 

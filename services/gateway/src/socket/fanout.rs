@@ -71,6 +71,11 @@ impl Room {
         self.listeners.is_empty()
     }
 
+    /// Everybody who listens.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.listeners.iter().map(|listener| &*listener.line)
+    }
+
     /// Adds a listener, or puts one back to replaying.
     pub(super) fn enter(&mut self, line: &Arc<Line>) {
         match self

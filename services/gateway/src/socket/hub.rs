@@ -343,6 +343,15 @@ impl Hub {
 
     // --- Everybody ---
 
+    /// Somebody writes in a room: those who listen to it are its members.
+    pub(crate) fn writing(&self, room: RoomId, user: UserId, text: &Utf8Bytes) {
+        if let Some(entry) = self.lock().rooms.get(&room) {
+            for line in entry.lines().filter(|line| line.user != user) {
+                line.outbox.push_writing(room, user, text.clone());
+            }
+        }
+    }
+
     /// The cluster changed.
     pub(crate) fn broadcast_cluster(&self, text: &Utf8Bytes) {
         for Attached { line, .. } in self.lock().lines.values().flatten() {

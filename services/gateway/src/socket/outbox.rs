@@ -3,19 +3,23 @@
 //! In: serialised frames from the hub and the session. Out: batches for the writer.
 //! Must hold: never more than 512 frames or 1 MiB. When events overflow it they are cleared,
 //! all of them, and the client hears `lag`; answers to its own requests stay. When those alone
-//! overflow it, the socket is closed.
+//! overflow it, the socket is closed. What is ephemeral waits apart ([`Waiting`]): it never takes
+//! the place of anything else, and goes out when nothing else waits.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::extract::ws::Utf8Bytes;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
-use crate::frames::ServerFrame;
+use crate::frames::{Presence, ServerFrame};
+use crate::ids::{RoomId, UserId};
 use crate::limits::{FLUSH_BYTES_MAX, FLUSH_FRAMES_MAX, OUTBOX_BYTES_MAX, OUTBOX_FRAMES_MAX};
 use crate::metrics::METRICS;
 
 use super::Close;
+use super::waiting::Waiting;
 
 /// What may be left out when the client is slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +46,8 @@ pub(crate) enum Pushed {
 struct Queue {
     frames: VecDeque<(Class, Utf8Bytes)>,
     bytes: usize,
+    /// Who writes, who is there.
+    ephemeral: Waiting,
     /// From an overflow until `resume`: events are not taken.
     lagging: bool,
     /// Nothing is taken any more; the writer says this after what waits.
@@ -83,6 +89,7 @@ impl Default for Outbox {
         let queue = Queue {
             frames: VecDeque::new(),
             bytes: 0,
+            ephemeral: Waiting::default(),
             lagging: false,
             close: None,
         };
@@ -160,6 +167,29 @@ impl Outbox {
         self.ready.notify_one();
     }
 
+    /// Somebody writes.
+    pub(crate) fn push_writing(&self, room: RoomId, user: UserId, text: Utf8Bytes) {
+        let taken = self
+            .lock()
+            .ephemeral
+            .writing(room, user, text, Instant::now());
+        if taken {
+            self.ready.notify_one();
+        }
+    }
+
+    /// A person that the client watches is otherwise than before.
+    pub(crate) fn push_presence(&self, user: UserId, presence: Presence) {
+        self.lock().ephemeral.presence(user, presence);
+        self.ready.notify_one();
+    }
+
+    /// The client watches these from now on, and nobody else.
+    pub(crate) fn watch(&self, people: BTreeMap<UserId, Presence>) {
+        self.lock().ephemeral.watch(people);
+        self.ready.notify_one();
+    }
+
     /// Ends the socket after what waits. The first reason counts.
     pub(crate) fn close(&self, close: Close) {
         self.lock().close.get_or_insert(close);
@@ -216,6 +246,9 @@ impl Outbox {
         if queue.frames.is_empty() {
             // An idle connection keeps no memory of its busiest moment.
             queue.frames = VecDeque::new();
+            if queue.close.is_none() {
+                batch.extend(queue.ephemeral.take(Instant::now()));
+            }
         }
         let (half_empty, close) = (queue.half_empty(), queue.close);
         drop(queue);
@@ -227,6 +260,11 @@ impl Outbox {
         } else {
             Some(Next::Frames(batch))
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn presence_waiting(&self) -> Vec<(UserId, Presence)> {
+        self.lock().ephemeral.presences()
     }
 
     #[cfg(test)]
@@ -359,6 +397,31 @@ mod tests {
                 None => panic!("the close is missing"),
             }
         }
+    }
+
+    #[test]
+    fn what_is_ephemeral_goes_last_and_takes_nobodys_place() {
+        let outbox = Outbox::default();
+        outbox.push_writing(RoomId(1), UserId(2), "writes".into());
+        outbox.push_presence(UserId(2), Presence::Away);
+        fill(&outbox);
+        assert!(!outbox.is_lagging(), "all places were free");
+        let mut frames = Vec::new();
+        while let Some(Next::Frames(more)) = outbox.take() {
+            frames.extend(more.iter().map(|text| text.as_str().to_owned()));
+        }
+        assert_eq!(frames.len(), OUTBOX_FRAMES_MAX + 2);
+        let last = &frames[OUTBOX_FRAMES_MAX..];
+        assert_eq!(last[0], "writes");
+        assert!(last[1].contains(r#""presence":"away""#), "{last:?}");
+    }
+
+    #[test]
+    fn a_socket_that_ends_says_nothing_ephemeral_any_more() {
+        let outbox = Outbox::default();
+        outbox.push_presence(UserId(2), Presence::Away);
+        outbox.close(Close::Drain);
+        assert_eq!(outbox.take(), Some(Next::Close(Close::Drain)));
     }
 
     #[tokio::test]

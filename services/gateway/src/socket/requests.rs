@@ -68,7 +68,12 @@ pub(super) fn of(frame: ClientFrame) -> Option<Result<Request, (Cid, Error)>> {
             let (room, seq) = (room.0, seq.0);
             (cid, Ok(Body::MarkRead(MarkRead { room, seq })))
         }
-        ClientFrame::Start { .. } | ClientFrame::Resume { .. } | ClientFrame::Ping { .. } => {
+        ClientFrame::Start { .. }
+        | ClientFrame::Resume { .. }
+        | ClientFrame::Ping { .. }
+        | ClientFrame::Typing { .. }
+        | ClientFrame::Away { .. }
+        | ClientFrame::Watch { .. } => {
             return None;
         }
         frame => of_room(frame)?,

@@ -27,6 +27,7 @@ use crate::limits::{
 use crate::route::{Answer, Submit, command};
 
 use super::admission::Place;
+use super::ephemera::Ephemera;
 use super::hub::{Line, Note};
 use super::replay::{From, replay};
 use super::{Close, requests, writer};
@@ -48,6 +49,7 @@ pub(super) struct Session {
     pub(super) rooms: BTreeSet<RoomId>,
     /// The last event of the own stream that the client was told of.
     pub(super) useq: Useq,
+    pub(super) ephemera: Ephemera,
     in_flight: usize,
     malformed: u32,
     /// Rooms that wait for their replay, one after the other.
@@ -71,7 +73,6 @@ pub(super) async fn run(socket: WebSocket, app: Arc<App>, identity: Identity, pl
     ));
     let mut writer = tokio::spawn(writer::run(sink, Arc::clone(&line)));
     let mut session = Session {
-        person: identity.person,
         line: Arc::clone(&line),
         place,
         notes,
@@ -79,6 +80,8 @@ pub(super) async fn run(socket: WebSocket, app: Arc<App>, identity: Identity, pl
         answer_to,
         rooms: BTreeSet::new(),
         useq: Useq(0),
+        ephemera: Ephemera::new(identity.person.role),
+        person: identity.person,
         in_flight: 0,
         malformed: 0,
         replays: VecDeque::new(),
@@ -91,6 +94,7 @@ pub(super) async fn run(socket: WebSocket, app: Arc<App>, identity: Identity, pl
         _ = &mut writer => None,
     };
     app.hub.detach(&line);
+    app.ephemeral.leave(&line);
     drop(session);
     if let Some(close) = end {
         tracing::debug!(%user, reason = close.reason(), "closes a socket");
@@ -116,6 +120,8 @@ impl Session {
         if let Err(close) = self.begin(start).await {
             return Some(close);
         }
+        self.ephemera = Ephemera::new(self.person.role);
+        self.app.ephemeral.enter(&self.line);
         if self.app.stopping.is_cancelled() {
             self.drain();
         }
@@ -148,6 +154,7 @@ impl Session {
             Some(answer) = self.answers.recv() => self.on_answer(answer),
             Some(note) = self.notes.recv() => self.on_note(note),
             () = next_replay(&mut self.replay) => self.replay = None,
+            allowed = self.ephemera.allowed() => self.on_allowed(allowed),
             () = idle.as_mut(), if drained.is_none() => return Err(Some(Close::Idle)),
             () = until(drained) => return Err(Some(Close::Drain)),
         }
@@ -248,6 +255,13 @@ impl Session {
             ClientFrame::Start { .. } => {
                 self.malformed(None, "start: it was said already".to_owned())?;
             }
+            frame @ (ClientFrame::Typing { .. }
+            | ClientFrame::Away { .. }
+            | ClientFrame::Watch { .. }) => {
+                if let Err(error) = self.ephemeral(frame) {
+                    self.say(&error.frame(None));
+                }
+            }
             request => match requests::of(request) {
                 Some(Ok(request)) => {
                     let cid = request.cid;
@@ -305,17 +319,20 @@ impl Session {
                 let room = joined.id;
                 self.rooms.insert(room);
                 self.say(&uev(useq, |told| told.joined = Some(joined)));
+                self.may_know_others(false);
                 self.queue_replay(room, From::Nothing);
             }
             Note::Left(useq, room) if useq > self.useq => {
                 self.useq = useq;
                 self.rooms.remove(&room);
                 self.forget_replay(room);
+                self.may_know_others(false);
                 self.app.hub.leave(&self.line, room);
                 self.say(&uev(useq, |told| told.left = Some(room)));
             }
             Note::Profile(useq) if useq > self.useq => {
                 self.useq = useq;
+                self.may_know_others(true);
                 self.say(&uev(useq, |told| told.profile = true));
             }
             Note::Read(useq, marker) if useq > self.useq => {

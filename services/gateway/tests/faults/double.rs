@@ -11,10 +11,11 @@ use proto::v1::chat_server::ChatServer;
 use proto::v1::membership_server::MembershipServer;
 use proto::v1::not_accepted::Reason;
 use proto::v1::progress::Stage;
+use proto::v1::relay_server::RelayServer;
 use proto::v1::submit_response::Kind;
 use proto::v1::*;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::Status;
@@ -24,6 +25,7 @@ use crate::machine::{FIRST_SLOT, Machine};
 
 mod admin;
 mod chat;
+mod relay;
 
 use admin::Registry;
 
@@ -72,6 +74,8 @@ pub(crate) struct World {
     changed: watch::Sender<u64>,
     /// Bumped to break the streams of a node's log.
     tail_breaks: watch::Sender<u64>,
+    /// What gateways whisper at each replica.
+    whispers: Mutex<BTreeMap<u64, broadcast::Sender<Whisper>>>,
     membership: Mutex<String>,
     pub(crate) membership_down: Mutex<bool>,
     pub(crate) heartbeats: Mutex<u64>,
@@ -93,6 +97,7 @@ impl World {
             addresses: Mutex::default(),
             changed: watch::channel(0).0,
             tail_breaks: watch::channel(0).0,
+            whispers: Mutex::default(),
             membership: Mutex::default(),
             membership_down: Mutex::new(false),
             heartbeats: Mutex::new(0),
@@ -112,6 +117,7 @@ impl World {
             lock(&world.faults).insert(node, faults);
             let chat = Grpc::builder()
                 .add_service(ChatServer::new(double.clone()))
+                .add_service(RelayServer::new(double.clone()))
                 .add_service(AdminServer::new(double));
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             lock(&world.addresses).insert(node, listener.local_addr().unwrap().to_string());
@@ -123,6 +129,13 @@ impl World {
         let service = Grpc::builder().add_service(service);
         tokio::spawn(service.serve_with_incoming(TcpListenerStream::new(listener)));
         world
+    }
+
+    /// Where the gateways of a replica whisper.
+    fn whispers(&self, node: u64) -> broadcast::Sender<Whisper> {
+        let mut whispers = lock(&self.whispers);
+        let said = whispers.entry(node);
+        said.or_insert_with(|| broadcast::channel(64).0).clone()
     }
 
     /// Settings of a gateway of this cluster.

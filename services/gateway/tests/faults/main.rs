@@ -16,6 +16,7 @@ mod machine;
 mod notices;
 
 mod accounts;
+mod ephemera;
 mod fanout;
 mod http;
 mod resume;

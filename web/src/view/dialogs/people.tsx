@@ -8,6 +8,7 @@ import { words } from "../../i18n/language.ts";
 import { showRoom } from "../../store/route.ts";
 import type { Workspace } from "../../store/workspace.ts";
 import { Avatar } from "../avatar.tsx";
+import { PresenceDot } from "../ephemera.tsx";
 import { Dialog } from "./dialog.tsx";
 import { useWish } from "./wish.ts";
 
@@ -57,6 +58,7 @@ export function ChoosePerson({ workspace, without, choose }: ChoosePersonProps) 
             >
               <Avatar id={person.id} name={person.name} colour={person.colour} />
               <span class="people-name">{person.name}</span>
+              <PresenceDot workspace={workspace} id={person.id} />
             </button>
           </li>
         ))}

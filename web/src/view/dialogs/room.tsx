@@ -10,6 +10,7 @@ import type { Workspace } from "../../store/workspace.ts";
 import type { RoomSync } from "../../sync/room-sync.ts";
 import { announce } from "../announcer.tsx";
 import { Avatar } from "../avatar.tsx";
+import { PresenceDot } from "../ephemera.tsx";
 import { Dialog } from "./dialog.tsx";
 import { ChoosePerson } from "./people.tsx";
 import { useWish } from "./wish.ts";
@@ -191,6 +192,7 @@ function Members({ workspace, room }: { workspace: Workspace; room: RoomSync }) 
           <li key={person.id} data-person={person.name}>
             <Avatar id={person.id} name={person.name} colour={workspace.colourOf(person.id)} />
             <span class="people-name">{person.name}</span>
+            <PresenceDot workspace={workspace} id={person.id} />
             {may_change && workspace.mayManage(room) && person.id !== workspace.user.id && (
               <button
                 type="button"
