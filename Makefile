@@ -104,6 +104,11 @@ chaos: ## Faults under load, then the verdict: MINUTES=10 SEED=7 FAULTS=kill,rep
 		CLIENTS='$(CLIENTS)' RATE='$(RATE)' ROOMS='$(ROOMS)' OUT='$(OUT)' \
 		PROFILE='$(PROFILE)' tests/chaos.sh
 
+.PHONY: bench
+bench: ## Us beside etcd, RabbitMQ, NATS and mosquitto: QUICK=1, SERIES=commit,web, PUBLISH=1
+	@QUICK='$(QUICK)' SERIES='$(SERIES)' SYSTEMS='$(SYSTEMS)' ROUNDS='$(ROUNDS)' OUT='$(OUT)' \
+		PUBLISH='$(PUBLISH)' tests/bench.sh
+
 .PHONY: verify
 verify: ## Every check that only reads: format, lints, docs, dependencies, types
 	@tests/verify.sh

@@ -57,6 +57,8 @@ pub struct Cluster {
     pub gateway_urls: Vec<String>,
     /// For every replica.
     replica_env: Vec<(&'static str, String)>,
+    /// For every gateway.
+    gateway_env: Vec<(&'static str, String)>,
     directory: TempDir,
     _room: OwnedSemaphorePermit,
 }
@@ -114,7 +116,22 @@ impl Cluster {
         replicas: usize,
         replica_env: &[(&'static str, String)],
     ) -> Result<Self> {
-        let cluster = Self::spawn_with(replicas, 1, replica_env).await?;
+        Self::start_tuned(replicas, replica_env, &[]).await
+    }
+
+    /// As [`Cluster::start_with`], with further settings of the gateway: clients of a test may be
+    /// faster than people.
+    ///
+    /// # Errors
+    /// See there.
+    pub async fn start_tuned(
+        replicas: usize,
+        replica_env: &[(&'static str, String)],
+        gateway_env: &[(&'static str, String)],
+    ) -> Result<Self> {
+        let mut cluster = Self::spawn_with(replicas, 0, replica_env).await?;
+        cluster.gateway_env = gateway_env.to_vec();
+        cluster.add_gateway(1)?;
         let within = Duration::from_secs(30);
         let ready = async {
             cluster.ready(within).await?;
@@ -172,6 +189,7 @@ impl Cluster {
             gateways: Vec::new(),
             gateway_urls: Vec::new(),
             replica_env: replica_env.to_vec(),
+            gateway_env: Vec::new(),
             directory,
             _room: room,
         };
@@ -220,16 +238,13 @@ impl Cluster {
 
     fn add_gateway(&mut self, number: usize) -> Result<()> {
         let (name, port) = (format!("gateway{number}"), reserve()?);
-        let process = Process::start(spec(
-            self.directory.path(),
-            &name,
-            "gateway",
-            &[
-                ("CHATTERBOX_GATEWAY_LISTEN", format!("127.0.0.1:{port}")),
-                ("CHATTERBOX_GATEWAY_MEMBERSHIP", self.membership_url.clone()),
-                ("CHATTERBOX_GATEWAY_NAME", name.clone()),
-            ],
-        ))?;
+        let mut env = vec![
+            ("CHATTERBOX_GATEWAY_LISTEN", format!("127.0.0.1:{port}")),
+            ("CHATTERBOX_GATEWAY_MEMBERSHIP", self.membership_url.clone()),
+            ("CHATTERBOX_GATEWAY_NAME", name.clone()),
+        ];
+        env.extend(self.gateway_env.iter().cloned());
+        let process = Process::start(spec(self.directory.path(), &name, "gateway", &env))?;
         self.gateways.push(process);
         self.gateway_urls.push(format!("http://127.0.0.1:{port}"));
         Ok(())
