@@ -1,5 +1,7 @@
 //! The settings of `gateway`.
 
+use std::path::PathBuf;
+
 use ops::config::{Faults, Settings};
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +15,8 @@ pub struct Options {
     pub membership: String,
     /// Replicas to ask when the membership service does not answer at start.
     pub replicas: Vec<String>,
+    /// Directory with the certificate of this gateway for the other services. Empty: plain text.
+    pub tls: PathBuf,
     /// The gateway's name for people.
     pub name: String,
     /// Origins of pages that may use this gateway besides its own.
@@ -45,6 +49,7 @@ impl Default for Options {
             listen: "127.0.0.1:1050".to_owned(),
             membership: "http://127.0.0.1:1051".to_owned(),
             replicas: Vec::new(),
+            tls: PathBuf::new(),
             name: "gateway".to_owned(),
             public_origins: Vec::new(),
             sends_per_second: 10,
@@ -74,6 +79,11 @@ impl Settings for Options {
         (
             "replicas",
             "host:port of replicas, asked for the others when membership is away at start.",
+        ),
+        (
+            "tls",
+            "Directory of ca.crt, tls.crt and tls.key for mutual TLS with the other services; \
+             plain text when empty.",
         ),
         ("name", "Name of this gateway, shown in the cluster panel."),
         (
