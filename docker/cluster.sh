@@ -249,8 +249,10 @@ down() {
 status() {
     if compose_runs; then
         container_states
-        # Whichever runs: each of them knows where membership is.
-        running=$(docker ps -q --filter "label=com.docker.compose.project=$PROJECT" | head -n 1)
+        # Whichever runs: each of them but the authority knows where membership is.
+        running=$(docker ps --filter "label=com.docker.compose.project=$PROJECT" \
+            --format '{{.ID}} {{.Label "com.docker.compose.service"}}' |
+            awk '$2 != "certificates" { print $1; exit }')
         [ -z "$running" ] || docker exec "$running" /usr/local/bin/chatterctl status || true
     elif local_runs; then
         "$CHATTERCTL" status --data "$DATA"

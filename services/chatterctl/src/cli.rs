@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -8,6 +9,10 @@ use clap::{Args, Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "chatterctl", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
+    /// Speak with the services by TLS, with ca.crt, tls.crt and tls.key of this directory
+    /// [default: the operator's certificate of the local cluster, if there is one].
+    #[arg(long, global = true, env = "CHATTERBOX_TLS", value_name = "DIR")]
+    pub(crate) tls: Option<OsString>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -48,6 +53,9 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Ask one process whether it is healthy: http://… or grpc://host:port.
     Health(HealthArgs),
+    /// The local authority: make it, issue certificates of the services.
+    #[command(subcommand)]
+    Ca(CaCommand),
     /// Delete the data of the local cluster, after asking.
     Purge(PurgeArgs),
     /// The supervisor of the local cluster; `up` starts it.
@@ -83,12 +91,66 @@ pub(crate) struct UpArgs {
     /// How many gateways [default: 1].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=8))]
     pub(crate) gateways: Option<u16>,
+    /// Let the services speak plain text with each other, without certificates: for tools that
+    /// listen in.
+    #[arg(long)]
+    pub(crate) plain: bool,
     /// Stay in the foreground, until Ctrl+C.
     #[arg(long)]
     pub(crate) foreground: bool,
     /// Seconds to wait until the cluster is ready.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub(crate) timeout: u64,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CaCommand {
+    /// Make the authority, if there is none, in DIR/ca, and a certificate of each role in
+    /// DIR/replica, DIR/gateway, DIR/membership, DIR/operator; renew those with less than a third
+    /// of their time left.
+    Ensure(CaEnsureArgs),
+    /// Issue one certificate now.
+    Issue(CaIssueArgs),
+    /// Whom a certificate names and how long it is good. Exits with 1 when it is not.
+    Show {
+        /// The directory with ca.crt, tls.crt and tls.key.
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CaArgs {
+    /// Where the authority is, in its directory ca, and the certificates are.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// The name of the cluster, as membership has it in CHATTERBOX_MEMBERSHIP_CLUSTER.
+    #[arg(long, default_value = "chatterbox", value_name = "NAME")]
+    pub(crate) cluster: String,
+    /// How many days a certificate lives.
+    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=3650))]
+    pub(crate) days: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CaEnsureArgs {
+    #[command(flatten)]
+    pub(crate) ca: CaArgs,
+    /// Stay, and look every hour whether a certificate has to be renewed.
+    #[arg(long)]
+    pub(crate) follow: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CaIssueArgs {
+    #[command(flatten)]
+    pub(crate) ca: CaArgs,
+    /// replica, gateway, membership or operator.
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: String,
+    /// The directory for ca.crt, tls.crt and tls.key [default: that of the role].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) into: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -364,6 +426,10 @@ mod tests {
             "chatterctl pause r1",
             "chatterctl resume r1",
             "chatterctl purge --yes",
+            "chatterctl ca ensure --dir d --cluster c --follow",
+            "chatterctl ca issue --dir d --role operator --into o --days 7",
+            "chatterctl ca show d",
+            "chatterctl status --tls d --membership h:1",
             "chatterctl chat --url http://localhost:1050 --name alice --room general",
             "chatterctl demo --url http://localhost:1050 --invitation secret",
             "chatterctl health grpc://127.0.0.1:1061",

@@ -1,6 +1,7 @@
 //! `chatterctl`: for whoever runs a cluster, or wants to see one fail and recover.
 
 mod backup;
+mod ca;
 mod chat;
 mod cli;
 mod demo;
@@ -26,7 +27,15 @@ use crate::output::Output;
 #[tokio::main]
 async fn main() -> ExitCode {
     let mut output = Output::stdout();
-    match run(Cli::parse().command, &mut output).await {
+    let cli = Cli::parse();
+    let ended = async {
+        // A variable that is set and empty is how a container says: plain text.
+        if let Some(directory) = cli.tls.filter(|directory| !directory.is_empty()) {
+            remote::certify(directory.as_ref())?;
+        }
+        run(cli.command, &mut output).await
+    };
+    match ended.await {
         Ok(code) => code,
         // `chatterctl log r1 | head`: the reader has seen enough.
         Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
@@ -55,6 +64,7 @@ async fn run(command: Command, output: &mut Output) -> anyhow::Result<ExitCode> 
         Command::Chat(args) => chat::run(args, output).await,
         Command::Demo(args) => demo::run(args, output).await,
         Command::Health(args) => health::run(&args.url, output).await,
+        Command::Ca(command) => ca::run(command, output).await,
         Command::Purge(args) => local::purge::run(&args, &mut std::io::stdin().lock(), output),
         Command::Supervise(args) => local::supervise::run_detached(&args).await,
     }

@@ -1,16 +1,31 @@
 //! gRPC channels to the services, with time limits that suit a person who waits.
 
+use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::Context;
 use proto::v1::admin_client::AdminClient;
 use proto::v1::membership_client::MembershipClient;
 use proto::v1::{GetServersRequest, GetServersResponse, GetStatusRequest, GetStatusResponse};
+use tls::{Mutual, Role};
 use tonic::transport::{Channel, Endpoint};
 
 /// How long one answer may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(700);
+
+/// How this process speaks: one person, one cluster.
+static TLS: OnceLock<Mutual> = OnceLock::new();
+
+/// Speaks TLS from now on, with the certificate in `directory`, of whatever role: in a container
+/// there is no other one than that of its service. What was chosen first stays.
+pub(crate) fn certify(directory: &Path) -> anyhow::Result<()> {
+    if TLS.get().is_none() {
+        let _ = TLS.set(Mutual::load(directory, &Role::ALL)?);
+    }
+    Ok(())
+}
 
 /// `host:port` of an address written with or without a scheme.
 pub(crate) fn bare(address: &str) -> &str {
@@ -34,10 +49,20 @@ pub(crate) fn endpoint(address: &str) -> anyhow::Result<Endpoint> {
 /// Connects to an endpoint, or says in words why not.
 pub(crate) async fn connect(address: &str, endpoint: &Endpoint) -> anyhow::Result<Channel> {
     let address = bare(address);
-    let connected = tokio::time::timeout(CONNECT_TIMEOUT * 2, endpoint.connect()).await;
+    let connected = tokio::time::timeout(CONNECT_TIMEOUT * 2, dial(endpoint)).await;
     connected
         .with_context(|| format!("{address} does not answer"))?
         .map_err(|error| anyhow::anyhow!("{address} does not answer: {}", cause(&error)))
+}
+
+async fn dial(endpoint: &Endpoint) -> Result<Channel, tonic::transport::Error> {
+    match TLS.get() {
+        Some(tls) => {
+            let services = &[Role::Replica, Role::Membership];
+            tls.connect(endpoint, services).await
+        }
+        None => endpoint.connect().await,
+    }
 }
 
 /// The innermost cause: "connection refused" is all that people need of five layers.

@@ -18,6 +18,9 @@ use crate::new_cluster::{Before, NewCluster, audit};
 use crate::output::{Output, duration};
 use crate::remote;
 
+/// How long a voter may take to accept a connection.
+const LISTENS_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Whether a voter answers for the lost cluster.
 struct Asked {
     node: u64,
@@ -121,6 +124,12 @@ async fn ask_others(report: &Report) -> Vec<Asked> {
                     (format!("answers; decided {}", status.decided), true)
                 }
                 Ok(_) => ("another replica answers at its address".to_owned(), false),
+                // Somebody takes connections there and does not speak as we do: for example a
+                // replica with TLS, asked without a certificate. It must not count as dead.
+                Err(error) if listens(&voter.address).await => (
+                    format!("lives, but does not say how it is ({error:#}); see --tls"),
+                    true,
+                ),
                 Err(error) => (format!("{error:#}"), false),
             }
         };
@@ -132,6 +141,12 @@ async fn ask_others(report: &Report) -> Vec<Asked> {
         }
     });
     join_all(asked).await
+}
+
+async fn listens(address: &str) -> bool {
+    let connecting = tokio::net::TcpStream::connect(address);
+    let connected = tokio::time::timeout(LISTENS_WITHIN, connecting).await;
+    matches!(connected, Ok(Ok(_)))
 }
 
 /// What must be typed.

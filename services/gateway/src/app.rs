@@ -53,8 +53,8 @@ pub(crate) struct Identity {
 
 impl App {
     /// Starts everything that runs by itself.
-    pub(crate) fn start(options: Options) -> Arc<Self> {
-        let channels = Arc::new(Channels::default());
+    pub(crate) fn start(options: Options, tls: tls::Mutual) -> Arc<Self> {
+        let channels = Arc::new(Channels::new(tls));
         let connections = Arc::new(AtomicU32::new(0));
         let seen = Arc::new(Seen::default());
         let sessions = Arc::new(Sessions::default());

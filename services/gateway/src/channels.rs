@@ -28,10 +28,24 @@ pub(crate) struct Pair {
 /// All connections of this gateway.
 #[derive(Debug, Default)]
 pub(crate) struct Channels {
+    tls: tls::Mutual,
     by_address: Mutex<BTreeMap<String, Pair>>,
 }
 
 impl Channels {
+    /// None yet; this is how they will be opened.
+    pub(crate) fn new(tls: tls::Mutual) -> Self {
+        Self {
+            tls,
+            by_address: Mutex::default(),
+        }
+    }
+
+    /// How anybody is dialled.
+    pub(crate) const fn tls(&self) -> &tls::Mutual {
+        &self.tls
+    }
+
     /// The connections to `address` (host:port); nothing is dialled yet. `None`: no address.
     pub(crate) fn get(&self, address: &str) -> Option<Pair> {
         let mut by_address = self
@@ -43,8 +57,8 @@ impl Channels {
         }
         let endpoint = endpoint(&format!("http://{address}"))?;
         let pair = Pair {
-            unary: endpoint.connect_lazy(),
-            stream: endpoint.connect_lazy(),
+            unary: self.tls.connect_lazy(&endpoint, &[tls::Role::Replica]),
+            stream: self.tls.connect_lazy(&endpoint, &[tls::Role::Replica]),
         };
         by_address.insert(address.to_owned(), pair.clone());
         Some(pair)

@@ -37,6 +37,7 @@ impl Cluster {
         channels: Arc<Channels>,
         connections: Arc<std::sync::atomic::AtomicU32>,
     ) -> Self {
+        let tls = channels.tls().clone();
         let (view_sender, view) = watch::channel(Arc::new(View::empty()));
         let (reports, inbox) = mpsc::channel(REPORTS_MAX);
         let hurry = Arc::new(poll::Hurry::default());
@@ -48,7 +49,12 @@ impl Cluster {
             &options.replicas,
         );
         tokio::spawn(collector.run(inbox));
-        tokio::spawn(membership::follow(options.clone(), reports, connections));
+        tokio::spawn(membership::follow(
+            options.clone(),
+            tls,
+            reports,
+            connections,
+        ));
         Self { view, hurry }
     }
 

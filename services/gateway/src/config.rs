@@ -1,5 +1,7 @@
 //! The settings of `gateway`.
 
+use std::path::PathBuf;
+
 use ops::config::{Faults, Settings};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +17,8 @@ pub struct Options {
     pub replicas: Vec<String>,
     /// host:port of the metrics; empty: nowhere.
     pub metrics: String,
+    /// Directory with the certificate of this gateway for the other services. Empty: plain text.
+    pub tls: PathBuf,
     /// The gateway's name for people.
     pub name: String,
     /// Origins of pages that may use this gateway besides its own.
@@ -48,6 +52,7 @@ impl Default for Options {
             membership: "http://127.0.0.1:1051".to_owned(),
             replicas: Vec::new(),
             metrics: String::new(),
+            tls: PathBuf::new(),
             name: "gateway".to_owned(),
             public_origins: Vec::new(),
             sends_per_second: 10,
@@ -81,6 +86,11 @@ impl Settings for Options {
         (
             "metrics",
             "Where to serve metrics, host:port; nowhere when empty.",
+        ),
+        (
+            "tls",
+            "Directory of ca.crt, tls.crt and tls.key for mutual TLS with the other services; \
+             plain text when empty.",
         ),
         ("name", "Name of this gateway, shown in the cluster panel."),
         (

@@ -24,6 +24,9 @@ pub enum Error {
     /// The port of the metrics cannot be had.
     #[error("{0}")]
     Metrics(#[from] ops::net::Error),
+    /// The certificate for the other services cannot be used.
+    #[error("the setting tls: {0}")]
+    Tls(#[from] tls::Error),
 }
 
 /// Serves on `listener` until `stop` is cancelled, then says good-bye to everybody, waits for
@@ -32,7 +35,8 @@ pub enum Error {
 /// # Errors
 /// When the public port fails.
 pub async fn run(options: Options, listener: TcpListener, stop: Stop) -> Result<(), Error> {
-    let app = App::start(options);
+    let tls = tls::Mutual::start(&options.tls, tls::Role::Gateway)?;
+    let app = App::start(options, tls);
     tokio::spawn(announce::run(Arc::clone(&app)));
     let served = Stop::new();
     let (registry, refresh) = metrics::registry(Arc::clone(&app));

@@ -17,13 +17,14 @@ use crate::service::{Order, Service};
 #[derive(Debug)]
 pub struct Changer {
     service: Service,
+    tls: tls::Mutual,
 }
 
 impl Changer {
-    /// Of this service.
+    /// Of this service; replicas are dialled that way.
     #[must_use]
-    pub fn new(service: Service) -> Self {
-        Self { service }
+    pub fn new(service: Service, tls: tls::Mutual) -> Self {
+        Self { service, tls }
     }
 
     /// Looks again and again whether a change is due, and makes it, until `shutdown`.
@@ -41,15 +42,17 @@ impl Changer {
         let Some(order) = self.service.next_change() else {
             return;
         };
-        let outcome = carry_out(&order).await.map_err(|failed| match failed {
-            Failure::Unreachable(words) | Failure::Refused(words) => words,
-        });
+        let outcome = carry_out(&self.tls, &order)
+            .await
+            .map_err(|failed| match failed {
+                Failure::Unreachable(words) | Failure::Refused(words) => words,
+            });
         self.service.changed(&order, outcome);
     }
 }
 
-async fn carry_out(order: &Order) -> Result<u64, Failure> {
-    let mut leader = admin(&order.leader, CHANGE_TIMEOUT).await?;
+async fn carry_out(tls: &tls::Mutual, order: &Order) -> Result<u64, Failure> {
+    let mut leader = admin(tls, &order.leader, CHANGE_TIMEOUT).await?;
     if let Step::Transfer { to, .. } = order.step {
         let transferred = leader.transfer_lead(TransferLeadRequest { to }).await;
         return transferred.map_err(failure).map(|_| order.epoch);

@@ -19,6 +19,8 @@ pub struct Options {
     pub data: PathBuf,
     /// The operator's name of the cluster; a disk of a cluster of another name is refused.
     pub cluster: String,
+    /// Directory with the certificate of this service. Empty: plain text.
+    pub tls: PathBuf,
     /// How many replicas the first configuration has.
     pub replicas: usize,
     /// How often replicas and gateways are told to send a heartbeat.
@@ -42,6 +44,7 @@ impl Default for Options {
             metrics: String::new(),
             data: PathBuf::from("./data/membership"),
             cluster: "chatterbox".to_owned(),
+            tls: PathBuf::new(),
             replicas: 3,
             heartbeat_ms: 500,
             suspect_after_ms: 1500,
@@ -71,6 +74,11 @@ impl Settings for Options {
         (
             "cluster",
             "Name of the cluster; disks of a cluster of another name are refused.",
+        ),
+        (
+            "tls",
+            "Directory of ca.crt, tls.crt and tls.key for mutual TLS with the other services; \
+             plain text when empty.",
         ),
         (
             "replicas",
@@ -166,6 +174,28 @@ impl Settings for Options {
             "change_pause_ms",
             format!("{} must be 0 to {WAIT_MS_MAX}", self.change_pause_ms),
         );
+    }
+}
+
+impl Options {
+    /// Refuses a certificate of another cluster: each other service would be refused later, and
+    /// nobody would know why.
+    ///
+    /// # Errors
+    /// When the certificate names another cluster than the setting.
+    pub fn require_cluster(&self, tls: &tls::Mutual) -> anyhow::Result<()> {
+        if let Some(identity) = tls.identity()
+            && identity.cluster != self.cluster.trim()
+        {
+            anyhow::bail!(
+                "the certificate in {} is of the cluster {}, the setting cluster is {}: issue \
+                 certificates for this cluster, or correct CHATTERBOX_MEMBERSHIP_CLUSTER",
+                self.tls.display(),
+                identity.cluster,
+                self.cluster
+            );
+        }
+        Ok(())
     }
 }
 

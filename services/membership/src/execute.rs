@@ -30,6 +30,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(4);
 pub struct Executor {
     service: Service,
     store: Store,
+    tls: tls::Mutual,
 }
 
 #[derive(Debug)]
@@ -41,10 +42,14 @@ pub(crate) enum Failure {
 }
 
 impl Executor {
-    /// Of this service, with this file.
+    /// Of this service, with this file; replicas are dialled that way.
     #[must_use]
-    pub fn new(service: Service, store: Store) -> Self {
-        Self { service, store }
+    pub fn new(service: Service, store: Store, tls: tls::Mutual) -> Self {
+        Self {
+            service,
+            store,
+            tls,
+        }
     }
 
     /// Works until there is nothing to do, waits until there is, until `shutdown`.
@@ -118,7 +123,7 @@ impl Executor {
     }
 
     async fn identify(&self, wanted: Option<DiskId>, address: &str) {
-        match call_identity(address).await {
+        match call_identity(&self.tls, address).await {
             Ok(found) => self.take(wanted.as_ref(), address, found),
             Err(failure) => self.note(wanted, address, "does not say who it is", failure),
         }
@@ -126,10 +131,10 @@ impl Executor {
     }
 
     async fn install(&self, disk: DiskId, address: &str, genesis: Genesis) {
-        let installed = call_install(address, genesis).await;
+        let installed = call_install(&self.tls, address, genesis).await;
         // Whatever it answered: what the disk says of itself counts. After a refusal this
         // finds the other genesis that it holds.
-        match (installed, call_identity(address).await) {
+        match (installed, call_identity(&self.tls, address).await) {
             (Ok(()), Ok(found)) => self.take(Some(&disk), address, found),
             (Err(Failure::Refused(reason)), Ok(found)) => {
                 let blank = found.genesis.is_none();
@@ -147,8 +152,8 @@ impl Executor {
     }
 
     async fn confirm(&self, disk: DiskId, address: &str, cluster_id: String) {
-        let confirmed = match call_confirm(address, cluster_id).await {
-            Ok(()) => call_identity(address).await,
+        let confirmed = match call_confirm(&self.tls, address, cluster_id).await {
+            Ok(()) => call_identity(&self.tls, address).await,
             Err(failure) => Err(failure),
         };
         match confirmed {
@@ -217,18 +222,18 @@ impl Executor {
 
 /// Connects to a replica. An answer may take `timeout`.
 pub(crate) async fn admin(
+    tls: &tls::Mutual,
     address: &str,
     timeout: Duration,
 ) -> Result<AdminClient<Channel>, Failure> {
     let unreachable =
         |error: tonic::transport::Error| Failure::Unreachable(ops::errors::chain(&error));
-    let channel = Endpoint::from_shared(format!("http://{address}"))
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .map_err(|error| Failure::Refused(format!("its address is not one: {error}")))?
         .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(timeout)
-        .connect()
-        .await
-        .map_err(unreachable)?;
+        .timeout(timeout);
+    let connected = tls.connect(&endpoint, &[tls::Role::Replica]).await;
+    let channel = connected.map_err(unreachable)?;
     Ok(AdminClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX))
 }
 
@@ -246,19 +251,19 @@ pub(crate) fn failure(status: tonic::Status) -> Failure {
     }
 }
 
-async fn call_identity(address: &str) -> Result<GetIdentityResponse, Failure> {
-    let answer = admin(address, CALL_TIMEOUT)
+async fn call_identity(tls: &tls::Mutual, address: &str) -> Result<GetIdentityResponse, Failure> {
+    let answer = admin(tls, address, CALL_TIMEOUT)
         .await?
         .get_identity(GetIdentityRequest {})
         .await;
     Ok(answer.map_err(failure)?.into_inner())
 }
 
-async fn call_install(address: &str, genesis: Genesis) -> Result<(), Failure> {
+async fn call_install(tls: &tls::Mutual, address: &str, genesis: Genesis) -> Result<(), Failure> {
     let request = InstallGenesisRequest {
         genesis: Some(genesis.into()),
     };
-    admin(address, CALL_TIMEOUT)
+    admin(tls, address, CALL_TIMEOUT)
         .await?
         .install_genesis(request)
         .await
@@ -266,9 +271,9 @@ async fn call_install(address: &str, genesis: Genesis) -> Result<(), Failure> {
         .map(drop)
 }
 
-async fn call_confirm(address: &str, cluster_id: String) -> Result<(), Failure> {
+async fn call_confirm(tls: &tls::Mutual, address: &str, cluster_id: String) -> Result<(), Failure> {
     let request = ConfirmGenesisRequest { cluster_id };
-    admin(address, CALL_TIMEOUT)
+    admin(tls, address, CALL_TIMEOUT)
         .await?
         .confirm_genesis(request)
         .await

@@ -22,6 +22,8 @@ async fn run() -> anyhow::Result<()> {
     config.log();
     let options = config.into_settings();
     let shutdown = ops::shutdown::on_signals().context("listen to signals")?;
+    let tls = tls::Mutual::start(&options.tls, tls::Role::Membership).context("the setting tls")?;
+    options.require_cluster(&tls)?;
     // The port first: it also keeps a second process from the same file.
     let listener = ops::net::bind(&options.listen, "CHATTERBOX_MEMBERSHIP_LISTEN").await?;
     let store = Store::open(&options.data)?;
@@ -29,17 +31,18 @@ async fn run() -> anyhow::Result<()> {
     let service = Service::new(&options, stored);
     service.drain(store.load_draining()?);
     tracing::info!(listen = options.listen, "membership is up");
-    let executor =
-        tokio::spawn(Executor::new(service.clone(), store.clone()).run(shutdown.clone()));
+    let executor = tokio::spawn(
+        Executor::new(service.clone(), store.clone(), tls.clone()).run(shutdown.clone()),
+    );
     let watch = tokio::spawn({
         let (service, shutdown) = (service.clone(), shutdown.clone());
         async move { service.watch(shutdown).await }
     });
-    let changer = tokio::spawn(Changer::new(service.clone()).run(shutdown.clone()));
     let (registry, refresh) = metrics::registry(service.clone());
     let (listen, setting) = (&options.metrics, "CHATTERBOX_MEMBERSHIP_METRICS");
     ops::metrics::serve(listen, setting, registry, refresh, shutdown.clone()).await?;
-    let served = rpc::serve(service, store, listener, shutdown.clone()).await;
+    let changer = tokio::spawn(Changer::new(service.clone(), tls.clone()).run(shutdown.clone()));
+    let served = rpc::serve(service, store, tls, listener, shutdown.clone()).await;
     shutdown.cancel();
     executor.await.context("the task that forms the cluster")?;
     watch.await.context("the task that suspects")?;

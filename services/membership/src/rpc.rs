@@ -7,9 +7,10 @@ use ops::shutdown::Token;
 use proto::v1;
 use proto::v1::heartbeat_request::Kind;
 use proto::v1::membership_server::{Membership, MembershipServer};
+use tls::Role::{Gateway, Membership as Itself, Operator, Replica};
+use tls::access::Table;
 use tokio::net::TcpListener;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
 use crate::errors::Error;
@@ -35,6 +36,18 @@ pub enum ServeError {
     Listen(#[from] io::Error),
 }
 
+/// Which role may call what, when the services speak TLS.
+const ACCESS: Table = &[
+    ("chatterbox.v1.Membership/Register", &[Replica]),
+    ("chatterbox.v1.Membership/Heartbeat", &[Replica, Gateway]),
+    (
+        "chatterbox.v1.Membership/GetServers",
+        // Its own too: `chatterctl status` in its container.
+        &[Replica, Gateway, Itself, Operator],
+    ),
+    ("chatterbox.v1.Membership/SetDraining", &[Operator]),
+];
+
 struct Rpc {
     service: Service,
     store: Store,
@@ -44,6 +57,7 @@ struct Rpc {
 pub async fn serve(
     service: Service,
     store: Store,
+    tls: tls::Mutual,
     listener: TcpListener,
     shutdown: Token,
 ) -> Result<(), ServeError> {
@@ -56,6 +70,8 @@ pub async fn serve(
     let membership =
         MembershipServer::new(Rpc { service, store }).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let server = Server::builder()
+        // By its certificate, each caller reaches what is for its role.
+        .layer(tls.access(ACCESS))
         // Nothing here takes long: an answer that does is of no use to a heartbeat.
         .timeout(CALL_TIMEOUT)
         // One caller must not keep the others from being heard.
@@ -65,10 +81,7 @@ pub async fn serve(
         .add_service(health_service)
         .add_service(reflection)
         .add_service(membership)
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            shutdown.clone().cancelled_owned(),
-        );
+        .serve_with_incoming_shutdown(tls.incoming(listener), shutdown.clone().cancelled_owned());
     let too_late = async {
         shutdown.cancelled().await;
         health.set_not_serving::<MembershipServer<Rpc>>().await;
@@ -110,7 +123,9 @@ impl Membership for Rpc {
         &self,
         request: Request<v1::HeartbeatRequest>,
     ) -> Result<Response<v1::HeartbeatResponse>, Status> {
+        let role = tls::Peer::role(&request);
         let v1::HeartbeatRequest { cluster_id, kind } = request.into_inner();
+        speaks_for_itself(role, kind.as_ref())?;
         let cluster_id = short("cluster_id", cluster_id)?;
         let answer = match kind {
             Some(Kind::Replica(mut beat)) => {
@@ -148,6 +163,21 @@ impl Membership for Rpc {
             .set_draining(&self.store, node, draining)
             .await?;
         Ok(Response::new(v1::SetDrainingResponse { address }))
+    }
+}
+
+/// A gateway must not report a replica as alive, nor the other way round.
+fn speaks_for_itself(role: Option<tls::Role>, kind: Option<&Kind>) -> Result<(), Status> {
+    let wanted = match kind {
+        Some(Kind::Replica(_)) => Replica,
+        Some(Kind::Gateway(_)) => Gateway,
+        None => return Ok(()),
+    };
+    match role {
+        Some(role) if role != wanted => Err(Status::permission_denied(format!(
+            "a {role} sends no heartbeat of a {wanted}"
+        ))),
+        _ => Ok(()),
     }
 }
 

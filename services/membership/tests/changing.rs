@@ -141,7 +141,9 @@ async fn of_two_services_one_replaces_the_dead_voter() {
     let deadline = Instant::now() + Duration::from_secs(20);
     while cluster.leader.lock().expect("lock").epoch == 1 {
         cluster.beat(&first);
-        Changer::new(first.clone()).look().await;
+        Changer::new(first.clone(), tls::Mutual::plain())
+            .look()
+            .await;
         assert!(Instant::now() < deadline, "{}", first.servers().plan);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -153,7 +155,9 @@ async fn of_two_services_one_replaces_the_dead_voter() {
 
     // The second one still believes in epoch 1: it asks, and is refused.
     while cluster.leader.lock().expect("lock").asked == 1 {
-        Changer::new(second.clone()).look().await;
+        Changer::new(second.clone(), tls::Mutual::plain())
+            .look()
+            .await;
         if !second.servers().plan.starts_with("replace") {
             break;
         }

@@ -119,7 +119,7 @@ impl Process {
         let stored = store.load("test").expect("load");
         let service = Service::new(&options, stored);
         Self {
-            executor: Executor::new(service.clone(), store),
+            executor: Executor::new(service.clone(), store, tls::Mutual::plain()),
             service,
         }
     }
@@ -340,6 +340,7 @@ async fn serves_over_grpc() {
     let server = tokio::spawn(rpc::serve(
         process.service.clone(),
         Store::open(directory.path()).expect("open"),
+        tls::Mutual::plain(),
         listener,
         shutdown.clone(),
     ));

@@ -21,6 +21,8 @@ pub struct Options {
     pub membership: String,
     /// The name that the cluster must have. Empty: any.
     pub cluster: String,
+    /// Directory with the certificate of this replica. Empty: plain text.
+    pub tls: PathBuf,
     /// Threads of the runtime. 0: one per core, 2 to 4.
     pub worker_threads: usize,
     /// Connections that read the state at the same time.
@@ -39,6 +41,7 @@ impl Default for Options {
             data: PathBuf::from("data/replica"),
             membership: "http://127.0.0.1:1051".to_owned(),
             cluster: String::new(),
+            tls: PathBuf::new(),
             worker_threads: 0,
             readers: 2,
             keep_log_mib: 64,
@@ -65,6 +68,11 @@ impl Settings for Options {
         (
             "cluster",
             "Refuse a directory that belongs to a cluster of another name.",
+        ),
+        (
+            "tls",
+            "Directory of ca.crt, tls.crt and tls.key for mutual TLS with the other services; \
+             plain text when empty.",
         ),
         (
             "worker_threads",

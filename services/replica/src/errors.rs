@@ -13,6 +13,9 @@ use crate::genesis::Invalid;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The certificate for the other services cannot be used.
+    #[error("the setting tls: {0}")]
+    Tls(#[from] tls::Error),
     /// Somebody else has the directory.
     #[error("another replica runs on this data directory: {0}")]
     InUse(#[source] wal::Error),

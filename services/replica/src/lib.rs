@@ -11,6 +11,7 @@ mod role;
 pub mod service;
 
 // What comes in over the network.
+mod access;
 mod health;
 mod leave;
 mod quarantine;

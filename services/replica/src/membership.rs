@@ -35,12 +35,12 @@ pub(crate) struct Membership {
 
 impl Membership {
     /// Connects when there is something to say, and again after every failure.
-    pub(crate) fn new(url: &str) -> Result<Self, tonic::transport::Error> {
-        let channel = Endpoint::from_shared(url.to_owned())?
+    pub(crate) fn new(url: &str, tls: &tls::Mutual) -> Result<Self, tonic::transport::Error> {
+        let endpoint = Endpoint::from_shared(url.to_owned())?
             .connect_timeout(MEMBERSHIP_TIMEOUT)
             .timeout(MEMBERSHIP_TIMEOUT)
-            .tcp_nodelay(true)
-            .connect_lazy();
+            .tcp_nodelay(true);
+        let channel = tls.connect_lazy(&endpoint, &[tls::Role::Membership]);
         Ok(Self {
             client: MembershipClient::new(channel),
             url: url.to_owned(),

@@ -36,6 +36,8 @@ pub(crate) struct Me {
     pub(crate) address: String,
     /// Drawn when the process started.
     pub(crate) process: u64,
+    /// How the others are dialled.
+    pub(crate) tls: tls::Mutual,
 }
 
 impl Me {

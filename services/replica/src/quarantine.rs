@@ -38,7 +38,8 @@ impl Quarantine {
             Error::Log(log) => of_log(log)?,
             Error::State(state) => of_state(state)?,
             Error::Genesis(_) => NEW_NODE,
-            Error::InUse(_)
+            Error::Tls(_)
+            | Error::InUse(_)
             | Error::LowSpace(_)
             | Error::Metrics(_)
             | Error::Serve(_)

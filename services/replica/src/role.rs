@@ -45,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) stopping: Token,
     /// Drawn when the process started: two processes with one disk are told apart.
     pub(crate) process: u64,
+    /// How this replica speaks with the other services.
+    pub(crate) tls: tls::Mutual,
     /// As on disk; `None` until the log is open.
     identity: RwLock<Option<Identity>>,
     data: PathBuf,
@@ -58,11 +60,12 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// At start.
-    pub(crate) fn new(data: PathBuf, address: String, stopping: Token) -> Self {
+    pub(crate) fn new(data: PathBuf, address: String, tls: tls::Mutual, stopping: Token) -> Self {
         Self {
             address,
             stopping,
             process: rand::random(),
+            tls,
             identity: RwLock::new(None),
             data,
             started: Instant::now(),

@@ -10,8 +10,8 @@ use proto::v1::failpoints_server::FailpointsServer;
 use proto::v1::peer_server::PeerServer;
 use tokio::net::TcpListener;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
+use crate::access::ACCESS;
 use crate::errors::Error;
 use crate::health;
 use crate::limits::PEER_QUEUE_BYTES_MAX;
@@ -40,6 +40,8 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) -> Result<
         // A half-open connection is closed, and its waiters are forgotten.
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
+        // By its certificate, each caller reaches what is for its role.
+        .layer(shared.tls.access(ACCESS))
         // Whether this replica can be used, for people, probes and orchestrators.
         .add_service(health)
         // What it offers, for grpcurl.
@@ -54,8 +56,7 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) -> Result<
         .add_service(AdminServer::new(Admin(Arc::clone(&shared))));
     #[cfg(feature = "failpoints")]
     let server = server.add_service(FailpointsServer::new(crate::rpc::Failpoints));
-    // Each message is one of many in a conversation: never wait to fill a packet.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = shared.tls.incoming(listener);
     server
         .serve_with_incoming_shutdown(incoming, shared.stopping.clone().cancelled_owned())
         .await?;

@@ -39,7 +39,8 @@ use crate::snapshots::fetch::{Wanted, fetch};
 pub async fn run(options: Options, listener: TcpListener, shutdown: Token) -> Result<(), Error> {
     let address = advertised(&options, &listener)?;
     let data = options.data.clone();
-    let shared = Arc::new(Shared::new(data, address, Token::new()));
+    let tls = tls::Mutual::start(&options.tls, tls::Role::Replica)?;
+    let shared = Arc::new(Shared::new(data, address, tls, Token::new()));
     let (registry, refresh) = metrics::registry(Arc::clone(&shared));
     let (listen, setting) = (&options.metrics, "CHATTERBOX_REPLICA_METRICS");
     let stopping = shared.stopping.clone();
@@ -56,7 +57,7 @@ async fn open_and_serve(
     listener: TcpListener,
 ) -> Result<(), Error> {
     // Before anything is served, so that who this disk is can be told from the first answer on.
-    let opened = open(options).await.map(|wal| enter(shared, wal));
+    let opened = open(shared, options).await.map(|wal| enter(shared, wal));
     if let Err(error) = opened {
         if !matches!(error, Error::LowSpace(_)) && Quarantine::of(&error).is_none() {
             return Err(error);
@@ -101,7 +102,7 @@ async fn live(
     options: &Options,
     opened: Result<Opened, Error>,
 ) -> Result<(), Error> {
-    let mut membership = Membership::new(&options.membership)?;
+    let mut membership = Membership::new(&options.membership, &shared.tls)?;
     let mut arrived = None;
     let mut first = Some(opened);
     while !shared.stopping.is_cancelled() {
@@ -126,7 +127,7 @@ async fn live(
 /// Opens the log. A disk that is nearly full may have room later.
 async fn open_when_roomy(shared: &Arc<Shared>, options: &Options) -> Result<Option<Opened>, Error> {
     loop {
-        let error = match open(options).await {
+        let error = match open(shared, options).await {
             Err(error @ Error::LowSpace(_)) => error,
             other => return other.map(|wal| Some(enter(shared, wal))),
         };
@@ -143,13 +144,18 @@ async fn open_when_roomy(shared: &Arc<Shared>, options: &Options) -> Result<Opti
     }
 }
 
-async fn open(options: &Options) -> Result<Wal, Error> {
+async fn open(shared: &Shared, options: &Options) -> Result<Wal, Error> {
     let (data, cluster) = (options.data.clone(), options.cluster.clone());
+    // A disk of one cluster does not speak with a certificate of another one.
+    let certified = shared.tls.identity().map(|identity| identity.cluster);
     let opened = tokio::task::spawn_blocking(move || {
         retire::finish(&data)?;
         let wal = Wal::open(&data)?;
         if !cluster.is_empty() {
             wal.require_cluster(&cluster)?;
+        }
+        if let Some(certified) = certified {
+            wal.require_cluster(&certified)?;
         }
         Ok(wal)
     });
@@ -224,6 +230,7 @@ async fn recover(
             cluster,
             address: shared.address.clone(),
             process: shared.process,
+            tls: shared.tls.clone(),
         };
         let wanted = Wanted {
             first: None,

@@ -138,13 +138,17 @@ fn dependencies_point_one_way() -> Result<()> {
         ("paxos", &[][..]),
         ("proto", &[]),
         ("ops", &[]),
+        ("tls", &[]),
         ("wal", &["paxos"]),
         ("machine", &["paxos", "proto"]),
         ("archive", &["paxos", "wal", "machine", "proto"]),
-        ("replica", &["paxos", "wal", "machine", "proto", "ops"]),
-        ("gateway", &["proto", "ops"]),
-        ("membership", &["proto", "ops"]),
-        ("chatterctl", &["proto", "ops", "archive"]),
+        (
+            "replica",
+            &["paxos", "wal", "machine", "proto", "ops", "tls"],
+        ),
+        ("gateway", &["proto", "ops", "tls"]),
+        ("membership", &["proto", "ops", "tls"]),
+        ("chatterctl", &["proto", "ops", "tls", "archive"]),
     ]);
     let metadata = metadata()?;
     let none = Vec::new();

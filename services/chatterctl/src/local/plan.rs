@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tls::Role;
+
+use crate::ca;
 
 /// The port of the original, for the first gateway.
 pub(crate) const PORT: u16 = 1050;
@@ -19,6 +22,9 @@ pub(crate) struct Plan {
     pub(crate) base_port: u16,
     pub(crate) replicas: u16,
     pub(crate) gateways: u16,
+    /// Whether the services speak plain text with each other.
+    #[serde(default)]
+    pub(crate) plain: bool,
 }
 
 /// What a process is.
@@ -39,6 +45,30 @@ impl Kind {
             Self::Gateway => "gateway",
         }
     }
+}
+
+impl Kind {
+    fn role(self) -> Role {
+        match self {
+            Self::Membership => Role::Membership,
+            Self::Replica => Role::Replica,
+            Self::Gateway => Role::Gateway,
+        }
+    }
+
+    /// The setting that names the directory of its certificate.
+    fn tls(self) -> &'static str {
+        match self {
+            Self::Membership => "CHATTERBOX_MEMBERSHIP_TLS",
+            Self::Replica => "CHATTERBOX_REPLICA_TLS",
+            Self::Gateway => "CHATTERBOX_GATEWAY_TLS",
+        }
+    }
+}
+
+/// Where the authority and the certificates of a local cluster are.
+pub(crate) fn certificates(data: &Path) -> PathBuf {
+    data.join("tls")
 }
 
 /// One process of the plan.
@@ -64,6 +94,7 @@ impl Plan {
             base_port: PORT + 11,
             replicas: REPLICAS,
             gateways: 1,
+            plain: false,
         };
         let before = before.unwrap_or(&default);
         let port = port.unwrap_or(before.port);
@@ -77,7 +108,13 @@ impl Plan {
             base_port: base_port.unwrap_or(derived),
             replicas: replicas.unwrap_or(before.replicas),
             gateways: gateways.unwrap_or(before.gateways),
+            plain: false,
         }
+    }
+
+    /// Whether the services speak plain text with each other; TLS unless it was wished now.
+    pub(crate) fn plain(self, plain: bool) -> Self {
+        Self { plain, ..self }
     }
 
     /// Where people go.
@@ -160,6 +197,8 @@ impl Part {
                 ("CHATTERBOX_GATEWAY_NAME", self.name.clone()),
             ],
         };
+        let certificate = ca::place(&certificates(data), self.kind.role());
+        let tls = (!plan.plain).then(|| (self.kind.tls(), certificate.display().to_string()));
         Spec {
             name: self.name.clone(),
             kind: self.kind,
@@ -167,6 +206,7 @@ impl Part {
             args: Vec::new(),
             env: env
                 .into_iter()
+                .chain(tls)
                 .map(|(key, value)| (key.to_owned(), value))
                 .collect(),
             log: data.join("logs").join(format!("{}.log", self.name)),

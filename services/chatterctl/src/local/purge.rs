@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 
+use super::plan::certificates;
 use super::state::{Lock, State, orphans};
 use crate::cli::PurgeArgs;
 use crate::output::Output;
@@ -54,6 +55,7 @@ pub(crate) fn run(
         remove(&data.join(&process.name))?;
     }
     remove(&data.join("logs"))?;
+    remove(&certificates(&data))?;
     for file in ["supervisor.lock", "cluster.json.new", "cluster.json"] {
         let _ = fs::remove_file(data.join(file));
     }

@@ -5,12 +5,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use ops::shutdown::Token;
+use tls::authority::CERTIFICATE_LIVES;
 use tokio::task::JoinSet;
 
 use super::keep::{Board, keep};
-use super::plan::{Kind, Spec};
+use super::plan::{Kind, LOCAL_CLUSTER, Spec, certificates};
 use super::rotate;
 use super::state::{Lock, State};
+use crate::ca;
 
 /// First those that people talk to, then those that remember, then the one that watches.
 const STOP_ORDER: [Kind; 3] = [Kind::Gateway, Kind::Replica, Kind::Membership];
@@ -40,12 +42,32 @@ pub(crate) async fn run(data: &Path, shutdown: Token) -> anyhow::Result<()> {
         .iter()
         .map(|part| part.spec(&state.plan, &programs, &data))
         .collect();
+    let renewing = (!state.plan.plain).then(|| tokio::spawn(renew(data.clone())));
     let board = Board::new(state, data.clone());
     board.change(|state| state.supervisor = Some(std::process::id()));
     supervise(specs, &board, shutdown).await;
     board.change(|state| state.supervisor = None);
+    if let Some(renewing) = renewing {
+        renewing.abort();
+    }
     tracing::info!("everything has stopped");
     Ok(())
+}
+
+/// Certificates end; the services take up new ones by themselves.
+async fn renew(data: PathBuf) {
+    loop {
+        tokio::time::sleep(ca::LOOK_EVERY).await;
+        match ca::ensure(&certificates(&data), LOCAL_CLUSTER, CERTIFICATE_LIVES) {
+            Ok(made) => tracing::debug!(new = made.len(), "certificates"),
+            Err(error) => {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "cannot renew the certificates"
+                );
+            }
+        }
+    }
 }
 
 async fn supervise(specs: Vec<Spec>, board: &Board, shutdown: Token) {

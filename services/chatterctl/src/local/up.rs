@@ -7,12 +7,16 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use tls::Role;
+use tls::authority::CERTIFICATE_LIVES;
 
-use super::plan::{PORT, Plan};
+use super::plan::{LOCAL_CLUSTER, PORT, Plan, certificates};
 use super::state::{Lock, State, orphans};
 use super::{ready, supervise};
+use crate::ca;
 use crate::cli::UpArgs;
 use crate::output::Output;
+use crate::remote;
 
 pub(crate) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
@@ -47,6 +51,9 @@ pub(crate) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exi
         "Starting {count} {plural} in {} …",
         directory.display()
     ))?;
+    if !plan.plain {
+        certify(&data)?;
+    }
     State::new(plan.clone()).save(&data)?;
     let within = Duration::from_secs(args.timeout);
     if args.foreground {
@@ -66,7 +73,8 @@ fn plan(args: &UpArgs, before: Option<&Plan>) -> anyhow::Result<Plan> {
         args.replicas,
         args.gateways,
         before,
-    );
+    )
+    .plain(args.plain);
     let had = before.map(|before| before.replicas);
     if let Some(had) = had.filter(|had| *had != plan.replicas) {
         bail!(
@@ -77,6 +85,13 @@ fn plan(args: &UpArgs, before: Option<&Plan>) -> anyhow::Result<Plan> {
         );
     }
     Ok(plan)
+}
+
+/// Certificates for the services, and for whoever asks them how they are.
+fn certify(data: &Path) -> anyhow::Result<()> {
+    let place = certificates(data);
+    ca::ensure(&place, LOCAL_CLUSTER, CERTIFICATE_LIVES).context("make certificates")?;
+    remote::certify(&ca::place(&place, Role::Operator))
 }
 
 fn refuse_orphans(data: &Path, state: &State) -> anyhow::Result<()> {

@@ -5,10 +5,12 @@ use std::path::Path;
 
 use futures_util::future::join_all;
 use proto::v1;
+use tls::Role;
 
 use super::view::{Gateway, Membership, Replica, View};
+use crate::ca;
 use crate::cli::WhereArgs;
-use crate::local::plan::Kind;
+use crate::local::plan::{Kind, certificates};
 use crate::local::state::{Lock, State};
 use crate::remote::{self, bare};
 
@@ -62,6 +64,10 @@ pub(crate) fn places(
         });
     }
     if let Some(state) = State::load(data)? {
+        let certificate = ca::place(&certificates(data), Role::Operator);
+        if !state.plan.plain && certificate.exists() {
+            remote::certify(&certificate)?;
+        }
         let of = |kind: Kind| {
             state
                 .processes

@@ -24,6 +24,7 @@ const INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// Follows membership until the collector is gone.
 pub(super) async fn follow(
     options: Options,
+    tls: tls::Mutual,
     reports: mpsc::Sender<Report>,
     connections: Arc<AtomicU32>,
 ) {
@@ -31,7 +32,7 @@ pub(super) async fn follow(
         tracing::error!(url = options.membership, "not a URL");
         return;
     };
-    let mut client = MembershipClient::new(endpoint.connect_lazy());
+    let mut client = MembershipClient::new(tls.connect_lazy(&endpoint, &[tls::Role::Membership]));
     let mut interval = MEMBERSHIP_INTERVAL_FIRST;
     let mut answered = None;
     loop {

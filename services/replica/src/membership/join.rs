@@ -37,13 +37,13 @@ pub(super) async fn join(shared: &Arc<Shared>, servers: &[Server]) -> Result<Nod
     let leading = servers.iter().filter(|server| server.leading);
     let others = servers.iter().filter(|server| !server.leading);
     for server in leading.chain(others) {
-        match ask(&server.address, &request).await {
+        match ask(&shared.tls, &server.address, &request).await {
             Ok(answer) => return install(shared, answer).await,
             Err(status) => {
                 let named = status.metadata().get("leader-address");
                 let named = named.and_then(|address| address.to_str().ok());
                 if let Some(address) = named
-                    && let Ok(answer) = ask(address, &request).await
+                    && let Ok(answer) = ask(&shared.tls, address, &request).await
                 {
                     return install(shared, answer).await;
                 }
@@ -54,16 +54,19 @@ pub(super) async fn join(shared: &Arc<Shared>, servers: &[Server]) -> Result<Nod
     Err(Failure::NoLeader(last))
 }
 
-async fn ask(address: &str, request: &JoinRequest) -> Result<JoinResponse, Status> {
+async fn ask(
+    tls: &tls::Mutual,
+    address: &str,
+    request: &JoinRequest,
+) -> Result<JoinResponse, Status> {
     let unreachable =
         |error: tonic::transport::Error| Status::unavailable(ops::errors::chain(&error));
-    let channel = Endpoint::from_shared(format!("http://{address}"))
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .map_err(unreachable)?
         .connect_timeout(MEMBERSHIP_TIMEOUT)
-        .timeout(CHANGE_WAIT)
-        .connect()
-        .await
-        .map_err(unreachable)?;
+        .timeout(CHANGE_WAIT);
+    let connected = tls.connect(&endpoint, &[tls::Role::Replica]).await;
+    let channel = connected.map_err(unreachable)?;
     let answer = AdminClient::new(channel).join(request.clone()).await?;
     Ok(answer.into_inner())
 }

@@ -100,7 +100,8 @@ async fn stream(peer: &Peer, me: &Me, address: &str) -> Ended {
         Ok(endpoint) => endpoint,
         Err(error) => return Ended::Unreachable(error),
     };
-    let channel = match timeout(limits::PEER_CONNECT_TIMEOUT, endpoint.connect()).await {
+    let connecting = me.tls.connect(&endpoint, &[tls::Role::Replica]);
+    let channel = match timeout(limits::PEER_CONNECT_TIMEOUT, connecting).await {
         Ok(Ok(channel)) => channel,
         Ok(Err(error)) => return Ended::Unreachable(error),
         Err(_) => return Ended::Silent,

@@ -209,6 +209,7 @@ fn introduce(shared: &Shared, cluster: &Arc<Cluster>) -> Arc<Me> {
         cluster: Arc::clone(cluster),
         address: shared.address.clone(),
         process: shared.process,
+        tls: shared.tls.clone(),
     })
 }
 

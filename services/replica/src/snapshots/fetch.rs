@@ -105,7 +105,8 @@ async fn attempt(
         Some(complete) if complete.is_complete() => complete,
         _ => {
             let endpoint = endpoint(address)?;
-            let connecting = timeout(PEER_CONNECT_TIMEOUT, endpoint.connect());
+            let connecting = me.tls.connect(&endpoint, &[tls::Role::Replica]);
+            let connecting = timeout(PEER_CONNECT_TIMEOUT, connecting);
             let channel = connecting.await.map_err(|_| Failure::Silent)??;
             let mut client = PeerClient::new(channel);
             // It may have to be made first.

@@ -27,7 +27,7 @@ impl Local {
     /// Starts it from data that is there.
     async fn up(data: &Path) -> Result<Self> {
         let text = data.to_str().context("a path of letters")?;
-        let (said, up) = chatterctl(&["up", "--data", text]).await?;
+        let (said, up) = chatterctl(&["up", "--plain", "--data", text]).await?;
         let known: Value = serde_json::from_slice(&std::fs::read(data.join("cluster.json"))?)?;
         let port = known["plan"]["port"].as_u64().context("a port")?;
         let local = Self {

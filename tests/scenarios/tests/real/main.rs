@@ -8,6 +8,7 @@ mod disk_full;
 mod failover;
 mod identity;
 mod idle;
+mod mutual_tls;
 mod replace;
 mod replacement;
 mod restart;
