@@ -57,6 +57,7 @@ unused_dependencies() {
     check "house rules" cargo test --locked -p tidy
 }
 check "kubernetes: manifests" kubernetes
+check "alarms" tests/observe.sh
 check "page: packages" npm_packages web
 check "page: types and rules" in_directory web npm run check
 
