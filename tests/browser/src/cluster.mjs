@@ -142,6 +142,8 @@ export class Cluster {
         CHATTERBOX_REPLICA_ADVERTISE: listen,
         CHATTERBOX_REPLICA_DATA: path.join(this.data, "standby"),
         CHATTERBOX_REPLICA_MEMBERSHIP: `http://${membership}`,
+        // As `chatterctl up` made it for the others.
+        CHATTERBOX_REPLICA_TLS: path.join(this.data, "tls", "replica"),
       },
       stdio: "ignore",
     });
