@@ -107,7 +107,7 @@ chaos: ## Faults under load, then the verdict: MINUTES=10 SEED=7 FAULTS=kill,rep
 .PHONY: bench
 bench: ## Us beside etcd, RabbitMQ, NATS and mosquitto: QUICK=1, SERIES=commit,web, PUBLISH=1
 	@QUICK='$(QUICK)' SERIES='$(SERIES)' SYSTEMS='$(SYSTEMS)' ROUNDS='$(ROUNDS)' OUT='$(OUT)' \
-		PUBLISH='$(PUBLISH)' tests/bench.sh
+		KEEP='$(KEEP)' PUBLISH='$(PUBLISH)' tests/bench.sh
 
 .PHONY: verify
 verify: ## Every check that only reads: format, lints, docs, dependencies, types

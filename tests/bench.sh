@@ -4,6 +4,7 @@
 # QUICK=1              a few minutes instead of an hour or two
 # SERIES=commit,web    only these (`load run --help` names them)   SYSTEMS=etcd,nats only these
 # ROUNDS=5             how often each system has its turn          OUT=folder
+# KEEP=1               keeps what OUT holds of other series
 # PUBLISH=1            writes the tables and charts into docs/benchmarks.md
 set -eu
 
@@ -55,6 +56,7 @@ set -- run --out "$OUT"
 [ -z "${QUICK:-}" ] || set -- "$@" --quick
 [ -z "${SERIES:-}" ] || set -- "$@" --series "$SERIES"
 [ -z "${SYSTEMS:-}" ] || set -- "$@" --systems "$SYSTEMS"
+[ -z "${KEEP:-}" ] || set -- "$@" --keep
 [ -z "${ROUNDS:-}" ] || set -- "$@" --rounds "$ROUNDS"
 target/release/load "$@"
 [ -z "${PUBLISH:-}" ] || target/release/load report --from "$OUT"

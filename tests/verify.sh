@@ -47,6 +47,15 @@ unused_dependencies() {
     fi
 }
 
+# Instructions do not depend on who else uses the machine; time would.
+instructions() {
+    if ! have valgrind; then
+        say "skipped: valgrind is not installed (Debian: apt-get install valgrind)"
+        return 0
+    fi
+    cargo run --quiet --release --locked -p hotpaths -- count
+}
+
 # shellcheck disable=SC2086
 {
     check "rust: format" cargo fmt --all --check
@@ -55,6 +64,7 @@ unused_dependencies() {
     check "rust: dependencies" dependencies
     check "rust: unused dependencies" unused_dependencies
     check "house rules" cargo test --locked -p tidy
+    check "rust: instructions of the hot paths" instructions
 }
 check "kubernetes: manifests" kubernetes
 check "alarms" tests/observe.sh

@@ -301,6 +301,11 @@ impl Standing {
         if let Stage::Member(member) = stage {
             self.applied.set(gauge(member.signals.applied().0));
             self.note(&member.driver.status());
+        } else {
+            // What it was before it stopped taking part is not so any more.
+            for gauge in [&self.leader, &self.voter, &self.quorum, &self.peers_heard] {
+                gauge.set(0);
+            }
         }
     }
 

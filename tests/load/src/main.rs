@@ -35,6 +35,9 @@ enum Command {
         /// Which systems; all that are installed when none is named.
         #[arg(long, value_delimiter = ',')]
         systems: Vec<System>,
+        /// Keeps what `out` already holds of the other series.
+        #[arg(long)]
+        keep: bool,
         /// Rounds of the series that are interleaved, instead of the plan's.
         #[arg(long)]
         rounds: Option<usize>,
@@ -75,6 +78,7 @@ async fn main() -> Result<()> {
             out,
             series,
             systems,
+            keep,
             rounds,
         } => {
             let mut plan = if quick { Plan::quick() } else { Plan::full() };
@@ -84,13 +88,19 @@ async fn main() -> Result<()> {
             } else {
                 series
             };
-            run(plan, &series, &systems, &out).await
+            let before = if keep {
+                Results::read(&out.join("results.json"))?
+            } else {
+                Results::default()
+            };
+            let now = run(plan, &series, &systems).await?;
+            write_out(&before.replaced_by(now), &out)
         }
         Command::Report { from, document } => write_into(&from, &document),
     }
 }
 
-async fn run(plan: Plan, series: &[Series], wanted: &[System], out: &Path) -> Result<()> {
+async fn run(plan: Plan, series: &[Series], wanted: &[System]) -> Result<Results> {
     let mut results = Results {
         machine: load::machine::words(),
         ..Results::default()
@@ -124,10 +134,14 @@ async fn run(plan: Plan, series: &[Series], wanted: &[System], out: &Path) -> Re
         println!("left out: {words}");
     }
     ensure!(!results.records.is_empty(), "nothing was measured");
+    Ok(results)
+}
+
+fn write_out(results: &Results, out: &Path) -> Result<()> {
     std::fs::create_dir_all(out)?;
     results.write(&out.join("results.json"))?;
-    std::fs::write(out.join("tables.md"), report::markdown(&results, "."))?;
-    for (name, svg) in report::charts(&results) {
+    std::fs::write(out.join("tables.md"), report::markdown(results, "."))?;
+    for (name, svg) in report::charts(results) {
         std::fs::write(out.join(name), svg)?;
     }
     println!("written: {}", out.join("tables.md").display());

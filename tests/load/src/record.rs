@@ -128,6 +128,35 @@ impl Results {
         std::fs::write(path, text).with_context(|| format!("write {}", path.display()))
     }
 
+    /// These results, with every series that `now` measured taken from there.
+    #[must_use]
+    pub fn replaced_by(mut self, now: Self) -> Self {
+        let again = |series: &str| now.records.iter().any(|new| new.cell.series == series);
+        self.records.retain(|old| !again(&old.cell.series));
+        let of_series = |words: &String| words.split(' ').next().is_some_and(again);
+        self.skipped.retain(|words| !of_series(words));
+        if !self.records.is_empty() {
+            let mut series: Vec<&str> =
+                now.records.iter().map(|r| r.cell.series.as_str()).collect();
+            series.dedup();
+            let of_run = format!("measured apart from the rest: {}", series.join(", "));
+            self.machine.push(of_run);
+        }
+        for words in now.machine {
+            if !self.machine.contains(&words) {
+                self.machine.push(words);
+            }
+        }
+        for subject in now.subjects {
+            if !self.subjects.contains(&subject) {
+                self.subjects.push(subject);
+            }
+        }
+        self.skipped.extend(now.skipped);
+        self.records.extend(now.records);
+        self
+    }
+
     /// The median over the rounds of one figure of one cell.
     #[must_use]
     pub fn median(&self, cell: &Cell, figure: &str) -> Option<f64> {
@@ -184,6 +213,32 @@ mod tests {
         assert_eq!(results.spread(&cell(), "per_s"), Some((5.0, 102.0)));
         results.records.pop();
         assert_eq!(results.median(&cell(), "per_s"), Some(52.5));
+    }
+
+    /// A series that is measured again replaces its old figures and its old failures, no others.
+    #[test]
+    fn a_series_is_measured_again() {
+        let of = |series: &str, value: f64, skipped: &str| {
+            let mut record = Record::new(cell(), 1);
+            series.clone_into(&mut record.cell.series);
+            record.set("per_s", value);
+            Results {
+                records: vec![record],
+                skipped: vec![skipped.to_owned()],
+                ..Results::default()
+            }
+        };
+        let before = of("commit", 1.0, "commit of etcd: broke");
+        let before = before.replaced_by(of("fanout", 2.0, "fanout of NATS: broke"));
+        let both = before.replaced_by(of("fanout", 3.0, "fanout of NATS: broke again"));
+        let values: Vec<f64> = both.records.iter().map(|r| r.figures["per_s"]).collect();
+        assert_eq!(values, [1.0, 3.0]);
+        assert_eq!(
+            both.skipped,
+            ["commit of etcd: broke", "fanout of NATS: broke again"]
+        );
+        let words = "measured apart from the rest: fanout".to_owned();
+        assert!(both.machine.contains(&words), "{:?}", both.machine);
     }
 
     /// What is written is what is read.

@@ -37,11 +37,11 @@ struct Answer {
 }
 
 impl Person {
-    /// Opens a socket of the account and waits until it is `ready`. What arrives of messages is
-    /// told to the board.
+    /// Opens a socket of the account and waits until the room is live on it. What arrives of
+    /// messages from then on is told to the board.
     ///
     /// # Errors
-    /// When the gateway refuses or is not ready in time.
+    /// When the gateway refuses or the room is not live in time.
     pub async fn open(
         base: &str,
         account: &Account,
@@ -51,18 +51,21 @@ impl Person {
         let mut socket = Socket::open(base, account).await?;
         let start = r#"{"t":"start","useq":0,"min_slot":0,"rooms":{}}"#;
         socket.write(Message::text(start)).await?;
-        let ready = async {
-            while !socket.next().await?.starts_with(r#"{"t":"ready""#) {}
+        // Not `ready`: what is sent between that and `live` may be left out as a gap, and what was
+        // sent before is replayed.
+        let live = format!(r#"{{"t":"live","room":{room},"#);
+        let heard = async {
+            while !socket.next_shared().await?.starts_with(&live) {}
             anyhow::Ok(())
         };
-        timeout(COMMIT_PATIENCE, ready)
+        timeout(COMMIT_PATIENCE, heard)
             .await
-            .context("the socket was not ready in time")??;
+            .context("the room was not live in time")??;
         let (frames, outgoing) = mpsc::channel(SOCKET_QUEUE_MAX);
         let waiting = Waiting::default();
         let told = Arc::clone(&waiting);
         tokio::spawn(async move {
-            let ended = live(socket, outgoing, &told, board).await;
+            let ended = listen(socket, outgoing, &told, board).await;
             // Who waits learns it by the end of the channel.
             lock(&told).clear();
             ended
@@ -101,7 +104,7 @@ fn lock(waiting: &Waiting) -> MutexGuard<'_, BTreeMap<Uuid, oneshot::Sender<bool
 }
 
 /// The life of a socket: ends when the person is dropped, or with an error.
-async fn live(
+async fn listen(
     mut socket: Socket,
     mut outgoing: mpsc::Receiver<String>,
     waiting: &Waiting,
