@@ -43,8 +43,21 @@ status() {
 
 # The address of a node is its pod: `r1030 … replica-4.replica:1061`.
 node_of() {
-    ctl node list --json | tr '{' '\n' | sed -n "s/.*\"address\":\"$1\.replica:1061\".*\"node\":\([0-9]*\).*/\1/p" |
+    nodes=$(ctl node list --json) || fail "membership-0 cannot list the nodes; see: make k8s-status"
+    printf '%s\n' "$nodes" | tr '{' '\n' | sed -n "s/.*\"address\":\"$1\.replica:1061\".*\"node\":\([0-9]*\).*/\1/p" |
         tail -n 1
+}
+
+# Whether a place from ordinal $1 to below $2 votes. Who cannot be asked may vote.
+still_vote() {
+    nodes=$(ctl node list --json) || return 0
+    ordinal=$1
+    while [ "$ordinal" -lt "$2" ]; do
+        ! printf '%s\n' "$nodes" | tr '{' '\n' | grep "\"address\":\"replica-$ordinal\.replica:1061\"" |
+            grep -q '"voter":true' || return 0
+        ordinal=$((ordinal + 1))
+    done
+    return 1
 }
 
 scale() {
@@ -57,24 +70,24 @@ scale() {
     # Upwards: new pods keep up, then vote. Places that were drained before count again.
     ordinal=$present
     while [ "$ordinal" -lt "$wished" ]; do
-        node=$(node_of "replica-$ordinal")
+        node=$(node_of "replica-$ordinal") || exit 1
         [ -z "$node" ] || ctl node undrain "r$node"
         ordinal=$((ordinal + 1))
     done
     # Downwards: those that will go vote no more before they go.
     ordinal=$wished
     while [ "$ordinal" -lt "$present" ]; do
-        node=$(node_of "replica-$ordinal")
+        node=$(node_of "replica-$ordinal") || exit 1
         [ -z "$node" ] || ctl node drain "r$node"
         ordinal=$((ordinal + 1))
     done
     if [ "$wished" -lt "$present" ]; then
-        say "waiting until $wished vote"
+        say "waiting until those that will go vote no more"
         # A minute lies between two changes.
         tries=0
-        until [ "$(ctl node list --json | grep -o '"voter":true' | wc -l)" -le "$wished" ]; do
+        while still_vote "$wished" "$present"; do
             tries=$((tries + 1))
-            [ "$tries" -lt 120 ] || fail "more than $wished still vote; see: make k8s-status"
+            [ "$tries" -lt 120 ] || fail "some that will go still vote; see: make k8s-status"
             sleep 5
         done
     fi
@@ -84,6 +97,8 @@ scale() {
 
 # From the highest ordinal to 0: with the lead at 0 it changes hands once, at the end.
 roll() {
+    # An update stops a pod although another one is not ready: not with two of three.
+    kube wait --for=condition=Ready pod --selector=app.kubernetes.io/component=replica --timeout=60s
     node=$(node_of replica-0)
     [ -z "$node" ] || ctl node transfer-leader "r$node" || say "the lead stays where it is"
     kube rollout restart statefulset/replica
