@@ -21,15 +21,7 @@ after(async () => {
   await cluster?.stop();
 });
 
-async function signIn(name, password) {
-  const person = await Person.visit(browser, cluster);
-  person.name = name;
-  await person.id("sign-up-turn").click();
-  await person.id("sign-in-name").fill(name);
-  await person.id("sign-in-password").fill(password);
-  await person.id("sign-in-submit").click();
-  return person;
-}
+const signIn = (name, password) => Person.signIn(browser, cluster, name, password);
 
 /** The entry of a person in the list of accounts. */
 function account(name) {

@@ -14,6 +14,7 @@ mod output;
 mod remote;
 mod rescue;
 mod restore;
+mod state_files;
 mod status;
 mod verify;
 

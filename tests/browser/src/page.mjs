@@ -44,6 +44,17 @@ export class Person {
     return person;
   }
 
+  /** Somebody who has an account and tries this password. */
+  static async signIn(browser, cluster, name, password) {
+    const person = await Person.visit(browser, cluster);
+    person.name = name;
+    await person.id("sign-up-turn").click();
+    await person.id("sign-in-name").fill(name);
+    await person.id("sign-in-password").fill(password);
+    await person.id("sign-in-submit").click();
+    return person;
+  }
+
   /** Somebody who has only opened the page. */
   static async visit(browser, cluster, address = cluster.url, options = {}) {
     const person = new Person();

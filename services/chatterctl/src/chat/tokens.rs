@@ -1,12 +1,13 @@
 //! Sessions of earlier conversations: a file that only its owner may read.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
+
+use crate::state_files;
 
 /// Older ones are forgotten.
 const SESSIONS_MAX: usize = 100;
@@ -28,12 +29,7 @@ pub(super) struct Tokens {
 impl Tokens {
     /// Those of this person on this machine.
     pub(super) fn open() -> anyhow::Result<Self> {
-        let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
-        let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/state"));
-        let directory = state
-            .or_else(home)
-            .context("neither XDG_STATE_HOME nor HOME is set")?;
-        Self::at(&directory.join("chatterbox"))
+        Self::at(&state_files::directory()?)
     }
 
     fn at(directory: &Path) -> anyhow::Result<Self> {
@@ -76,25 +72,8 @@ impl Tokens {
         });
         let surplus = self.sessions.len().saturating_sub(SESSIONS_MAX);
         self.sessions.drain(..surplus);
-        self.write()
+        state_files::write(&self.path, &self.sessions)
             .with_context(|| format!("write {}", self.path.display()))
-    }
-
-    fn write(&self) -> io::Result<()> {
-        let directory = self.path.parent().unwrap_or_else(|| Path::new("."));
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)?;
-        let temporary = directory.join(format!("sessions.json.{}", std::process::id()));
-        let mut file = File::options()
-            .create(true)
-            .truncate(true)
-            .write(true)
-            .mode(0o600)
-            .open(&temporary)?;
-        file.write_all(&serde_json::to_vec_pretty(&self.sessions)?)?;
-        fs::rename(&temporary, &self.path)
     }
 }
 

@@ -1,16 +1,17 @@
 //! One secret number per gateway address, and everything that follows from it.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
+
+use crate::state_files;
 
 /// What all ids of one demo come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,12 +25,7 @@ pub(super) struct Seed {
 impl Seed {
     /// The one of this gateway, drawn if there is none.
     pub(super) fn of(url: &str) -> anyhow::Result<Self> {
-        let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
-        let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/state"));
-        let directory = state
-            .or_else(home)
-            .context("neither XDG_STATE_HOME nor HOME is set")?;
-        Self::kept(&directory.join("chatterbox"), url)
+        Self::kept(&state_files::directory()?, url)
     }
 
     fn kept(directory: &Path, url: &str) -> anyhow::Result<Self> {
@@ -50,7 +46,7 @@ impl Seed {
         let seed = Self::draw();
         all.insert(url.to_owned(), seed.clone());
         // Before anything is asked for: what a run that dies has asked for can be asked again.
-        write(directory, &path, &all).with_context(|| format!("write {}", path.display()))?;
+        state_files::write(&path, &all).with_context(|| format!("write {}", path.display()))?;
         Ok(seed)
     }
 
@@ -100,23 +96,6 @@ impl Seed {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn write(directory: &Path, path: &Path, all: &BTreeMap<String, Seed>) -> io::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)?;
-    let temporary = directory.join(format!("demo.json.{}", std::process::id()));
-    let mut file = File::options()
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .mode(0o600)
-        .open(&temporary)?;
-    file.write_all(&serde_json::to_vec_pretty(all)?)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)
 }
 
 #[cfg(test)]

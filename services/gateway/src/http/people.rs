@@ -35,6 +35,12 @@ pub(crate) fn secret_hash(secret: &str) -> Result<Vec<u8>, Error> {
     Ok(digest.to_vec())
 }
 
+/// The number of a person in a path.
+fn person(id: &str) -> Result<u64, Error> {
+    let nobody = |_| Error::new(ErrorCode::NotFound, "there is no such person");
+    id.parse().map_err(nobody)
+}
+
 /// `GET /api/v1/people`.
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
@@ -52,9 +58,7 @@ pub(crate) async fn change(
     Path(id): Path<String>,
     Body(wish): Body<ChangePerson>,
 ) -> Result<StatusCode, Error> {
-    let user = id
-        .parse()
-        .map_err(|_| Error::new(ErrorCode::NotFound, "there is no such person"))?;
+    let user = person(&id)?;
     let body = match (wish.role, wish.active) {
         (Some(role), None) => command::Body::SetRole(SetRole {
             user,
@@ -75,9 +79,7 @@ pub(crate) async fn reset_password(
     Path(id): Path<String>,
     Body(wish): Body<ResetPassword>,
 ) -> Result<StatusCode, Error> {
-    let user = id
-        .parse()
-        .map_err(|_| Error::new(ErrorCode::NotFound, "there is no such person"))?;
+    let user = person(&id)?;
     passwords::require_strong(&wish.password)?;
     let body = command::Body::ResetPassword(v1::ResetPassword {
         user,

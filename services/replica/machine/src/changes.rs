@@ -65,12 +65,8 @@ impl Context<'_> {
         author: UserId,
         command: DeleteMessage,
     ) -> Result<Answer, Stop> {
-        let target = match self.target(author, command.room, command.seq) {
-            Err(Stop::Refused(Reason::MessageDeleted)) => {
-                // Whose it was does not matter any more.
-                return Ok(changed(RoomId(command.room)));
-            }
-            target => target?,
+        let Some(target) = self.undeleted(author, command.room, command.seq)? else {
+            return Ok(changed(RoomId(command.room)));
         };
         if target.author != author {
             return Err(Stop::Refused(Reason::ForeignMessage));
@@ -84,11 +80,8 @@ impl Context<'_> {
         author: UserId,
         command: TakeAwayMessage,
     ) -> Result<Answer, Stop> {
-        let target = match self.target(author, command.room, command.seq) {
-            Err(Stop::Refused(Reason::MessageDeleted)) => {
-                return Ok(changed(RoomId(command.room)));
-            }
-            target => target?,
+        let Some(target) = self.undeleted(author, command.room, command.seq)? else {
+            return Ok(changed(RoomId(command.room)));
         };
         if target.author == author {
             return Err(Stop::Refused(Reason::OwnMessage));
@@ -104,6 +97,14 @@ impl Context<'_> {
                 to_sql(author.0)
             ])?;
         self.make_tombstone(author, &target)
+    }
+
+    /// As `target`; nothing when it is deleted already, and whose it was does not matter any more.
+    fn undeleted(&mut self, author: UserId, room: u64, seq: u64) -> Result<Option<Target>, Stop> {
+        match self.target(author, room, seq) {
+            Err(Stop::Refused(Reason::MessageDeleted)) => Ok(None),
+            target => target.map(Some),
+        }
     }
 
     fn make_tombstone(&mut self, by: UserId, target: &Target) -> Result<Answer, Stop> {

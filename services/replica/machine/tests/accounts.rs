@@ -299,16 +299,7 @@ fn a_name_changes_from_here_on() {
     let events = history.unwrap().value.unwrap().events;
     let names: Vec<_> = events.iter().map(|event| &*event.author_name).collect();
     assert_eq!(names, ["Ann", "Anna", "Änne"]);
-    let replayed = reader
-        .effects_between(before, f.machine.applied().slot, 999)
-        .unwrap()
-        .value;
-    let replayed: Vec<_> = replayed
-        .slots
-        .into_iter()
-        .flat_map(|(_, effects)| effects)
-        .collect();
-    assert_eq!(replayed, emitted);
+    assert_eq!(f.replayed_after(before), emitted);
 
     assert_eq!(
         code(&f.refused(rename(16, 2, "änne"))),

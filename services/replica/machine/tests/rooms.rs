@@ -165,9 +165,7 @@ fn changes_are_events() {
         ]
     );
     let mut reader = f.machine.reader().unwrap();
-    let replayed = reader.effects_between(before, f.machine.applied().slot, 99);
-    let replayed = replayed.unwrap().value.slots.remove(0).1;
-    assert_eq!(replayed, applied.effects, "word for word");
+    assert_eq!(f.replayed_after(before), applied.effects, "word for word");
     let rooms = reader.rooms(UserId(3)).unwrap().value;
     let lab = rooms.iter().find(|room| room.room == 2).unwrap();
     assert_eq!(

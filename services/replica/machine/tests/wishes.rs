@@ -110,17 +110,7 @@ fn wishes_are_replayed() {
     for (number, level, favourite) in [(1, ALL, false), (2, NOTHING, true), (3, DEFAULT.0, true)] {
         emitted.extend(f.one_applied(wish(number, 1, GENERAL, level, favourite)).1);
     }
-    let mut reader = f.machine.reader().unwrap();
-    let replayed = reader
-        .effects_between(before, f.machine.applied().slot, 99)
-        .unwrap()
-        .value;
-    let replayed: Vec<_> = replayed
-        .slots
-        .into_iter()
-        .flat_map(|(_, effects)| effects)
-        .collect();
-    assert_eq!(replayed, emitted);
+    assert_eq!(f.replayed_after(before), emitted);
 }
 
 fn message(fixture: &Fixture, seq: u64) -> MessageEvent {

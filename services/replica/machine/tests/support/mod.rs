@@ -126,6 +126,14 @@ impl Fixture {
         (applied.outcomes.remove(0), applied.effects)
     }
 
+    /// What a replay of the log after this slot says.
+    pub fn replayed_after(&self, slot: Slot) -> Vec<Effect> {
+        let mut reader = self.machine.reader().unwrap();
+        let page = reader.effects_between(slot, self.machine.applied().slot, 999);
+        let slots = page.unwrap().value.slots.into_iter();
+        slots.flat_map(|(_, effects)| effects).collect()
+    }
+
     pub fn one(&mut self, command: Command) -> outcome::Result {
         self.one_applied(command).0.result.unwrap()
     }
