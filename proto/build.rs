@@ -4,8 +4,9 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "chatterbox/v1/command.proto",
+    "chatterbox/v1/trace.proto",
     "chatterbox/v1/snapshot.proto",
     "chatterbox/v1/client.proto",
     "chatterbox/v1/relay.proto",

@@ -1,6 +1,7 @@
 #!/bin/sh
 # The alarms of docker/observe with promtool: are they rules, does each fire when it should, and does
-# each have its runbook?
+# each have its runbook? That the figures in them are served, and in the dashboards, is tested by
+# tests/scenarios/tests/real/figures.rs.
 set -eu
 
 cd "$(dirname "$0")/.."

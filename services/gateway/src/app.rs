@@ -60,7 +60,13 @@ impl App {
         let sessions = Arc::new(Sessions::default());
         let cluster = Cluster::start(&options, Arc::clone(&channels), Arc::clone(&connections));
         let hub = Arc::new(Hub::new(Arc::clone(&seen), Arc::clone(&sessions)));
-        let tail = Tail::new(cluster.clone(), Arc::clone(&channels), Arc::clone(&hub));
+        let name = options.name.clone();
+        let tail = Tail::new(
+            cluster.clone(),
+            Arc::clone(&channels),
+            Arc::clone(&hub),
+            name,
+        );
         tokio::spawn(tail.run());
         let ephemeral = Ephemeral::start(cluster.clone(), Arc::clone(&channels), Arc::clone(&hub));
         Arc::new(Self {

@@ -206,6 +206,11 @@ pub enum ServerFrame {
         max_inflight: u32,
         /// How far this gateway has followed the log.
         head_slot: Slot,
+        /// Traces are wanted: of a million messages, how many the client should send with a
+        /// sampled `traceparent`. Absent: none.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        #[cfg_attr(test, ts(optional))]
+        trace_ppm: Option<u32>,
     },
     /// Answers `start`.
     Ready {

@@ -35,6 +35,7 @@ mod route;
 mod search;
 mod seen;
 mod tail;
+mod traces;
 
 // What may be lost.
 mod ephemeral;

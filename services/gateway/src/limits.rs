@@ -189,6 +189,8 @@ pub(crate) const FLUSH_TIMEOUT: Duration = Duration::from_secs(35);
 pub(crate) const SESSION_CACHED: Duration = Duration::from_secs(30);
 /// An HTTP request.
 pub(crate) const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Traces of one piece of the log that get a span of the fan-out.
+pub(crate) const FAN_OUT_TRACES_MAX: usize = 256;
 /// How long a stopping gateway waits for the acknowledgements in flight.
 pub(crate) const DRAIN_PATIENCE: Duration = Duration::from_secs(3);
 /// How long a closing socket may take to say good-bye.

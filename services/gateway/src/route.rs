@@ -12,6 +12,7 @@ mod pending;
 
 use std::sync::Arc;
 
+use ops::traces::Live;
 use proto::v1::{Command, Outcome, command};
 use tokio::sync::mpsc;
 
@@ -36,6 +37,8 @@ pub(crate) struct Submit {
     /// Where the answers go; it must have room for the final answer of everything that its
     /// owner has in flight, for the router waits for nobody.
     pub(crate) answers: mpsc::Sender<Answer>,
+    /// Its span, if it is traced: until it has an outcome.
+    pub(crate) trace: Option<Live>,
 }
 
 /// What became of it.
@@ -88,6 +91,7 @@ impl Router {
             command: command(author, cid, body),
             progress: false,
             answers,
+            trace: None,
         })?;
         while let Some(answer) = inbox.recv().await {
             if let Answer::Final { result, .. } = answer {

@@ -19,6 +19,7 @@ use crate::limits::{
     CONNECT_TIMEOUT, REPLY_BYTES_MAX, TAIL_BACKOFF, TAIL_LEADER_SETTLED, TAIL_LOOK, TAIL_STALL,
 };
 use crate::socket::hub::Hub;
+use crate::traces::FanOut;
 
 /// The log of a fresh cluster begins above this: followed from here, nothing is missed, while
 /// 0 would mean "whatever comes next".
@@ -28,17 +29,25 @@ pub(crate) struct Tail {
     cluster: Cluster,
     channels: Arc<Channels>,
     hub: Arc<Hub>,
+    /// This gateway's name, for traces.
+    gateway: String,
     /// The replica that was left last because something was wrong with it.
     avoid: Option<NodeId>,
     leader: Option<(NodeId, Instant)>,
 }
 
 impl Tail {
-    pub(crate) fn new(cluster: Cluster, channels: Arc<Channels>, hub: Arc<Hub>) -> Self {
+    pub(crate) fn new(
+        cluster: Cluster,
+        channels: Arc<Channels>,
+        hub: Arc<Hub>,
+        gateway: String,
+    ) -> Self {
         Self {
             cluster,
             channels,
             hub,
+            gateway,
             avoid: None,
             leader: None,
         }
@@ -128,6 +137,7 @@ impl Tail {
 
     fn take(&mut self, response: TailResponse) {
         self.avoid = None;
+        let fan_out = FanOut::begin(&response.traces, self.hub.position_or_zero());
         let effects = response
             .effects
             .into_iter()
@@ -135,6 +145,7 @@ impl Tail {
         let slot = Slot(response.slot);
         self.hub
             .apply(slot, effects.filter(|kind| self.is_new(kind)));
+        fan_out.end(&self.gateway);
     }
 
     /// A response ends a range of slots, and a range may begin below what another replica

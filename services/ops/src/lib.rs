@@ -32,3 +32,4 @@ pub mod metrics;
 pub mod net;
 pub mod shutdown;
 pub mod telemetry;
+pub mod traces;

@@ -1,8 +1,9 @@
 //! Logs and traces.
 //!
 //! Logs go to stderr: text, or JSON with `CHATTERBOX_LOG_FORMAT=json`, filtered by `RUST_LOG`.
-//! Traces go out by OTLP over gRPC only when the standard variable
-//! `OTEL_EXPORTER_OTLP_ENDPOINT` (or `…_TRACES_ENDPOINT`) is set; without it there is no cost.
+//! Traces ([`crate::traces`]) go out by OTLP over gRPC only when the standard variable
+//! `OTEL_EXPORTER_OTLP_ENDPOINT` (or `…_TRACES_ENDPOINT`) is set; without it there is no cost. What
+//! is exported does not depend on `RUST_LOG`, nor the log on what is exported.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -10,9 +11,12 @@ use std::time::Duration;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
+
+use crate::traces::{self, Exporting};
 
 /// Libraries whose `info` is noise to an operator.
 const FILTER_DEFAULT: &str = "info,h2=warn,hyper=warn,tower=warn,opentelemetry=warn";
@@ -24,6 +28,14 @@ const ENDPOINTS: [&str; 2] = [
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
 ];
+
+const PROTOCOLS: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+];
+
+/// A ratio of one, as pages are told it.
+const MILLION: f64 = 1_000_000.0;
 
 /// Telemetry could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +49,9 @@ pub enum Error {
     /// The exporter's endpoint or options are wrong.
     #[error("cannot export traces to OTEL_EXPORTER_OTLP_ENDPOINT: {0}")]
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
+    /// Another protocol than the one that is spoken.
+    #[error("OTEL_EXPORTER_OTLP_PROTOCOL is `{0}`; traces go out by `grpc` only")]
+    Protocol(String),
     /// Called twice.
     #[error("telemetry is already started: {0}")]
     Started(#[from] tracing_subscriber::util::TryInitError),
@@ -64,27 +79,65 @@ pub fn start(service: &'static str) -> Result<Guard, Error> {
         "json" => log.json().flatten_event(true).boxed(),
         _ => return Err(Error::Format(format)),
     };
-    let wanted = ENDPOINTS
-        .iter()
-        .any(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()));
-    let provider = if wanted {
+    let provider = if is_wanted(|name| std::env::var(name).ok()) {
         Some(exporter(service)?)
     } else {
         None
     };
-    let traces = provider
-        .as_ref()
-        .map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer(service)));
+    let traces = provider.as_ref().map(|provider| {
+        let exported = Targets::new().with_target(traces::TARGET, LevelFilter::TRACE);
+        tracing_opentelemetry::layer()
+            .with_tracer(provider.tracer(service))
+            // Of use for programs with one task per request; here they would name the place
+            // where a span happened to be made.
+            .with_location(false)
+            .with_threads(false)
+            .with_tracked_inactivity(false)
+            .with_target(false)
+            .with_filter(exported)
+    });
     tracing_subscriber::registry()
-        .with(filter)
         .with(traces)
-        .with(log)
+        .with(log.with_filter(filter))
         .try_init()?;
     log_panics();
+    if let Some(provider) = &provider {
+        let page_ppm = page_ppm(|name| std::env::var(name).ok());
+        let tracer = provider.tracer(service);
+        traces::set_exporting(Exporting { tracer, page_ppm });
+    }
     Ok(Guard { provider })
 }
 
+/// Whether the environment asks for traces: an endpoint is named and nothing is said against.
+fn is_wanted(var: impl Fn(&str) -> Option<String>) -> bool {
+    let is = |name, value: &str| var(name).is_some_and(|found| found.eq_ignore_ascii_case(value));
+    let named = ENDPOINTS
+        .iter()
+        .any(|name| var(name).is_some_and(|value| !value.is_empty()));
+    named && !is("OTEL_SDK_DISABLED", "true") && !is("OTEL_TRACES_EXPORTER", "none")
+}
+
+/// Of a million messages, how many a page should trace. A sampler that follows the parent follows
+/// the page, so the page draws by its ratio; any other decides by itself about each.
+fn page_ppm(var: impl Fn(&str) -> Option<String>) -> u32 {
+    match var("OTEL_TRACES_SAMPLER").as_deref() {
+        Some("parentbased_always_off") => 0,
+        Some("parentbased_traceidratio") => {
+            let ratio = var("OTEL_TRACES_SAMPLER_ARG").and_then(|arg| arg.parse::<f64>().ok());
+            // As the SDK, which says so in the log.
+            let ratio = ratio.filter(|ratio| (0.0..=1.0).contains(ratio));
+            (ratio.unwrap_or(1.0) * MILLION).round() as u32
+        }
+        _ => MILLION as u32,
+    }
+}
+
 fn exporter(service: &'static str) -> Result<SdkTracerProvider, Error> {
+    let protocol = PROTOCOLS.iter().find_map(|name| std::env::var(name).ok());
+    if let Some(protocol) = protocol.filter(|name| !name.is_empty() && name != "grpc") {
+        return Err(Error::Protocol(protocol));
+    }
     let exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_tonic()
         .build()?;
@@ -116,5 +169,49 @@ impl Drop for Guard {
         {
             tracing::warn!(%error, "the last spans were not sent");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_wanted, page_ppm};
+
+    fn vars<'a>(set: &'a [(&str, &str)]) -> impl Fn(&str) -> Option<String> + 'a {
+        move |wanted| {
+            let found = set.iter().find(|(name, _)| *name == wanted);
+            found.map(|(_, value)| (*value).to_owned())
+        }
+    }
+
+    #[test]
+    fn traces_are_exported_only_where_the_environment_says_so() {
+        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317");
+        assert!(is_wanted(vars(&[endpoint])));
+        assert!(is_wanted(vars(&[(
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+            "http://127.0.0.1:4317"
+        )])));
+        assert!(!is_wanted(vars(&[])));
+        assert!(!is_wanted(vars(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")])));
+        assert!(!is_wanted(vars(&[endpoint, ("OTEL_SDK_DISABLED", "true")])));
+        assert!(!is_wanted(vars(&[
+            endpoint,
+            ("OTEL_TRACES_EXPORTER", "none")
+        ])));
+    }
+
+    #[test]
+    fn a_page_draws_by_the_ratio_of_a_sampler_that_follows_it() {
+        let sampler = |name, arg| {
+            page_ppm(vars(&[
+                ("OTEL_TRACES_SAMPLER", name),
+                ("OTEL_TRACES_SAMPLER_ARG", arg),
+            ]))
+        };
+        assert_eq!(page_ppm(vars(&[])), 1_000_000);
+        assert_eq!(sampler("parentbased_traceidratio", "0.01"), 10_000);
+        assert_eq!(sampler("parentbased_traceidratio", "7"), 1_000_000);
+        assert_eq!(sampler("parentbased_always_off", ""), 0);
+        assert_eq!(sampler("traceidratio", "0.01"), 1_000_000);
     }
 }

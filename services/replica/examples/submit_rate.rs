@@ -90,6 +90,7 @@ fn request(author: u64, body: Body) -> pb::SubmitRequest {
         shard: 0,
         command: Some(command),
         progress: false,
+        traceparent: String::new(),
     }
 }
 

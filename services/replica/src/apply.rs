@@ -7,7 +7,9 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use machine::{AppliedEntry, Machine};
+use ops::traces::Context;
 use paxos::entry::{Entry, EntryKind};
+use paxos::ids::Slot;
 use prost::Message as _;
 use proto::v1::{RegisterNode, effect, room_event};
 use uuid::Uuid;
@@ -24,6 +26,7 @@ use crate::notices::Watched;
 use crate::pins::Pins;
 use crate::signals::Signals;
 use crate::tail::Hub;
+use crate::traces::Traces;
 use crate::waiters::Waiters;
 
 /// The driver's end: never waits, never drops.
@@ -72,6 +75,8 @@ pub(crate) struct Listeners {
     pub(crate) watched: Arc<Watched>,
     /// Who waits for the state at a slot.
     pub(crate) pins: Pins,
+    /// What is traced of what is not applied.
+    pub(crate) traces: Arc<Traces>,
 }
 
 /// Starts the thread. It ends when the queue is dropped.
@@ -127,16 +132,18 @@ fn apply(machine: &mut Machine, entries: &[Entry], listeners: &Listeners) {
         failpoints::pass(failpoints::BEFORE_APPLY);
     }
     let _span = tracing::debug_span!("apply", slots = entries.len()).entered();
+    let traced = listeners.traces.take(entries);
     let began = Instant::now();
     match machine.apply(entries) {
         Ok(applied) => {
             METRICS.step(Step::Apply, began);
+            let traced = listeners.traces.applied(traced, began);
             listeners.pins.reached(machine);
             listeners.note_registered(entries, &applied);
             if applied.iter().any(has_notice) {
                 listeners.note_watched(machine);
             }
-            listeners.tell(applied, has_commands);
+            listeners.tell(applied, has_commands, &traced);
         }
         Err(error) => fatal::state_failed(&error),
     }
@@ -215,7 +222,7 @@ fn has_notice(applied: &AppliedEntry) -> bool {
 
 impl Listeners {
     /// In an order in which whoever has an answer can read its effect, here and at once.
-    fn tell(&self, applied: Vec<AppliedEntry>, has_commands: bool) {
+    fn tell(&self, applied: Vec<AppliedEntry>, has_commands: bool, traced: &[(Slot, Context)]) {
         let Some(slot) = applied.last().map(|entry| entry.slot) else {
             return;
         };
@@ -226,7 +233,7 @@ impl Listeners {
             effects.push((entry.slot, entry.effects));
         }
         self.signals.note_applied(slot);
-        self.hub.publish(effects);
+        self.hub.publish(effects, traced);
         if has_commands {
             failpoints::pass(failpoints::AFTER_APPLY_BEFORE_ACK);
         }

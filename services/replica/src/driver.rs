@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ops::shutdown::Token;
+use ops::traces::Context;
 use paxos::Core;
 use paxos::ids::{Millis, NodeId, PersistSeq, Slot, Timestamp};
 use paxos::input::Input;
@@ -33,6 +34,7 @@ use crate::limits::{
 };
 use crate::peers::Peers;
 use crate::signals::Signals;
+use crate::traces::Traces;
 use crate::waiters::{Submission, Waiters};
 use proposals::Proposals;
 pub(crate) use questions::{Ask, Refusal};
@@ -48,6 +50,8 @@ pub(crate) struct Inbound {
     pub(crate) from: NodeId,
     /// In the order in which they were sent.
     pub(crate) messages: Vec<Message>,
+    /// The traces of the commands in their rows.
+    pub(crate) traces: Vec<(Slot, Context)>,
 }
 
 /// How the rest of the process reaches the driver. Cheap to clone.
@@ -118,6 +122,8 @@ pub(crate) struct Parts {
     pub(crate) waiters: Arc<Waiters>,
     /// What the other threads tell.
     pub(crate) signals: Arc<Signals>,
+    /// What is traced of what is not applied.
+    pub(crate) traces: Arc<Traces>,
     /// The moment that is 0 for the core.
     pub(crate) started: Instant,
 }
@@ -136,6 +142,7 @@ pub(crate) struct Driver {
     apply: apply::Queue,
     waiters: Arc<Waiters>,
     signals: Arc<Signals>,
+    traces: Arc<Traces>,
     proposals: Proposals,
     started: Instant,
     /// What was told to the core.
@@ -177,6 +184,7 @@ impl Driver {
             apply,
             waiters,
             signals,
+            traces,
             started,
         } = parts;
         let (inbound, inbound_receiver) = mpsc::channel(PEER_FRAMES_IN_MAX);
@@ -208,6 +216,7 @@ impl Driver {
             waiters,
             applied: signals.applied(),
             signals,
+            traces,
             proposals: Proposals::new(),
             core,
             started,
@@ -309,7 +318,12 @@ impl Driver {
     }
 
     fn take_inbound(&mut self, now: Millis, inbound: Inbound) {
-        let Inbound { from, messages } = inbound;
+        let Inbound {
+            from,
+            messages,
+            traces,
+        } = inbound;
+        self.traces.note_received(&messages, &traces);
         for message in messages {
             self.step(now, Input::Message { from, message });
         }

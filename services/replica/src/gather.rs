@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use bytes::Bytes;
+use ops::traces::Live;
 use paxos::limits::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX};
 use prost::Message as _;
 use proto::v1::Command;
 
 use crate::limits::{GATHERED_BYTES_MAX, PIPELINE_SLOTS};
-use crate::waiters::Key;
+use crate::waiters::{Fresh, Key};
 
 /// Tag and length of a command within a batch, at most.
 const COMMAND_FRAME_BYTES: usize = 1 + 5;
@@ -25,12 +26,14 @@ pub(crate) struct Batch {
     pub(crate) payload: Bytes,
     /// When the first of its commands came.
     pub(crate) since: Instant,
+    /// The spans of those of its commands that are traced.
+    pub(crate) traces: Vec<Live>,
 }
 
 /// Commands that wait for a slot.
 #[derive(Debug, Default)]
 pub(crate) struct Gather {
-    commands: VecDeque<(Key, Command, usize, Instant)>,
+    commands: VecDeque<(Fresh, Instant)>,
     bytes: usize,
     /// A batch that the core had no room for.
     returned: Option<Batch>,
@@ -48,13 +51,12 @@ pub(crate) const fn fits(weight_bytes: usize) -> bool {
 
 impl Gather {
     /// Takes a command, or gives its key back when too much waits already.
-    pub(crate) fn push(&mut self, (key, command, bytes): (Key, Command, usize)) -> Option<Key> {
-        if self.bytes.saturating_add(bytes) > GATHERED_BYTES_MAX {
-            return Some(key);
+    pub(crate) fn push(&mut self, fresh: Fresh) -> Option<Key> {
+        if self.bytes.saturating_add(fresh.bytes) > GATHERED_BYTES_MAX {
+            return Some(fresh.key);
         }
-        self.bytes += bytes;
-        self.commands
-            .push_back((key, command, bytes, Instant::now()));
+        self.bytes += fresh.bytes;
+        self.commands.push_back((fresh, Instant::now()));
         None
     }
 
@@ -70,20 +72,22 @@ impl Gather {
         }
         let mut keys = Vec::new();
         let mut commands = Vec::new();
+        let mut traces = Vec::new();
         let mut since = None;
         let mut bytes = BATCH_FRAME_BYTES;
-        while let Some((_, _, weight, _)) = self.commands.front() {
-            if commands.len() == BATCH_COMMANDS_MAX || bytes + weight > BATCH_BYTES_MAX {
+        while let Some((next, _)) = self.commands.front() {
+            if commands.len() == BATCH_COMMANDS_MAX || bytes + next.bytes > BATCH_BYTES_MAX {
                 break;
             }
-            let Some((key, command, weight, came)) = self.commands.pop_front() else {
+            let Some((fresh, came)) = self.commands.pop_front() else {
                 break;
             };
-            bytes += weight;
-            self.bytes -= weight;
+            bytes += fresh.bytes;
+            self.bytes -= fresh.bytes;
             since.get_or_insert(came);
-            keys.push(key);
-            commands.push(command);
+            keys.push(fresh.key);
+            commands.push(fresh.command);
+            traces.extend(fresh.trace);
         }
         let since = since?;
         let payload = machine::encode_batch(commands);
@@ -92,6 +96,7 @@ impl Gather {
             keys,
             payload,
             since,
+            traces,
         })
     }
 
@@ -111,7 +116,7 @@ impl Gather {
             .unwrap_or_default();
         returned
             .into_iter()
-            .chain(self.commands.drain(..).map(|(key, ..)| key))
+            .chain(self.commands.drain(..).map(|(fresh, _)| fresh.key))
             .collect()
     }
 
@@ -127,7 +132,7 @@ mod tests {
     use super::*;
     use proto::v1::{Batch as WireBatch, PostMessage, command};
 
-    fn message(number: u64, length: usize) -> (Key, Command, usize) {
+    fn message(number: u64, length: usize) -> Fresh {
         let mut cid = [0; 16];
         cid[..8].copy_from_slice(&number.to_be_bytes());
         let post = PostMessage {
@@ -142,7 +147,12 @@ mod tests {
             ..Command::default()
         };
         let weight = weight_bytes(&command);
-        (Key { author: 1, cid }, command, weight)
+        Fresh {
+            key: Key { author: 1, cid },
+            command,
+            bytes: weight,
+            trace: None,
+        }
     }
 
     fn commands(batch: &Batch) -> usize {

@@ -31,6 +31,7 @@ mod scrub;
 mod search;
 mod signals;
 mod tail;
+mod traces;
 mod waiters;
 
 // The others.

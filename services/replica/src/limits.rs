@@ -162,6 +162,13 @@ pub const NOTICE_WAIT: Duration = Duration::from_secs(2);
 
 /// A replica that has applied so many slots less than it knows decided does not serve clients.
 pub const HEALTH_LAG_SLOTS_MAX: u64 = 4096;
+/// Slots that are traced and not yet applied. A trace is given up before a slot waits for it.
+pub const TRACED_SLOTS_MAX: usize = 256;
+/// Traced commands of one slot, at most: under load a batch has thousands.
+pub const TRACES_SLOT_MAX: usize = 16;
+/// Traces that travel to a peer with one frame.
+pub const TRACES_FRAME_MAX: usize = 256;
+
 /// How often the health is looked at.
 pub const HEALTH_EVERY: Duration = Duration::from_millis(100);
 

@@ -116,6 +116,7 @@ async fn submit(member: &Member, kind: Kind) -> Option<Posted> {
         command,
         progress: false,
         stream,
+        trace: None,
     };
     tracing::debug!(?kind, "a notice is posted");
     // The driver has ended: so will this.

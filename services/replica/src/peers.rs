@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use ops::shutdown::Token;
-use paxos::ids::NodeId;
+use ops::traces::Context;
+use paxos::ids::{NodeId, Slot};
 use paxos::message::Message;
 use proto::v1::PeerHello;
 use tokio::runtime::Handle;
@@ -118,10 +119,15 @@ impl Peers {
 
     /// Queues a message for a node; best effort.
     pub(crate) fn send(&self, to: NodeId, message: Message) {
+        self.send_traced(to, message, Vec::new());
+    }
+
+    /// As [`Peers::send`], with the traces of the commands in the message's rows.
+    pub(crate) fn send_traced(&self, to: NodeId, message: Message, traces: Vec<(Slot, Context)>) {
         let mut state = self.lock();
         if let Some(stream) = self.stream(&mut state, to) {
             stream.used = Instant::now();
-            stream.peer.outbox.push(message);
+            stream.peer.outbox.push(message, traces);
         }
     }
 

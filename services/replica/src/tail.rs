@@ -3,12 +3,14 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use ops::traces::Context;
 use paxos::ids::Slot;
 use prost::Message as _;
 use proto::v1::{Effect, TailResponse};
 use tokio::sync::mpsc;
 
 use crate::limits::{TAIL_EFFECTS_MAX, TAIL_QUEUE_BYTES_MAX, TAIL_QUEUE_MAX, TAILS_MAX};
+use crate::traces;
 
 /// What one transaction applied, shared by all who follow.
 type Shared = Arc<Vec<TailResponse>>;
@@ -83,7 +85,8 @@ impl Hub {
     }
 
     /// Tells what was applied, in slot order. Whoever is too slow is dropped, never waited for.
-    pub(crate) fn publish(&self, effects: Vec<(Slot, Vec<Effect>)>) {
+    /// `traces` are those of commands in these slots.
+    pub(crate) fn publish(&self, effects: Vec<(Slot, Vec<Effect>)>, traces: &[(Slot, Context)]) {
         let Some(last) = effects.last().map(|(slot, _)| *slot) else {
             return;
         };
@@ -92,7 +95,13 @@ impl Hub {
         if state.followers.is_empty() {
             return;
         }
-        let answers = answers(effects, last);
+        let mut answers = answers(effects, last);
+        for traced in traces::to_wire(traces) {
+            let of_slot = answers.iter_mut().find(|answer| answer.slot >= traced.slot);
+            if let Some(answer) = of_slot {
+                answer.traces.push(traced);
+            }
+        }
         let bytes = answers.iter().map(TailResponse::encoded_len).sum();
         let shared = Arc::new(answers);
         state
@@ -164,10 +173,13 @@ mod tests {
     #[tokio::test]
     async fn a_follower_gets_what_is_applied_after_it_came() {
         let hub = Hub::new(Slot(1030));
-        hub.publish(vec![(Slot(1031), effects(1))]);
+        hub.publish(vec![(Slot(1031), effects(1))], &[]);
         let mut subscription = hub.subscribe().expect("room");
         assert_eq!(subscription.from, Slot(1031));
-        hub.publish(vec![(Slot(1032), effects(2)), (Slot(1033), Vec::new())]);
+        hub.publish(
+            vec![(Slot(1032), effects(2)), (Slot(1033), Vec::new())],
+            &[],
+        );
         let answers = subscription.next().await.expect("in time").expect("live");
         assert_eq!(answers.len(), 1);
         assert_eq!((answers[0].slot, answers[0].effects.len()), (1033, 2));
@@ -180,7 +192,7 @@ mod tests {
         let hub = Hub::new(Slot(1023));
         let mut subscription = hub.subscribe().expect("room");
         for slot in 0..=TAIL_QUEUE_MAX as u64 {
-            hub.publish(vec![(Slot(1024 + slot), effects(1))]);
+            hub.publish(vec![(Slot(1024 + slot), effects(1))], &[]);
         }
         for _ in 0..TAIL_QUEUE_MAX {
             assert!(subscription.next().await.expect("queued").is_some());

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use ops::traces::Live;
 use paxos::ids::{NodeId, Slot};
 use proto::v1::not_accepted::Reason;
 use proto::v1::progress::Stage;
@@ -94,6 +95,21 @@ pub(crate) struct Submission {
     pub(crate) progress: bool,
     /// Who asked.
     pub(crate) stream: Arc<ReplyStream>,
+    /// Its span at this replica, if it is traced.
+    pub(crate) trace: Option<Live>,
+}
+
+/// A command that is to be proposed.
+#[derive(Debug)]
+pub(crate) struct Fresh {
+    /// Identifies it.
+    pub(crate) key: Key,
+    /// What is wished.
+    pub(crate) command: Command,
+    /// Its encoded size in bytes.
+    pub(crate) bytes: usize,
+    /// Its span at this replica, if it is traced.
+    pub(crate) trace: Option<Live>,
 }
 
 /// One who waits.
@@ -128,7 +144,7 @@ pub(crate) enum Entered {
 
 impl Waiters {
     /// Enters commands, and gives those that are to be proposed.
-    pub(crate) fn enter(&self, submissions: Vec<Submission>) -> Vec<(Key, Command, usize)> {
+    pub(crate) fn enter(&self, submissions: Vec<Submission>) -> Vec<Fresh> {
         let mut answers = Answers::default();
         let mut fresh = Vec::with_capacity(submissions.len());
         let mut table = self.lock();
@@ -139,9 +155,15 @@ impl Waiters {
                 bytes,
                 progress,
                 stream,
+                trace,
             } = submission;
             if table.enter(key, &stream, progress, &mut answers) == Entered::New {
-                fresh.push((key, command, bytes));
+                fresh.push(Fresh {
+                    key,
+                    command,
+                    bytes,
+                    trace,
+                });
             }
         }
         drop(table);

@@ -128,6 +128,7 @@ async fn a_stream_of_commands_is_answered_completely() {
             shard: 0,
             command: Some(post(alice, &format!("{number}"))),
             progress: number == 0,
+            traceparent: String::new(),
         })
         .collect();
     let mut chat = cluster.chat(leader).await;
@@ -243,6 +244,7 @@ async fn write(cluster: &Cluster, leader: usize, author: u64, count: usize) {
             shard: 0,
             command: Some(post(author, &format!("message {number}"))),
             progress: false,
+            traceparent: String::new(),
         })
         .collect();
     let mut chat = cluster.chat(leader).await;

@@ -103,6 +103,7 @@ impl Pour {
                     shard: 0,
                     command: Some(command),
                     progress: false,
+                    traceparent: String::new(),
                 };
                 sender.send(request).await.context("the stream ended")?;
                 under_way += 1;

@@ -355,6 +355,7 @@ impl Person {
                 room: RoomId(room),
                 body: front.body.clone(),
                 reply_to: None,
+                traceparent: None,
             });
         }
         for frame in &frames {

@@ -442,6 +442,8 @@ export type ClientFrame = { "t": "start",
   body: string,
   /** The message that it answers. */
   reply_to?: Seq,
+  /** The trace that it belongs to: a W3C `traceparent`. What cannot be read is passed over. */
+  traceparent?: string,
 }
   | { "t": "create",
   /** The id of the request. */
@@ -616,6 +618,9 @@ export type ServerFrame = { "t": "hello",
   max_inflight: number,
   /** How far this gateway has followed the log. */
   head_slot: Slot,
+  /** Traces are wanted: of a million messages, how many the client should send with a
+   * sampled `traceparent`. Absent: none. */
+  trace_ppm?: number,
 }
   | { "t": "ready",
   /** Whose session it is. */

@@ -28,6 +28,7 @@ import { ReadMarkers } from "./read-markers.ts";
 import { Latency } from "./latency.ts";
 import { Requests } from "./requests.ts";
 import { RoomSync } from "./room-sync.ts";
+import { traceparent } from "./traceparent.ts";
 import { type RoomWish, RoomWishes } from "./room-wishes.ts";
 
 /** Used until `hello` announces the gateway's own limit. */
@@ -85,6 +86,8 @@ export class Engine extends RoomWishes {
   private readonly connection: Connection;
   private readonly requests: Requests;
   private max_inflight = INFLIGHT_MAX;
+  /** Announced by `hello`: of a million messages, so many are traced. */
+  private trace_ppm: number | undefined;
   /** The id of the first `hello`: whatever this engine knows is of that cluster. */
   private cluster_id: string | undefined;
   private epoch: number | undefined;
@@ -207,7 +210,11 @@ export class Engine extends RoomWishes {
   }
 
   private readonly transmit = (frame: Parameters<Connection["send"]>[0]): void => {
-    if (frame.t === "send") this.latency.sent(frame.cid, this.options.clock.now());
+    if (frame.t === "send") {
+      this.latency.sent(frame.cid, this.options.clock.now());
+      if (this.trace_ppm !== undefined)
+        frame = { ...frame, traceparent: traceparent(frame.cid, this.trace_ppm) };
+    }
     this.connection.send(frame);
   };
 
@@ -230,6 +237,7 @@ export class Engine extends RoomWishes {
     this.max_inflight = hello.max_inflight;
     this.max_frame = hello.max_frame;
     this.max_message = hello.max_message;
+    this.trace_ppm = hello.trace_ppm;
     const { useq, min_slot, focus } = this;
     return {
       t: "start",

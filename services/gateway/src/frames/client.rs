@@ -35,6 +35,10 @@ pub enum ClientFrame {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         #[cfg_attr(test, ts(optional))]
         reply_to: Option<Seq>,
+        /// The trace that it belongs to: a W3C `traceparent`. What cannot be read is passed over.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        #[cfg_attr(test, ts(optional))]
+        traceparent: Option<String>,
     },
     /// Make a room and join it.
     Create {

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Duration, Instant, MissedTickBehavior, interval};
 
 use crate::channels::Channels;
-use crate::cluster::{Cluster, SHARD};
+use crate::cluster::Cluster;
 use crate::errors::Error;
 use crate::frames::SendState;
 use crate::ids::{Cid, NodeId, Slot, UserId};
@@ -130,12 +130,7 @@ impl Actor {
             if self.blocked {
                 break;
             }
-            let request = SubmitRequest {
-                shard: SHARD,
-                command: Some(pending.command.clone()),
-                progress: pending.wants_progress(),
-            };
-            match link.requests.try_send(request) {
+            match link.requests.try_send(pending.request()) {
                 Ok(()) => {
                     pending.sent = Some(now);
                     pending.not_before = None;
@@ -292,7 +287,10 @@ impl Actor {
             let (reason, retry_ms) = pending
                 .refusal
                 .map_or((None, 0), |(reason, ms)| (Some(reason), ms));
+            // Within its trace, if there is one: the line carries its id then.
+            let within = pending.trace.as_ref().map(|trace| trace.span().enter());
             tracing::warn!(cid = %pending.key.1, ?reason, quorum, "no outcome in time");
+            drop(within);
             pending.finish(&Err(Error::not_accepted(reason, retry_ms, quorum)));
         }
         let oldest = self.pending.first().and_then(|pending| pending.sent);
@@ -321,12 +319,7 @@ impl Actor {
         let Some((_, pending)) = self.pending.starting_at(index).next() else {
             return;
         };
-        let request = SubmitRequest {
-            shard: SHARD,
-            command: Some(pending.command.clone()),
-            progress: pending.wants_progress(),
-        };
-        if link.requests.try_send(request).is_ok() {
+        if link.requests.try_send(pending.request()).is_ok() {
             pending.sent = Some(Instant::now());
             pending.not_before = None;
         } else {

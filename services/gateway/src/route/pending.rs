@@ -2,16 +2,19 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use ops::traces::Live;
 use proto::v1::not_accepted::Reason;
-use proto::v1::{Command, Outcome};
+use proto::v1::{Command, Outcome, SubmitRequest};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::cluster::SHARD;
 use crate::errors::Error;
 use crate::frames::SendState;
 use crate::ids::Slot;
 use crate::limits::{IN_FLIGHT_MAX, SUBMIT_PATIENCE};
 use crate::metrics::METRICS;
+use crate::traces;
 
 use super::{Answer, Key, Submit};
 
@@ -29,6 +32,8 @@ pub(super) struct Pending {
     pub(super) not_before: Option<Instant>,
     /// The last refusal, for the words at the end.
     pub(super) refusal: Option<(Reason, u32)>,
+    /// Its span, if it is traced. A repetition that joins has none of its own.
+    pub(super) trace: Option<Live>,
 }
 
 struct Waiter {
@@ -37,7 +42,18 @@ struct Waiter {
 }
 
 impl Pending {
-    pub(super) fn wants_progress(&self) -> bool {
+    /// As the leader gets it.
+    pub(super) fn request(&self) -> SubmitRequest {
+        let trace = self.trace.as_ref().map(Live::context);
+        SubmitRequest {
+            shard: SHARD,
+            command: Some(self.command.clone()),
+            progress: self.wants_progress(),
+            traceparent: trace.map_or_else(String::new, |trace| trace.to_string()),
+        }
+    }
+
+    fn wants_progress(&self) -> bool {
         self.waiters.iter().any(|waiter| waiter.progress)
     }
 
@@ -55,6 +71,7 @@ impl Pending {
 
     /// Ends it for everybody who waits. To any but the first it is a repetition.
     pub(super) fn finish(self, result: &Result<Outcome, Error>) {
+        traces::ended(self.trace.as_ref(), result);
         let cid = self.key.1;
         let came = self.deadline - SUBMIT_PATIENCE;
         METRICS.answered(result, came.elapsed());
@@ -116,6 +133,7 @@ impl Table {
                 sent: None,
                 not_before: None,
                 refusal: None,
+                trace: submit.trace,
             },
         );
     }

@@ -18,20 +18,27 @@ use crate::{convert, validate};
 pub(super) struct Request {
     pub(super) cid: Cid,
     pub(super) body: command::Body,
-    /// Whether the client hears of its progress.
+    /// Whether it is a message: the client hears of its progress, and it may be traced.
     pub(super) progress: bool,
+    /// As the client wrote it.
+    pub(super) traceparent: Option<String>,
 }
 
 /// The request in a frame. `None`: the frame is none. An error goes to the client under the
 /// `cid` beside it.
 pub(super) fn of(frame: ClientFrame) -> Option<Result<Request, (Cid, Error)>> {
+    let mut traced = None;
     let (cid, body) = match frame {
         ClientFrame::Send {
             cid,
             room,
             body,
             reply_to,
-        } => (cid, post(room, body, reply_to)),
+            traceparent,
+        } => {
+            traced = traceparent;
+            (cid, post(room, body, reply_to))
+        }
         ClientFrame::Edit {
             cid,
             room,
@@ -55,15 +62,7 @@ pub(super) fn of(frame: ClientFrame) -> Option<Result<Request, (Cid, Error)>> {
             emoji,
             on,
         } => (cid, react(room, seq, emoji, on)),
-        ClientFrame::Pin { cid, room, seq, on } => {
-            let (room, seq) = (room.0, seq.0);
-            let body = if on {
-                Body::PinMessage(PinMessage { room, seq })
-            } else {
-                Body::UnpinMessage(UnpinMessage { room, seq })
-            };
-            (cid, Ok(body))
-        }
+        ClientFrame::Pin { cid, room, seq, on } => (cid, Ok(pin(room, seq, on))),
         ClientFrame::Read { cid, room, seq } => {
             let (room, seq) = (room.0, seq.0);
             (cid, Ok(Body::MarkRead(MarkRead { room, seq })))
@@ -85,6 +84,7 @@ pub(super) fn of(frame: ClientFrame) -> Option<Result<Request, (Cid, Error)>> {
                 cid,
                 body,
                 progress,
+                traceparent: traced,
             })
         }
         Err(error) => Err((cid, error)),
@@ -159,6 +159,15 @@ fn edit(room: RoomId, seq: Seq, body: String) -> Result<command::Body, Error> {
     validate::body(&body)?;
     let (room, seq) = (room.0, seq.0);
     Ok(command::Body::EditMessage(EditMessage { room, seq, body }))
+}
+
+fn pin(room: RoomId, seq: Seq, on: bool) -> command::Body {
+    let (room, seq) = (room.0, seq.0);
+    if on {
+        command::Body::PinMessage(PinMessage { room, seq })
+    } else {
+        command::Body::UnpinMessage(UnpinMessage { room, seq })
+    }
 }
 
 fn react(room: RoomId, seq: Seq, emoji: String, on: bool) -> Result<command::Body, Error> {

@@ -25,6 +25,7 @@ use crate::limits::{
     IDLE_TIMEOUT, IN_FLIGHT_MAX, INBOX_MAX, MALFORMED_MAX, MESSAGE_BYTES_MAX, START_TIMEOUT,
 };
 use crate::route::{Answer, Submit, command};
+use crate::traces;
 
 use super::admission::Place;
 use super::ephemera::Ephemera;
@@ -179,6 +180,7 @@ impl Session {
             max_message: count(MESSAGE_BYTES_MAX),
             max_inflight: count(IN_FLIGHT_MAX),
             head_slot: self.app.hub.position_or_zero(),
+            trace_ppm: ops::traces::page_ppm(),
         }
     }
 
@@ -295,6 +297,7 @@ impl Session {
             command: command(author, request.cid, request.body),
             progress: request.progress,
             answers: self.answer_to.clone(),
+            trace: traces::submitted(request.traceparent.as_deref(), request.progress),
         })?;
         self.in_flight += 1;
         Ok(())

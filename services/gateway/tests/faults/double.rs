@@ -351,6 +351,7 @@ impl Double {
                 let response = TailResponse {
                     slot: entry.slot,
                     effects: entry.effects.clone(),
+                    ..TailResponse::default()
                 };
                 if answers.send(Ok(response)).await.is_err() {
                     return;

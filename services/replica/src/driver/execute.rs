@@ -38,10 +38,14 @@ impl Driver {
                 if ops.iter().any(|op| matches!(op, PersistOp::Accept(_))) {
                     failpoints::pass(failpoints::BEFORE_PERSIST);
                 }
+                self.traces.note_persisting(seq, &ops);
                 // Stopped: it has reported why and ends the process, or the process ends.
                 let _ = self.wal.persist(seq, ops);
             }
-            Output::Send { to, message } => self.peers.send(to, message),
+            Output::Send { to, message } => {
+                let traces = self.traces.of(&message);
+                self.peers.send_traced(to, message, traces);
+            }
             Output::Apply { entries } => {
                 self.trim.note_handed_out(&entries);
                 self.apply.push(entries);

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use ops::traces::Live;
 use paxos::entry::EntryKind;
 use paxos::ids::{Millis, NodeId, ProposalToken, Slot};
 use paxos::input::Input;
@@ -40,6 +41,8 @@ struct InFlight {
     slot: Slot,
     keys: Vec<Key>,
     since: Instant,
+    /// End when it is decided, or given up here.
+    _traces: Vec<Live>,
 }
 
 /// How the core answered an offer.
@@ -116,6 +119,7 @@ impl Driver {
         )
         .entered();
         let token = self.proposals.next_token();
+        let traced: Vec<_> = batch.traces.iter().map(Live::context).collect();
         let propose = Input::Propose {
             token,
             kind: EntryKind::Batch,
@@ -130,7 +134,11 @@ impl Driver {
             .iter()
             .skip(before)
             .find_map(|output| match output {
-                Output::Proposed { .. } => Some(Answered::Placed),
+                // Before its rows are sent and written, which is when they are looked up.
+                Output::Proposed { slot, ballot, .. } => {
+                    self.traces.note_proposed(*slot, *ballot, &traced);
+                    Some(Answered::Placed)
+                }
                 Output::Rejected {
                     reason: RejectReason::WindowFull | RejectReason::Unsettled,
                     ..
@@ -151,6 +159,9 @@ impl Driver {
         let Some(batch) = self.proposals.take_offered(token) else {
             return;
         };
+        for trace in &batch.traces {
+            trace.span().record("slot", slot.0);
+        }
         self.waiters.progress(&batch.keys, slot, Stage::Proposed);
         METRICS.step(Step::Gather, batch.since);
         METRICS.batch(batch.keys.len());
@@ -158,6 +169,7 @@ impl Driver {
             slot,
             keys: batch.keys,
             since: Instant::now(),
+            _traces: batch.traces,
         });
     }
 

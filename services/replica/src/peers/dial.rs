@@ -17,7 +17,7 @@ use crate::directory::Directory;
 use crate::errors::plain;
 use crate::limits;
 use crate::logs::Seldom;
-use crate::wire;
+use crate::{traces, wire};
 
 /// The protocol version of the stream. 1 knew one epoch only.
 pub(crate) const VERSION: u32 = 2;
@@ -167,10 +167,13 @@ async fn feed(peer: &Peer, frames: &mpsc::Sender<PeerFrame>) {
         let Ok(room) = frames.reserve().await else {
             return;
         };
-        let messages = peer.outbox.next_frame().await;
-        let messages = messages.iter().map(wire::encode).collect();
+        let frame = peer.outbox.next_frame().await;
+        let frame = PeerMessages {
+            messages: frame.messages.iter().map(wire::encode).collect(),
+            traces: traces::to_wire(&frame.traces),
+        };
         room.send(PeerFrame {
-            kind: Some(Kind::Messages(PeerMessages { messages })),
+            kind: Some(Kind::Messages(frame)),
         });
     }
 }

@@ -3,13 +3,25 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use ops::traces::Context;
+use paxos::ids::Slot;
 use paxos::message::Message;
 use tokio::sync::Notify;
 
 use crate::limits::{
     PEER_FRAME_BYTES, PEER_FRAME_MESSAGES_MAX, PEER_QUEUE_BYTES_MAX, PEER_QUEUE_MESSAGES_MAX,
+    TRACES_FRAME_MAX,
 };
 use crate::wire;
+
+/// What is sent together.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Outgoing {
+    /// In order.
+    pub(crate) messages: Vec<Message>,
+    /// The traces of the commands in their rows, and perhaps of rows that follow.
+    pub(crate) traces: Vec<(Slot, Context)>,
+}
 
 /// A queue between the driver, which never waits, and the stream to one peer.
 #[derive(Debug, Default)]
@@ -22,6 +34,9 @@ pub(crate) struct Outbox {
 #[derive(Debug, Default)]
 struct Queue {
     messages: VecDeque<Message>,
+    /// Of the rows that wait, or waited and were dropped: a trace may be lost, a row may not wait
+    /// for it.
+    traces: Vec<(Slot, Context)>,
     bytes: usize,
     /// There is a stream that takes messages. Without one they are old when it comes.
     open: bool,
@@ -30,7 +45,7 @@ struct Queue {
 
 impl Outbox {
     /// Queues a message, or drops it.
-    pub(crate) fn push(&self, message: Message) {
+    pub(crate) fn push(&self, message: Message, traces: Vec<(Slot, Context)>) {
         let weight = wire::weight_bytes(&message);
         let mut queue = self.lock();
         let full = queue.messages.len() >= PEER_QUEUE_MESSAGES_MAX
@@ -41,15 +56,17 @@ impl Outbox {
         }
         queue.bytes += weight;
         queue.messages.push_back(message);
+        let room = TRACES_FRAME_MAX.saturating_sub(queue.traces.len());
+        queue.traces.extend(traces.into_iter().take(room));
         drop(queue);
         self.filled.notify_one();
     }
 
     /// The messages of the next frame; waits for the first one.
-    pub(crate) async fn next_frame(&self) -> Vec<Message> {
+    pub(crate) async fn next_frame(&self) -> Outgoing {
         loop {
             let frame = self.take_frame();
-            if !frame.is_empty() {
+            if !frame.messages.is_empty() {
                 return frame;
             }
             self.filled.notified().await;
@@ -61,6 +78,7 @@ impl Outbox {
         let mut queue = self.lock();
         queue.open = open;
         queue.messages.clear();
+        queue.traces.clear();
         queue.bytes = 0;
     }
 
@@ -81,19 +99,20 @@ impl Outbox {
         self.lock().dropped
     }
 
-    fn take_frame(&self) -> Vec<Message> {
+    fn take_frame(&self) -> Outgoing {
         let mut queue = self.lock();
-        let mut frame = Vec::new();
+        let mut messages = Vec::new();
         let mut bytes = 0;
-        while bytes < PEER_FRAME_BYTES && frame.len() < PEER_FRAME_MESSAGES_MAX {
+        while bytes < PEER_FRAME_BYTES && messages.len() < PEER_FRAME_MESSAGES_MAX {
             let Some(message) = queue.messages.pop_front() else {
                 break;
             };
             bytes += wire::weight_bytes(&message);
-            frame.push(message);
+            messages.push(message);
         }
         queue.bytes = queue.bytes.saturating_sub(bytes);
-        frame
+        let traces = std::mem::take(&mut queue.traces);
+        Outgoing { messages, traces }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -122,8 +141,11 @@ mod tests {
     async fn what_waits_goes_in_one_frame_and_in_order() {
         let outbox = Outbox::default();
         outbox.set_open(true);
-        (0..3).for_each(|round| outbox.push(ping(round)));
-        assert_eq!(outbox.next_frame().await, [ping(0), ping(1), ping(2)]);
+        (0..3).for_each(|round| outbox.push(ping(round), Vec::new()));
+        assert_eq!(
+            outbox.next_frame().await.messages,
+            [ping(0), ping(1), ping(2)]
+        );
     }
 
     #[tokio::test]
@@ -131,10 +153,10 @@ mod tests {
         let outbox = Outbox::default();
         outbox.set_open(true);
         for round in 0..PEER_QUEUE_MESSAGES_MAX as u64 + 5 {
-            outbox.push(ping(round));
+            outbox.push(ping(round), Vec::new());
         }
         assert_eq!(outbox.dropped(), 5);
-        let frame = outbox.next_frame().await;
+        let frame = outbox.next_frame().await.messages;
         assert_eq!(frame.len(), PEER_FRAME_MESSAGES_MAX);
         assert_eq!(frame.first(), Some(&ping(0)));
     }
@@ -142,9 +164,9 @@ mod tests {
     #[test]
     fn nothing_waits_for_a_stream_that_is_not_there() {
         let outbox = Outbox::default();
-        outbox.push(ping(1));
+        outbox.push(ping(1), Vec::new());
         outbox.set_open(true);
-        outbox.push(ping(2));
+        outbox.push(ping(2), Vec::new());
         outbox.set_open(false);
         assert_eq!(outbox.dropped(), 1);
         assert!(!outbox.is_open());

@@ -28,6 +28,7 @@ use crate::reads::Reads;
 use crate::signals::Signals;
 use crate::snapshots::Snapshots;
 use crate::tail::Hub;
+use crate::traces::Traces;
 use crate::waiters::Waiters;
 use crate::{failpoints, fatal, search};
 
@@ -115,18 +116,18 @@ impl Member {
         let signals = first_signals(applied, &recovery);
         let core = core(&cluster, &wal, recovery.restored);
         let (snapshots, pins) = copies(shared, &signals);
-        let (hub, waiters) = (Arc::new(Hub::new(applied)), Arc::new(Waiters::default()));
-        let watched = Arc::new(Watched::new(machine.watched()?));
-        let writer = wal.spawn(report_to(Arc::clone(&signals)))?;
+        let traces = Arc::new(Traces::new(cluster.node, applied));
+        let writer = wal.spawn(report_to(Arc::clone(&signals), Arc::clone(&traces)))?;
         let listeners = Listeners {
             signals: Arc::clone(&signals),
-            hub: Arc::clone(&hub),
-            waiters: Arc::clone(&waiters),
+            hub: Arc::new(Hub::new(applied)),
+            waiters: Arc::default(),
             directory: Arc::clone(&directory),
-            watched: Arc::clone(&watched),
+            watched: Arc::new(Watched::new(machine.watched()?)),
             pins: pins.clone(),
+            traces: Arc::clone(&traces),
         };
-        let (queue, apply) = apply::start(machine, listeners).map_err(no_thread)?;
+        let (queue, apply) = apply::start(machine, listeners.clone()).map_err(no_thread)?;
         peers.set_voters(&core.configuration().voters);
         say_member(&cluster, &core, applied);
         let started = Instant::now();
@@ -137,8 +138,9 @@ impl Member {
             directory: Arc::clone(&directory),
             keep_log_bytes: settings.keep_log_bytes(),
             apply: queue,
-            waiters: Arc::clone(&waiters),
+            waiters: Arc::clone(&listeners.waiters),
             signals: Arc::clone(&signals),
+            traces,
             started,
         });
         let driver = start_driver(driver, stop.clone())?;
@@ -159,9 +161,9 @@ impl Member {
             peers,
             callers: Callers::default(),
             reads,
-            hub,
-            waiters,
-            watched,
+            hub: listeners.hub,
+            waiters: listeners.waiters,
+            watched: listeners.watched,
             signals,
             wal: log,
             snapshots,
@@ -233,7 +235,7 @@ fn core(cluster: &Cluster, wal: &wal::Wal, restored: Restored) -> Core {
 }
 
 /// What the log's writer tells, on its thread.
-fn report_to(signals: Arc<Signals>) -> Box<dyn Fn(Completion) + Send> {
+fn report_to(signals: Arc<Signals>, traces: Arc<Traces>) -> Box<dyn Fn(Completion) + Send> {
     Box::new(move |completion| match completion {
         Completion::Persisted {
             seq,
@@ -246,6 +248,7 @@ fn report_to(signals: Arc<Signals>) -> Box<dyn Fn(Completion) + Send> {
                 failpoints::pass(failpoints::AFTER_PERSIST);
             }
             METRICS.synced(commit_us);
+            traces.persisted(seq, commit_us);
             signals.note_persisted(seq, disk_seq, commit_us);
         }
         Completion::Fatal(error) => fatal::log_failed(&error),

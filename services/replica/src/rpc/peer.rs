@@ -24,7 +24,7 @@ use crate::limits::PEER_CONNECT_TIMEOUT;
 use crate::logs::Seldom;
 use crate::peers::{Called, VERSION};
 use crate::role::{Member, Shared};
-use crate::wire;
+use crate::{traces, wire};
 
 /// The service.
 #[derive(Debug, Clone)]
@@ -175,12 +175,17 @@ async fn receive(
             }
         };
         called.note_heard();
+        let traces = traces::from_wire(&messages.traces);
         let messages = decode(from, messages, &mut seldom);
         tracing::trace!(%from, count = messages.len(), "messages from a peer");
         if member
             .driver
             .inbound
-            .send(Inbound { from, messages })
+            .send(Inbound {
+                from,
+                messages,
+                traces,
+            })
             .await
             .is_err()
         {

@@ -20,6 +20,7 @@ fn submission(number: u8, progress: bool, stream: &Arc<ReplyStream>) -> Submissi
         bytes: 20,
         progress,
         stream: Arc::clone(stream),
+        trace: None,
     }
 }
 
@@ -71,7 +72,7 @@ fn progress_goes_to_those_who_want_it() {
         submission(1, false, &quiet),
         submission(2, true, &curious),
     ]);
-    let keys: Vec<Key> = fresh.iter().map(|(key, ..)| *key).collect();
+    let keys: Vec<Key> = fresh.iter().map(|fresh| fresh.key).collect();
     waiters.progress(&keys, Slot(1024), Stage::Proposed);
     assert!(received(&mut to_quiet).is_empty());
     match received(&mut to_curious).as_slice() {
@@ -85,7 +86,7 @@ fn a_refusal_ends_the_wait_and_names_the_leader() {
     let waiters = Waiters::default();
     let (stream, mut answers) = ReplyStream::new();
     let fresh = waiters.enter(vec![submission(1, false, &stream)]);
-    waiters.refuse(&[fresh[0].0], Reason::NotLeader, Some(NodeId(3)));
+    waiters.refuse(&[fresh[0].key], Reason::NotLeader, Some(NodeId(3)));
     waiters.resolve([done(1)]);
     match received(&mut answers).as_slice() {
         [Kind::NotAccepted(refusal)] => {
@@ -136,6 +137,7 @@ fn the_number_of_waiters_is_bounded_and_the_gone_are_swept() {
             bytes: 20,
             progress: false,
             stream: Arc::clone(&stream),
+            trace: None,
         }
     });
     assert_eq!(waiters.enter(many.collect()).len(), WAITERS_MAX);

@@ -343,6 +343,7 @@ impl Cluster {
             shard: 0,
             command: Some(command),
             progress: false,
+            traceparent: String::new(),
         };
         let requests = tokio_stream::once(request).chain(tokio_stream::pending());
         let mut answers = chat.submit(requests).await.expect("a stream").into_inner();

@@ -59,6 +59,7 @@ impl Stream {
                 shard: 0,
                 command: Some(command.clone()),
                 progress: false,
+                traceparent: String::new(),
             };
             self.sender
                 .send(request)

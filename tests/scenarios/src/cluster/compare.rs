@@ -149,6 +149,7 @@ impl Cluster {
             shard: 0,
             command: Some(command),
             progress: false,
+            traceparent: String::new(),
         };
         let mut answers = chat
             .submit(tokio_stream::once(request).chain(tokio_stream::pending()))

@@ -13,10 +13,10 @@ use tokio::sync::{Semaphore, mpsc};
 use tonic::{Status, Streaming};
 
 use crate::errors::{Refused, plain};
-use crate::gather;
 use crate::limits::{STREAM_OUTSTANDING_MAX, SUBMISSIONS_GROUP_MAX};
 use crate::role::{Member, Shared};
 use crate::waiters::{Key, ReplyStream, Submission, not_accepted};
+use crate::{gather, traces};
 
 /// Starts to read the stream, and gives its answers.
 pub(super) fn start(
@@ -174,12 +174,12 @@ fn check(
         replies.send(vec![not_accepted(&key, Reason::TooLarge, None)]);
         return Ok(None);
     }
-    let progress = request.progress;
     Ok(Some(Submission {
         key,
         command,
         bytes,
-        progress,
+        progress: request.progress,
         stream: Arc::clone(replies),
+        trace: traces::proposed(&request.traceparent, member.cluster.node),
     }))
 }

@@ -118,7 +118,7 @@ async fn go_live(mut live: Subscription, sent: Slot, sender: &Answers) -> Result
         sender,
         TailResponse {
             slot: sent.0,
-            effects: Vec::new(),
+            ..TailResponse::default()
         },
     )
     .await?;
@@ -140,6 +140,7 @@ fn above(mut answer: TailResponse, sent: Slot) -> TailResponse {
         Some(Kind::User(event)) => event.slot > sent.0,
         None => true,
     });
+    answer.traces.retain(|traced| traced.slot > sent.0);
     answer
 }
 
@@ -167,6 +168,7 @@ mod tests {
         let answer = TailResponse {
             slot: 1026,
             effects: vec![effect(1024), effect(1025), effect(1026)],
+            ..TailResponse::default()
         };
         let left = above(answer, Slot(1025));
         assert_eq!(left.effects, [effect(1026)]);
