@@ -7,7 +7,8 @@ set -eu
 
 cd "$(dirname "$0")/.."
 OVERLAY=${OVERLAY:-dev}
-SPACE=chatterbox
+# Where: the namespace of the overlays, or one that their objects were put into.
+SPACE=${SPACE:-chatterbox}
 
 say() { printf '%s\n' "$*"; }
 fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
