@@ -211,6 +211,7 @@ impl Kubernetes {
             let name = replica(number);
             if !self.forwards.contains_key(&name) {
                 self.forward(&name, REPLICA_PORT)?;
+                self.runs(&name).await?;
                 self.cluster.undrain_place(MEMBERSHIP, &name).await?;
             }
             self.runs(&name).await?;

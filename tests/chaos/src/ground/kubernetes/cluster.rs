@@ -14,6 +14,9 @@ use crate::ground::command::run;
 /// How long the pods of a new cluster may take: their images may have to come first.
 const ROLLED_OUT: &str = "--timeout=300s";
 
+/// How long a replica whose pod runs may take to tell membership who it is.
+const KNOWN: Duration = Duration::from_secs(60);
+
 /// A namespace of the cluster that `kubectl` talks to.
 #[derive(Clone, Debug)]
 pub(super) struct Cluster {
@@ -148,10 +151,10 @@ impl Cluster {
             .map(drop)
     }
 
-    /// Lets the place of a replica count again, if it was drained (see `k8s/cluster.sh`).
+    /// Lets the place of a replica that runs count again, if it was drained (see `k8s/cluster.sh`).
     ///
     /// # Errors
-    /// When membership does not answer.
+    /// When membership does not come to know who is there.
     pub(super) async fn undrain_place(&self, membership: &str, replica: &str) -> Result<()> {
         let ctl = [
             "exec",
@@ -160,19 +163,29 @@ impl Cluster {
             "/usr/local/bin/chatterctl",
             "node",
         ];
-        let listed = self
-            .kubectl(&[&ctl[..], &["list", "--json"]].concat(), "")
-            .await?;
-        let listed: Value = serde_json::from_str(&listed).context("chatterctl node list --json")?;
+        let list = [&ctl[..], &["list", "--json"]].concat();
         let address = format!("{replica}.replica:1061");
-        for node in listed["nodes"].as_array().into_iter().flatten() {
-            if node["address"] == address {
-                let name = format!("r{}", node["node"]);
-                let undrain = [&ctl[..], &["undrain", &name]].concat();
-                self.kubectl(&undrain, "").await?;
+        let deadline = tokio::time::Instant::now() + KNOWN;
+        loop {
+            let listed: Value = serde_json::from_str(&self.kubectl(&list, "").await?)
+                .context("chatterctl node list --json")?;
+            let nodes = listed["nodes"].as_array().into_iter().flatten();
+            let mut here = nodes.filter(|node| node["address"] == address);
+            // Of a node that membership does not know it says nothing.
+            if let Some(node) = here.find(|node| node["draining"].is_boolean()) {
+                if node["draining"] == true {
+                    let name = format!("r{}", node["node"]);
+                    let undrain = [&ctl[..], &["undrain", &name]].concat();
+                    self.kubectl(&undrain, "").await?;
+                }
+                return Ok(());
             }
+            ensure!(
+                tokio::time::Instant::now() < deadline,
+                "membership does not know {address} after {KNOWN:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(500)).await;
         }
-        Ok(())
     }
 
     /// What a pod printed, the last lines or all (`-1`). Blocks.

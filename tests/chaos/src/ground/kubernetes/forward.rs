@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(doors.len(), 2, "{doors:?}");
         let (first, second) = (doors["a"].clone(), doors["b"].clone());
         assert_ne!(first, second);
-        pods.insert(first.clone(), gateway(false));
+        pods.insert(first, gateway(false));
         pods.insert("gateway-z".to_owned(), gateway(true));
         for door in ["a", "b"] {
             assign(&mut doors, door, &pods);

@@ -215,20 +215,20 @@ mod tests {
         };
         let running = r#""containerStatuses":[{"restartCount":2,"state":{"running":{}}}]"#;
         let ends = r#","deletionTimestamp":"2026-01-01T00:00:00Z""#;
-        let told = |events: &[String]| {
+        let told = |events: &[&String]| {
             let (show, pods) = watch::channel(Pods::new());
-            read(&mut events.concat().as_bytes(), &show);
-            let pod = pods.borrow().get("replica-1").cloned();
-            pod
+            let text: String = events.iter().map(|event| event.as_str()).collect();
+            read(&mut text.as_bytes(), &show);
+            pods.borrow().get("replica-1").cloned()
         };
         let made = event("ADDED", "a", "", "");
         let runs = event("MODIFIED", "a", "", running);
         let asked = event("MODIFIED", "a", ends, running);
         let gone = event("DELETED", "a", ends, running);
-        assert!(told(&[made.clone()]).is_some_and(|pod| !pod.runs && pod.uid == "a"));
-        let pod = told(&[made.clone(), runs.clone()]);
+        assert!(told(&[&made]).is_some_and(|pod| !pod.runs && pod.uid == "a"));
+        let pod = told(&[&made, &runs]);
         assert!(pod.is_some_and(|pod| pod.runs && pod.restarts == 2 && pod.machine == "m1"));
-        assert!(told(&[made.clone(), runs.clone(), asked]).is_some_and(|pod| !pod.runs));
-        assert_eq!(told(&[made, runs, gone]), None);
+        assert!(told(&[&made, &runs, &asked]).is_some_and(|pod| !pod.runs));
+        assert_eq!(told(&[&made, &runs, &gone]), None);
     }
 }
