@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "chatterbox/v1/command.proto",
     "chatterbox/v1/snapshot.proto",
     "chatterbox/v1/client.proto",
@@ -12,6 +12,7 @@ const FILES: [&str; 8] = [
     "chatterbox/v1/peer.proto",
     "chatterbox/v1/membership.proto",
     "chatterbox/v1/admin.proto",
+    "chatterbox/v1/demo.proto",
     "chatterbox/v1/failpoints.proto",
 ];
 

@@ -59,6 +59,8 @@ test("each replica says its part; the page says what its own messages took", asy
   await alice.id("cluster-summary").filter({ hasText: "3 of 3 replicas · one may fail" }).waitFor();
   const leader = await cluster.leader();
   assert.equal(await row(leader).getAttribute("data-role"), "leader");
+  // She is the owner, but this is no demo.
+  assert.equal(await alice.id("demo-buttons").count(), 0);
   for (const name of ["r1", "r2", "r3"]) {
     const text = await row(name).textContent();
     assert.match(text, /\d+\.\d/, `${name} has a ballot: ${text}`);

@@ -98,7 +98,7 @@ impl App {
     /// The cluster as a frame.
     pub(crate) fn cluster_frame(&self) -> Option<Utf8Bytes> {
         serialise(&ServerFrame::Cluster(
-            self.cluster.view().frame(&self.options.name),
+            self.cluster.view().frame(&self.options),
         ))
     }
 

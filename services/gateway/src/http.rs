@@ -1,6 +1,7 @@
 //! The HTTP interface: docs/protocol.md 1.
 
 pub(crate) mod accounts;
+pub(crate) mod demo;
 pub(crate) mod people;
 pub(crate) mod rooms;
 pub(crate) mod search;

@@ -27,6 +27,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::apply;
+use crate::demo::Demo;
 use crate::directory::Directory;
 use crate::limits::{
     PEER_FRAMES_IN_MAX, QUESTIONS_MAX, STATUS_EVERY, SUBMISSIONS_QUEUE_MAX, TURN_INPUTS_MAX,
@@ -120,6 +121,8 @@ pub(crate) struct Parts {
     pub(crate) signals: Arc<Signals>,
     /// The moment that is 0 for the core.
     pub(crate) started: Instant,
+    /// Whether it is to stand still.
+    pub(crate) demo: Demo,
 }
 
 /// The loop's state.
@@ -150,6 +153,8 @@ pub(crate) struct Driver {
     trim: Trim,
     /// As the core was told.
     space_low: bool,
+    /// Whether it is to stand still.
+    demo: Demo,
 }
 
 /// What woke the driver.
@@ -178,6 +183,7 @@ impl Driver {
             waiters,
             signals,
             started,
+            demo,
         } = parts;
         let (inbound, inbound_receiver) = mpsc::channel(PEER_FRAMES_IN_MAX);
         let (submissions, submissions_receiver) = mpsc::channel(SUBMISSIONS_QUEUE_MAX);
@@ -218,6 +224,7 @@ impl Driver {
             asked: Asked::default(),
             trim: Trim::new(keep_log_bytes),
             space_low: false,
+            demo,
         };
         (driver, handle)
     }
@@ -227,6 +234,7 @@ impl Driver {
         let mut ticks = interval(Duration::from_millis(TICK_MS));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            self.demo.stand_still().await;
             let woken = self.wait(&mut ticks, &stop).await;
             if matches!(woken, Woken::Stop) {
                 break;

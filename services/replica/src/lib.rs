@@ -34,6 +34,7 @@ mod tail;
 mod waiters;
 
 // The others.
+mod demo;
 mod directory;
 pub mod genesis;
 mod membership;

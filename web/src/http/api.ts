@@ -1,7 +1,9 @@
 // The gateway's HTTP interface (docs/protocol.md, section 1).
 
 import type {
+  BreakReplica,
   Cluster,
+  DemoFault,
   ErrorAnswer,
   Joined,
   Me,
@@ -28,6 +30,11 @@ export async function me(): Promise<Me> {
 
 export function cluster(): Promise<Cluster> {
   return get<Cluster>("/api/v1/cluster");
+}
+
+/** Breaks a replica on purpose, in a demo. */
+export async function breakReplica(node: number, fault: DemoFault): Promise<void> {
+  await request(`/api/v1/demo/${node}`, withBody("POST", { fault } satisfies BreakReplica));
 }
 
 /** Where in the cluster an entry of the log is. */

@@ -234,6 +234,14 @@ export const de: Words = {
     uptime: (time) => `läuft ${time}`,
     log: (size) => `Log ${size}`,
     disk: (time) => `Platte ${time}`,
+    demo: {
+      title: "Etwas kaputt machen",
+      lead: "Das ist eine Vorführung: Was hier gedrückt wird, geschieht wirklich, für alle.",
+      of: (name) => `${name} stören`,
+      faults: { kill: "Töten", pause: "Anhalten", cut_off: "Abschneiden" },
+      sure: "Bis es zurück ist, kann nichts gesendet werden. Noch einmal drücken, um es zu tun.",
+      refused: (why) => `Es geschah nicht: ${why}`,
+    },
     timeline: "Was geschah",
     allNotices: (room) => `Alles in #${room}`,
     latency: {

@@ -234,6 +234,14 @@ export const en = {
     log: (size: string) => `log ${size}`,
     disk: (time: string) => `disk ${time}`,
     timeline: "What happened",
+    demo: {
+      title: "Break something",
+      lead: "This is a demo: what you press here really happens, to all who are in it.",
+      of: (name: string) => `Break ${name}`,
+      faults: { kill: "Kill", pause: "Pause", cut_off: "Cut off" },
+      sure: "Nothing can be sent until it is back. Press again to do it.",
+      refused: (why: string) => `It was not done: ${why}`,
+    },
     allNotices: (room: string) => `All of it in #${room}`,
     latency: {
       title: "Time to commit",

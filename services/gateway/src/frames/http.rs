@@ -208,3 +208,24 @@ pub enum CopyState {
     /// It does not answer.
     Silent,
 }
+
+/// `POST /api/v1/demo/{node}`: breaks a replica on purpose, in a demo, as an owner or admin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct BreakReplica {
+    /// How.
+    pub fault: DemoFault,
+}
+
+/// How a replica is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum DemoFault {
+    /// Its process ends as by `kill -9`, and is started again.
+    Kill,
+    /// It stands still for some seconds.
+    Pause,
+    /// The other replicas do not reach it for some seconds, nor it them.
+    CutOff,
+}

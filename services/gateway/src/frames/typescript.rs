@@ -109,6 +109,8 @@ fn http() -> String {
     one::<SlotAnswer>(&mut out);
     one::<SlotCopy>(&mut out);
     one::<CopyState>(&mut out);
+    one::<BreakReplica>(&mut out);
+    one::<DemoFault>(&mut out);
     one::<SignUp>(&mut out);
     one::<SignIn>(&mut out);
     one::<ChangeMe>(&mut out);

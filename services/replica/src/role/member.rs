@@ -140,6 +140,7 @@ impl Member {
             waiters: Arc::clone(&waiters),
             signals: Arc::clone(&signals),
             started,
+            demo: shared.demo.clone(),
         });
         let driver = start_driver(driver, stop.clone())?;
         let (log, reads) = (writer.handle(), Reads::new(readers, Arc::clone(&signals)));
@@ -210,6 +211,7 @@ fn introduce(shared: &Shared, cluster: &Arc<Cluster>) -> Arc<Me> {
         address: shared.address.clone(),
         process: shared.process,
         tls: shared.tls.clone(),
+        demo: shared.demo.clone(),
     })
 }
 

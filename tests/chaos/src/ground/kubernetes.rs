@@ -7,7 +7,9 @@
 //! dead (`kill -9` is in the other modes).
 
 mod cluster;
+mod copies;
 mod forward;
+mod links;
 mod pods;
 mod policies;
 
@@ -16,10 +18,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use archive::{Draft, Manifest};
-use proto::v1::admin_client::AdminClient;
-use proto::v1::{BackupRequest, backup_piece};
-use scenarios::cluster::{channel_to, status_at};
 use serde_json::Value;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
@@ -36,10 +34,6 @@ const RUNS: Duration = Duration::from_secs(120);
 const GONE: Duration = Duration::from_secs(60);
 /// How long a drain goes on: as far as the budgets allow in that time.
 const DRAINED: &str = "--timeout=20s";
-/// How long a cut may take until those at its ends notice it.
-const NOTICED: Duration = Duration::from_secs(10);
-/// A piece of a backup holds 1 MiB at most.
-const MESSAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Ports of the pods.
 const REPLICA_PORT: u16 = 1061;
@@ -219,68 +213,6 @@ impl Kubernetes {
         self.forwards
             .retain(|name, _| !name.starts_with("replica") || place_of(name) < Some(count));
         self.replicas = count;
-        Ok(())
-    }
-
-    /// Gives the pods at the ends of cut links the names that policies call them by.
-    async fn label(&self, names: &BTreeSet<Name>) -> Result<()> {
-        for name in names {
-            if let Some((pod, _)) = self.pod(name) {
-                let label = format!("{}={name}", policies::NAME);
-                let words = ["label", "pod", &pod, &label, "--overwrite"];
-                self.cluster.kubectl(&words, "").await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a link that is cut both ways between two replicas carries something still. A network
-    /// need not know policies, or may keep what is connected already.
-    async fn carries(&self, cut: &BTreeSet<Link>) -> Result<Option<String>> {
-        let between = |link: &&Link| {
-            link.from.starts_with("replica")
-                && link.to.starts_with("replica")
-                && self.address(&link.from) != self.address(&link.to)
-        };
-        let Some(link) = cut.iter().find(between) else {
-            return Ok(None);
-        };
-        let other = status_at(&self.address(&link.from)).await?.node;
-        let deadline = Instant::now() + NOTICED;
-        loop {
-            let status = status_at(&self.address(&link.to)).await?;
-            let heard = status
-                .peers
-                .iter()
-                .any(|peer| peer.node == other && peer.heard);
-            if !heard {
-                return Ok(None);
-            }
-            if Instant::now() > deadline {
-                let Link { from, to } = link;
-                return Ok(Some(format!("{to} hears {from} after {NOTICED:?}")));
-            }
-            sleep(Duration::from_millis(200)).await;
-        }
-    }
-
-    async fn copy(&self, name: &str, target: &Path) -> Result<()> {
-        let address = self.address(name);
-        let at_least = status_at(&address).await?.applied;
-        let mut admin = AdminClient::new(channel_to(&address).await?)
-            .max_decoding_message_size(MESSAGE_BYTES_MAX);
-        let mut pieces = admin.backup(BackupRequest { at_least }).await?.into_inner();
-        let first = pieces.message().await?.and_then(|piece| piece.kind);
-        let Some(backup_piece::Kind::Header(header)) = first else {
-            bail!("{name} did not say what it sends");
-        };
-        let mut draft = Draft::begin(target, Manifest::from_wire(&header, 0)?)?;
-        while let Some(piece) = pieces.message().await? {
-            if let Some(backup_piece::Kind::Chunk(chunk)) = piece.kind {
-                draft.append(chunk)?;
-            }
-        }
-        block_in_place(|| draft.finish())?;
         Ok(())
     }
 }
