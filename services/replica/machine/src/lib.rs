@@ -31,6 +31,7 @@ mod dedupe;
 mod direct;
 mod epochs;
 mod events;
+mod hot;
 mod invitations;
 mod kinds;
 mod manage;
