@@ -6,6 +6,10 @@
 //!
 //! Must hold: no read that begins after an answer or a live effect misses what it told
 //! ([`Signals::told`]). Why an answer need not wait: docs/adr/0012-answers-before-the-commit.md
+//! Tests: apply/tests.rs
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{self, RecvTimeoutError};
