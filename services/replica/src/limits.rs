@@ -239,5 +239,8 @@ pub(crate) const SEARCH_GATHER: Duration = Duration::from_millis(500);
 /// Between two batches of the search index, when one was not enough: what is applied meanwhile has
 /// the disk to itself.
 pub(crate) const SEARCH_BATCH_PAUSE: Duration = Duration::from_millis(5);
+/// How much the search index gives way when all cores are busy: a tenth of what a thread of the
+/// commits gets. Not the lowest: while it reads, the state's write-ahead log cannot begin anew.
+pub const SEARCH_NICE: i32 = 10;
 /// Before an index that failed is opened again.
 pub(crate) const SEARCH_RETRY: Duration = Duration::from_secs(5);

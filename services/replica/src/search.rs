@@ -15,7 +15,7 @@ use ops::shutdown::Token;
 use paxos::ids::Slot;
 use tokio::sync::watch;
 
-use crate::limits::{SEARCH_BATCH_PAUSE, SEARCH_GATHER, SEARCH_LOOK, SEARCH_RETRY};
+use crate::limits::{SEARCH_BATCH_PAUSE, SEARCH_GATHER, SEARCH_LOOK, SEARCH_NICE, SEARCH_RETRY};
 
 /// Starts the thread. It ends soon after the token is cancelled.
 pub(crate) fn start(
@@ -26,6 +26,7 @@ pub(crate) fn start(
     std::thread::Builder::new()
         .name("search".to_owned())
         .spawn(move || {
+            let_others_go_first();
             while !stop.is_cancelled() {
                 if let Err(error) = follow(&state, &applied, &stop) {
                     tracing::warn!(%error, "the search index fell behind; it is opened again");
@@ -33,6 +34,15 @@ pub(crate) fn start(
                 }
             }
         })
+}
+
+/// Whoever waits for a commit waits for a core, too, when all are busy; nobody waits for the index.
+fn let_others_go_first() {
+    // Elsewhere it would be the priority of the whole process, here it is that of this thread.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, SEARCH_NICE) {
+        tracing::debug!(%error, "the search index has the same priority as commits");
+    }
 }
 
 fn follow(
