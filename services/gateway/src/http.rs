@@ -4,6 +4,7 @@ pub(crate) mod accounts;
 pub(crate) mod people;
 pub(crate) mod rooms;
 pub(crate) mod search;
+pub(crate) mod slots;
 pub(crate) mod status;
 
 use std::sync::Arc;

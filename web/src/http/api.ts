@@ -13,6 +13,7 @@ import type {
   RoomSummary,
   SearchAnswer,
   SignUp,
+  SlotAnswer,
   UnreadAnswer,
 } from "../generated/frames.ts";
 import type { RoomId, Seq } from "../sync/event.ts";
@@ -27,6 +28,11 @@ export async function me(): Promise<Me> {
 
 export function cluster(): Promise<Cluster> {
   return get<Cluster>("/api/v1/cluster");
+}
+
+/** Where in the cluster an entry of the log is. */
+export function slot(slot: number): Promise<SlotAnswer> {
+  return get<SlotAnswer>(`/api/v1/slots/${slot}`);
 }
 
 /** The same wish over and over makes one account and one session. */
