@@ -209,7 +209,9 @@ up() {
 }
 
 # Starts the cluster if nothing runs, and fills it. What runs already is filled as it is.
+# In a demo admins may break replicas, from the cluster panel.
 demo() {
+    export CHATTERBOX_DEMO=true CHATTERBOX_REPLICA_DEMO=true CHATTERBOX_GATEWAY_DEMO=true
     if ! compose_runs && ! local_runs_now; then
         up
     fi

@@ -7,7 +7,8 @@ set -eu
 
 cd "$(dirname "$0")/.."
 OVERLAY=${OVERLAY:-dev}
-SPACE=chatterbox
+# Where: the namespace of the overlays, or one that their objects were put into.
+SPACE=${SPACE:-chatterbox}
 
 say() { printf '%s\n' "$*"; }
 fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
@@ -60,20 +61,26 @@ still_vote() {
     return 1
 }
 
+# The node at a place that is drained; nothing when none is.
+drained_at() {
+    nodes=$(ctl node list --json) || fail "membership-0 cannot list the nodes; see: make k8s-status"
+    printf '%s\n' "$nodes" | tr '{' '\n' | grep "\"address\":\"$1\.replica:1061\"" |
+        grep '"draining":true' | sed -n 's/.*"node":\([0-9]*\).*/\1/p' | tail -n 1
+}
+
+# Whatever is there is ready: nothing is changed on top of something that is not whole.
+whole() {
+    kube wait --for=condition=Ready pod --selector=app.kubernetes.io/name=chatterbox --timeout=120s
+}
+
 scale() {
     wished=${REPLICAS:?how many: make k8s-scale REPLICAS=5}
     case $wished in
         3 | 5 | 7) ;;
         *) fail "REPLICAS=$wished: 3, 5 or 7" ;;
     esac
+    whole
     present=$(kube get statefulset replica --output=jsonpath='{.spec.replicas}')
-    # Upwards: new pods keep up, then vote. Places that were drained before count again.
-    ordinal=$present
-    while [ "$ordinal" -lt "$wished" ]; do
-        node=$(node_of "replica-$ordinal") || exit 1
-        [ -z "$node" ] || ctl node undrain "r$node"
-        ordinal=$((ordinal + 1))
-    done
     # Downwards: those that will go vote no more before they go.
     ordinal=$wished
     while [ "$ordinal" -lt "$present" ]; do
@@ -93,12 +100,20 @@ scale() {
     fi
     kube scale statefulset replica --replicas="$wished"
     kube rollout status statefulset/replica --timeout=600s
+    # Upwards: new pods keep up, then vote. A place that was drained before counts again; membership
+    # knows who is there once it is ready.
+    ordinal=$present
+    while [ "$ordinal" -lt "$wished" ]; do
+        node=$(drained_at "replica-$ordinal") || exit 1
+        [ -z "$node" ] || ctl node undrain "r$node"
+        ordinal=$((ordinal + 1))
+    done
 }
 
 # From the highest ordinal to 0: with the lead at 0 it changes hands once, at the end.
 roll() {
     # An update stops a pod although another one is not ready: not with two of three.
-    kube wait --for=condition=Ready pod --selector=app.kubernetes.io/component=replica --timeout=60s
+    whole
     node=$(node_of replica-0)
     [ -z "$node" ] || ctl node transfer-leader "r$node" || say "the lead stays where it is"
     kube rollout restart statefulset/replica

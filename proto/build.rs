@@ -13,6 +13,7 @@ const FILES: [&str; 9] = [
     "chatterbox/v1/peer.proto",
     "chatterbox/v1/membership.proto",
     "chatterbox/v1/admin.proto",
+    "chatterbox/v1/demo.proto",
     "chatterbox/v1/failpoints.proto",
 ];
 

@@ -59,6 +59,8 @@ test("each replica says its part; the page says what its own messages took", asy
   await alice.id("cluster-summary").filter({ hasText: "3 of 3 replicas · one may fail" }).waitFor();
   const leader = await cluster.leader();
   assert.equal(await row(leader).getAttribute("data-role"), "leader");
+  // She is the owner, but this is no demo.
+  assert.equal(await alice.id("demo-buttons").count(), 0);
   for (const name of ["r1", "r2", "r3"]) {
     const text = await row(name).textContent();
     assert.match(text, /\d+\.\d/, `${name} has a ballot: ${text}`);
@@ -105,7 +107,9 @@ test("X looks behind a message: where it stands, what it took, who has it", asyn
   const text = await shown.textContent();
   assert.match(text, /slot [\d,]+ of the log/);
   assert.match(text, /Chosen by a quorum[\d.,]+ ms after it was sent/);
-  await shown.filter({ hasText: "r1 r2 r3" }).waitFor();
+  await shown.filter({ hasText: "Applied byr1 r2 r3" }).waitFor();
+  await shown.filter({ hasText: "Accepted byr1 r2 r3: in the log on their disks" }).waitFor();
+  assert.match(await shown.textContent(), /Ballot\d+\.\d+, proposed by r[123]/);
   await alice.page.screenshot({ path: path.join(output, "xray.png") });
   await alice.page.keyboard.press("Escape");
   await shown.waitFor({ state: "detached" });
@@ -117,6 +121,25 @@ test("X looks behind a message: where it stands, what it took, who has it", asyn
   await alice.id("xray").waitFor();
   assert.doesNotMatch(await alice.id("xray").textContent(), /after it was sent/);
   await alice.page.keyboard.press("Escape");
+});
+
+test("X tells who accepted a message, and who does not answer", async () => {
+  const leader = await cluster.leader();
+  const hangs = ["r1", "r2", "r3"].find((name) => name !== leader);
+  const others = ["r1", "r2", "r3"].filter((name) => name !== hangs).join(" ");
+  await cluster.pause(hangs);
+  await alice.say("while one hangs");
+  await alice.id("message").last().filter({ hasText: "while one hangs" }).waitFor();
+  await alice.id("message").last().focus();
+  await alice.page.keyboard.press("x");
+  const shown = alice.id("xray");
+  await shown.filter({ hasText: `Accepted by${others}: in the log` }).waitFor();
+  await shown.filter({ hasText: `Applied by${others}` }).waitFor();
+  await shown.filter({ hasText: `No answer from${hangs}` }).waitFor();
+  await alice.page.screenshot({ path: path.join(output, "xray-silent.png") });
+  await alice.page.keyboard.press("Escape");
+  await cluster.resume(hangs);
+  await alice.sees("while one hangs");
 });
 
 test("no page reported an error", () => {

@@ -15,7 +15,7 @@ pub(crate) async fn run(app: Arc<App>) {
     let mut told: Option<Cluster> = None;
     let mut slots_told = Instant::now();
     loop {
-        let now = view.borrow_and_update().frame(&app.options.name);
+        let now = view.borrow_and_update().frame(&app.options);
         let changed = told.as_ref().map(without_uptime) != Some(without_uptime(&now));
         let matters = told.as_ref().map(without_slots) != Some(without_slots(&now));
         let slots_due = slots_told + CLUSTER_SLOTS_INTERVAL;
@@ -84,6 +84,7 @@ mod tests {
             }],
             membership: true,
             gateway: "g1".to_owned(),
+            demo: false,
         }
     }
 

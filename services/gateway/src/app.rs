@@ -30,6 +30,7 @@ use crate::tail::Tail;
 pub(crate) struct App {
     pub(crate) options: Options,
     pub(crate) cluster: Cluster,
+    pub(crate) channels: Arc<Channels>,
     pub(crate) router: Router,
     pub(crate) reads: Reads,
     pub(crate) hub: Arc<Hub>,
@@ -72,12 +73,13 @@ impl App {
         Arc::new(Self {
             ephemeral,
             router: Router::start(cluster.clone(), Arc::clone(&channels), Arc::clone(&seen)),
-            reads: Reads::new(cluster.clone(), channels, seen),
+            reads: Reads::new(cluster.clone(), Arc::clone(&channels), seen),
             admission: Arc::new(Admission::new(&options, connections)),
             passwords: Passwords::new(&options),
             attempts: Attempts::new(&options),
             options,
             cluster,
+            channels,
             hub,
             sessions,
             stopping: Stop::new(),
@@ -102,7 +104,7 @@ impl App {
     /// The cluster as a frame.
     pub(crate) fn cluster_frame(&self) -> Option<Utf8Bytes> {
         serialise(&ServerFrame::Cluster(
-            self.cluster.view().frame(&self.options.name),
+            self.cluster.view().frame(&self.options),
         ))
     }
 

@@ -43,6 +43,8 @@ pub struct Options {
     pub sockets_per_user: u32,
     /// Open sockets in all.
     pub sockets: u32,
+    /// Whether owners and admins may break replicas from the cluster panel.
+    pub demo: bool,
 }
 
 impl Default for Options {
@@ -65,6 +67,7 @@ impl Default for Options {
             behind_proxy: false,
             sockets_per_user: 16,
             sockets: 10_000,
+            demo: false,
         }
     }
 }
@@ -128,6 +131,10 @@ impl Settings for Options {
         ),
         ("sockets_per_user", "Open sockets per person."),
         ("sockets", "Open sockets in all."),
+        (
+            "demo",
+            "true: admins may kill, pause and cut off replicas that have the same setting.",
+        ),
     ];
 
     fn validate(&self, faults: &mut Faults) {

@@ -26,8 +26,9 @@ pub use cluster::{Cluster, Replica, Role};
 use event::is_zero;
 pub use event::{Edit, Event, EventKind, Reaction};
 pub use http::{
-    ErrorAnswer, ErrorBody, EventsAnswer, Health, MeAnswer, MembersAnswer, MessagesAnswer,
-    RoomsAnswer, SearchAnswer, SearchHit, SignUp, SnippetPiece, UnreadAnswer,
+    BreakReplica, CopyState, DemoFault, ErrorAnswer, ErrorBody, EventsAnswer, Health, MeAnswer,
+    MembersAnswer, MessagesAnswer, RoomsAnswer, SearchAnswer, SearchHit, SignUp, SlotAnswer,
+    SlotCopy, SnippetPiece, UnreadAnswer,
 };
 pub use notice::Notice;
 pub use people::{

@@ -1,9 +1,11 @@
 //! The HTTP interface: docs/protocol.md 1.
 
 pub(crate) mod accounts;
+pub(crate) mod demo;
 pub(crate) mod people;
 pub(crate) mod rooms;
 pub(crate) mod search;
+pub(crate) mod slots;
 pub(crate) mod status;
 
 use std::sync::Arc;

@@ -112,7 +112,7 @@ pub(crate) fn registry(app: Arc<App>) -> (Registry, impl Fn() + Send + Sync + 's
         sockets.set(gauge(app.sockets.len() as u64));
         followed.set(gauge(app.hub.position_or_zero().0));
         ready.set(i64::from(app.not_ready().is_none()));
-        quorum.set(i64::from(view.frame("").quorum));
+        quorum.set(i64::from(view.quorum()));
         membership.set(i64::from(view.membership));
         serving.set(gauge(serves as u64));
     };

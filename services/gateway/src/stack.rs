@@ -16,7 +16,7 @@ use tracing::Level;
 
 use crate::app::App;
 use crate::errors::Error;
-use crate::http::{accounts, people, rooms, search, status};
+use crate::http::{accounts, demo, people, rooms, search, slots, status};
 use crate::limits::{HTTP_BODY_BYTES_MAX, HTTP_CONCURRENT_MAX, HTTP_TIMEOUT};
 use crate::page;
 use crate::socket::upgrade::upgrade;
@@ -63,6 +63,8 @@ pub(crate) fn service(app: Arc<App>) -> Router {
         .route("/api/v1/unread", get(rooms::unread))
         .route("/api/v1/search", get(search::search))
         .route("/api/v1/cluster", get(status::cluster))
+        .route("/api/v1/slots/{slot}", get(slots::slot))
+        .route("/api/v1/demo/{node}", post(demo::break_replica))
         .method_not_allowed_fallback(wrong_method)
         // Answers are about this person at this moment: nobody may keep them.
         .layer(from_fn(never_stored))

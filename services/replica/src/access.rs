@@ -32,6 +32,8 @@ pub(crate) const ACCESS: Table = &[
     ("chatterbox.v1.Admin/ReadLog", &[Operator]),
     ("chatterbox.v1.Admin/Backup", &[Operator]),
     ("chatterbox.v1.Admin/HashState", &[Operator]),
+    // Only where the setting `demo` is on.
+    ("chatterbox.v1.Demo/", &[Gateway]),
     // In a build for tests only.
     ("chatterbox.v1.Failpoints/", &[Operator]),
 ];
@@ -107,7 +109,9 @@ mod tests {
     fn a_gateway_reads_and_submits_and_does_nothing_else() {
         for method in methods() {
             let may = allowed(ACCESS, &method).contains(&Gateway);
-            let talks = method.contains(".Chat/") || method.contains(".Relay/");
+            let talks = [".Chat/", ".Relay/", ".Demo/"]
+                .iter()
+                .any(|service| method.contains(service));
             let wanted = talks || method.ends_with("/GetStatus");
             assert_eq!(may, wanted, "{method}");
         }

@@ -1,10 +1,21 @@
 //! The thread that owns the state machine: decided entries in, answers and live effects out.
+//!
+//! What it tells, it tells as soon as the entries are applied. What others read of the state is
+//! committed a little later, for many slots at once: a commit writes the same few pages however
+//! many messages are in it. Whoever wants to read what was told has it committed at once.
+//!
+//! Must hold: no read that begins after an answer or a live effect misses what it told
+//! ([`Signals::told`]). Why an answer need not wait: docs/adr/0012-answers-before-the-commit.md
+//! Tests: apply/tests.rs
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use machine::{AppliedEntry, Machine};
 use ops::traces::Context;
@@ -18,8 +29,8 @@ use crate::directory::Directory;
 use crate::failpoints;
 use crate::fatal;
 use crate::limits::{
-    APPLY_BYTES_MAX, APPLY_QUEUE_MAX, APPLY_SLOTS_MAX, DURABLE_EVERY_BYTES, DURABLE_EVERY_SLOTS,
-    DURABLE_IDLE,
+    APPLY_BYTES_MAX, APPLY_QUEUE_MAX, APPLY_SLOTS_MAX, COMMIT_EVERY, DURABLE_EVERY_BYTES,
+    DURABLE_EVERY_SLOTS, DURABLE_IDLE,
 };
 use crate::metrics::{METRICS, Step};
 use crate::notices::Watched;
@@ -29,10 +40,18 @@ use crate::tail::Hub;
 use crate::traces::Traces;
 use crate::waiters::Waiters;
 
+/// What the thread gets.
+#[derive(Debug)]
+enum Work {
+    Entries(Vec<Entry>),
+    /// Somebody waits to read what was told.
+    Commit,
+}
+
 /// The driver's end: never waits, never drops.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    sender: mpsc::SyncSender<Vec<Entry>>,
+    sender: Arc<mpsc::SyncSender<Work>>,
     /// What did not fit. The core bounds how much is on its way, so this stays small.
     overflow: VecDeque<Vec<Entry>>,
 }
@@ -47,15 +66,30 @@ impl Queue {
     /// Hands over what did not fit before.
     pub(crate) fn flush(&mut self) {
         while let Some(entries) = self.overflow.pop_front() {
-            match self.sender.try_send(entries) {
+            match self.sender.try_send(Work::Entries(entries)) {
                 Ok(()) => {}
-                Err(mpsc::TrySendError::Full(entries)) => {
+                Err(mpsc::TrySendError::Full(Work::Entries(entries))) => {
                     self.overflow.push_front(entries);
                     return;
                 }
                 // The process is ending.
-                Err(mpsc::TrySendError::Disconnected(_)) => return,
+                Err(_) => return,
             }
+        }
+    }
+}
+
+/// The readers' end. It does not keep the thread running.
+#[derive(Debug)]
+pub(crate) struct Hurry(Weak<mpsc::SyncSender<Work>>);
+
+impl Hurry {
+    /// Somebody waits to read what was told. The thread looks for that after every group of entries;
+    /// this is for one that sleeps.
+    pub(crate) fn say(&self) {
+        if let Some(sender) = self.0.upgrade() {
+            // Full: it does not sleep.
+            let _ = sender.try_send(Work::Commit);
         }
     }
 }
@@ -85,11 +119,14 @@ pub(crate) fn start(
     listeners: Listeners,
 ) -> std::io::Result<(Queue, JoinHandle<()>)> {
     let (sender, receiver) = mpsc::sync_channel(APPLY_QUEUE_MAX);
+    let sender = Arc::new(sender);
+    let hurry = Hurry(Arc::downgrade(&sender));
+    listeners.signals.set_hurry(hurry);
     let thread = std::thread::Builder::new()
         .name("apply".to_owned())
         .spawn(move || {
             let _vital = fatal::Vital("apply");
-            run(machine, &receiver, &listeners);
+            Applier::new(machine, listeners).run(&receiver);
         })?;
     Ok((
         Queue {
@@ -100,74 +137,155 @@ pub(crate) fn start(
     ))
 }
 
-fn run(mut machine: Machine, queue: &mpsc::Receiver<Vec<Entry>>, listeners: &Listeners) {
-    let mut flush = Flush::default();
-    loop {
-        let first = match next(queue, &flush) {
-            Next::Entries(first) => first,
-            Next::Idle => {
-                flush.make_durable(&mut machine, listeners);
-                continue;
-            }
-            Next::End => return,
-        };
-        let mut entries = gather(first, queue);
-        let rest = listeners.pins.split(&mut entries);
-        apply(&mut machine, &entries, listeners);
-        flush.note_applied(&entries);
-        if !rest.is_empty() {
-            apply(&mut machine, &rest, listeners);
-            flush.note_applied(&rest);
-        }
-        if flush.is_due() {
-            flush.make_durable(&mut machine, listeners);
-        }
-    }
-}
-
-/// One transaction.
-fn apply(machine: &mut Machine, entries: &[Entry], listeners: &Listeners) {
-    let has_commands = entries.iter().any(|entry| entry.kind == EntryKind::Batch);
-    if has_commands {
-        failpoints::pass(failpoints::BEFORE_APPLY);
-    }
-    let _span = tracing::debug_span!("apply", slots = entries.len()).entered();
-    let traced = listeners.traces.take(entries);
-    let began = Instant::now();
-    match machine.apply(entries) {
-        Ok(applied) => {
-            METRICS.step(Step::Apply, began);
-            let traced = listeners.traces.applied(traced, began);
-            listeners.pins.reached(machine);
-            listeners.note_registered(entries, &applied);
-            if applied.iter().any(has_notice) {
-                listeners.note_watched(machine);
-            }
-            listeners.tell(applied, has_commands, &traced);
-        }
-        Err(error) => fatal::state_failed(&error),
-    }
+/// The thread's state.
+struct Applier {
+    machine: Machine,
+    listeners: Listeners,
+    /// Told and not committed.
+    open: Open,
+    /// Committed and not durable, or open.
+    flush: Flush,
 }
 
 /// What comes next.
 enum Next {
     Entries(Vec<Entry>),
+    /// What was told is to be committed.
+    Commit,
     /// Nothing has come for a while, and something is to be made durable.
     Idle,
     /// The queue was dropped.
     End,
 }
 
-fn next(queue: &mpsc::Receiver<Vec<Entry>>, flush: &Flush) -> Next {
-    let received = if flush.slots > 0 {
-        queue.recv_timeout(DURABLE_IDLE)
-    } else {
-        queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
-    };
-    match received {
-        Ok(entries) => Next::Entries(entries),
-        Err(RecvTimeoutError::Timeout) => Next::Idle,
-        Err(RecvTimeoutError::Disconnected) => Next::End,
+impl Applier {
+    fn new(machine: Machine, listeners: Listeners) -> Self {
+        Self {
+            machine,
+            listeners,
+            open: Open::default(),
+            flush: Flush::default(),
+        }
+    }
+
+    fn run(mut self, queue: &mpsc::Receiver<Work>) {
+        loop {
+            match self.next(queue) {
+                Next::Entries(first) => self.take(gather(first, queue)),
+                Next::Commit => self.commit(),
+                Next::Idle => self.make_durable(),
+                Next::End => return self.commit(),
+            }
+        }
+    }
+
+    fn next(&self, queue: &mpsc::Receiver<Work>) -> Next {
+        let (received, then) = if let Some(rest) = self.open.rest() {
+            (queue.recv_timeout(rest), Next::Commit)
+        } else if self.flush.slots > 0 {
+            (queue.recv_timeout(DURABLE_IDLE), Next::Idle)
+        } else {
+            let received = queue.recv().map_err(|_| RecvTimeoutError::Disconnected);
+            (received, Next::Idle)
+        };
+        match received {
+            Ok(Work::Entries(entries)) => Next::Entries(entries),
+            Ok(Work::Commit) => Next::Commit,
+            Err(RecvTimeoutError::Timeout) => then,
+            Err(RecvTimeoutError::Disconnected) => Next::End,
+        }
+    }
+
+    fn take(&mut self, mut entries: Vec<Entry>) {
+        let rest = self.listeners.pins.split(&mut entries);
+        self.advance(&entries);
+        if !rest.is_empty() {
+            // Somebody wants the state exactly here.
+            self.commit();
+            self.advance(&rest);
+        }
+        if self.open.is_due() || self.listeners.signals.is_awaited() {
+            self.commit();
+        }
+        if self.flush.is_due() {
+            self.make_durable();
+        }
+    }
+
+    /// Applies entries and tells what they did.
+    fn advance(&mut self, entries: &[Entry]) {
+        let has_commands = entries.iter().any(|entry| entry.kind == EntryKind::Batch);
+        if has_commands {
+            failpoints::pass(failpoints::BEFORE_APPLY);
+        }
+        let _span = tracing::debug_span!("apply", slots = entries.len()).entered();
+        let traced = self.listeners.traces.take(entries);
+        let began = Instant::now();
+        match self.machine.advance(entries) {
+            Ok(applied) => {
+                METRICS.step(Step::Apply, began);
+                let traced = self.listeners.traces.applied(traced, began);
+                self.open.note_applied(entries);
+                self.flush.note_applied(entries);
+                self.listeners.note_registered(entries, &applied);
+                if applied.iter().any(has_notice) {
+                    self.listeners.note_watched(&self.machine);
+                }
+                self.listeners.tell(applied, has_commands, &traced);
+            }
+            Err(error) => fatal::state_failed(&error),
+        }
+    }
+
+    /// Lets everybody read what was told.
+    fn commit(&mut self) {
+        if self.open.since.is_none() {
+            return;
+        }
+        if let Err(error) = self.machine.commit() {
+            fatal::state_failed(&error);
+        }
+        self.open = Open::default();
+        self.listeners.pins.reached(&self.machine);
+        let applied = self.machine.applied().slot;
+        self.listeners.signals.note_applied(applied);
+    }
+
+    fn make_durable(&mut self) {
+        self.commit();
+        match self.machine.checkpoint_durable() {
+            Ok(applied) => self.listeners.signals.note_state_durable(applied.slot),
+            Err(error) => fatal::state_failed(&error),
+        }
+        self.flush = Flush::default();
+    }
+}
+
+/// What the open transaction holds.
+#[derive(Debug, Default)]
+struct Open {
+    /// When it began; `None`: there is none.
+    since: Option<Instant>,
+    slots: usize,
+    bytes: usize,
+}
+
+impl Open {
+    fn note_applied(&mut self, entries: &[Entry]) {
+        self.since.get_or_insert_with(Instant::now);
+        self.slots += entries.len();
+        self.bytes += weight(entries);
+    }
+
+    /// How long it may stay open; `None`: there is none.
+    fn rest(&self) -> Option<Duration> {
+        self.since
+            .map(|since| COMMIT_EVERY.saturating_sub(since.elapsed()))
+    }
+
+    fn is_due(&self) -> bool {
+        let is_full = self.slots >= APPLY_SLOTS_MAX || self.bytes >= APPLY_BYTES_MAX;
+        is_full || self.rest().is_some_and(|rest| rest.is_zero())
     }
 }
 
@@ -182,34 +300,34 @@ struct Flush {
 impl Flush {
     fn note_applied(&mut self, entries: &[Entry]) {
         self.slots += entries.len();
-        self.bytes += entries.iter().map(Entry::weight_bytes).sum::<usize>();
+        self.bytes += weight(entries);
     }
 
     /// Under load the syncs are few.
     const fn is_due(&self) -> bool {
         self.slots >= DURABLE_EVERY_SLOTS || self.bytes >= DURABLE_EVERY_BYTES
     }
-
-    fn make_durable(&mut self, machine: &mut Machine, listeners: &Listeners) {
-        match machine.checkpoint_durable() {
-            Ok(applied) => listeners.signals.note_state_durable(applied.slot),
-            Err(error) => fatal::state_failed(&error),
-        }
-        *self = Self::default();
-    }
 }
 
-/// One transaction for everything that is ready, up to a bound.
-fn gather(first: Vec<Entry>, queue: &mpsc::Receiver<Vec<Entry>>) -> Vec<Entry> {
-    let weight = |entries: &[Entry]| entries.iter().map(Entry::weight_bytes).sum::<usize>();
+/// One call for everything that is ready, up to a bound. Who waits for a commit is asked after it.
+fn gather(first: Vec<Entry>, queue: &mpsc::Receiver<Work>) -> Vec<Entry> {
     let mut bytes = weight(&first);
     let mut entries = first;
     while entries.len() < APPLY_SLOTS_MAX && bytes < APPLY_BYTES_MAX {
-        let Ok(more) = queue.try_recv() else { break };
-        bytes += weight(&more);
-        entries.extend(more);
+        match queue.try_recv() {
+            Ok(Work::Entries(more)) => {
+                bytes += weight(&more);
+                entries.extend(more);
+            }
+            Ok(Work::Commit) => {}
+            Err(_) => break,
+        }
     }
     entries
+}
+
+fn weight(entries: &[Entry]) -> usize {
+    entries.iter().map(Entry::weight_bytes).sum()
 }
 
 /// Whether the room of the cluster got a line.
@@ -221,7 +339,8 @@ fn has_notice(applied: &AppliedEntry) -> bool {
 }
 
 impl Listeners {
-    /// In an order in which whoever has an answer can read its effect, here and at once.
+    /// In an order in which whoever has an answer can read its effect, here and at once: a read
+    /// waits for what was told.
     fn tell(&self, applied: Vec<AppliedEntry>, has_commands: bool, traced: &[(Slot, Context)]) {
         let Some(slot) = applied.last().map(|entry| entry.slot) else {
             return;
@@ -232,7 +351,7 @@ impl Listeners {
             outcomes.extend(entry.outcomes);
             effects.push((entry.slot, entry.effects));
         }
-        self.signals.note_applied(slot);
+        self.signals.note_told(slot);
         self.hub.publish(effects, traced);
         if has_commands {
             failpoints::pass(failpoints::AFTER_APPLY_BEFORE_ACK);

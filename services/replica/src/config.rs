@@ -31,6 +31,8 @@ pub struct Options {
     pub keep_log_mib: u64,
     /// Where to serve metrics, `host:port`. Empty: nowhere.
     pub metrics: String,
+    /// Whether gateways may break this replica on purpose.
+    pub demo: bool,
 }
 
 impl Default for Options {
@@ -46,6 +48,7 @@ impl Default for Options {
             readers: 2,
             keep_log_mib: 64,
             metrics: String::new(),
+            demo: false,
         }
     }
 }
@@ -90,6 +93,10 @@ impl Settings for Options {
         (
             "metrics",
             "Where to serve metrics, host:port; nowhere when empty.",
+        ),
+        (
+            "demo",
+            "true: gateways may kill, pause and cut off this replica. Never where people work.",
         ),
     ];
 

@@ -28,6 +28,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::apply;
+use crate::demo::Demo;
 use crate::directory::Directory;
 use crate::limits::{
     PEER_FRAMES_IN_MAX, QUESTIONS_MAX, STATUS_EVERY, SUBMISSIONS_QUEUE_MAX, TURN_INPUTS_MAX,
@@ -126,6 +127,8 @@ pub(crate) struct Parts {
     pub(crate) traces: Arc<Traces>,
     /// The moment that is 0 for the core.
     pub(crate) started: Instant,
+    /// Whether it is to stand still.
+    pub(crate) demo: Demo,
 }
 
 /// The loop's state.
@@ -157,6 +160,8 @@ pub(crate) struct Driver {
     trim: Trim,
     /// As the core was told.
     space_low: bool,
+    /// Whether it is to stand still.
+    demo: Demo,
 }
 
 /// What woke the driver.
@@ -186,6 +191,7 @@ impl Driver {
             signals,
             traces,
             started,
+            demo,
         } = parts;
         let (inbound, inbound_receiver) = mpsc::channel(PEER_FRAMES_IN_MAX);
         let (submissions, submissions_receiver) = mpsc::channel(SUBMISSIONS_QUEUE_MAX);
@@ -227,6 +233,7 @@ impl Driver {
             asked: Asked::default(),
             trim: Trim::new(keep_log_bytes),
             space_low: false,
+            demo,
         };
         (driver, handle)
     }
@@ -236,6 +243,7 @@ impl Driver {
         let mut ticks = interval(Duration::from_millis(TICK_MS));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            self.demo.stand_still().await;
             let woken = self.wait(&mut ticks, &stop).await;
             if matches!(woken, Woken::Stop) {
                 break;

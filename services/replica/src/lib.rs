@@ -35,6 +35,7 @@ mod traces;
 mod waiters;
 
 // The others.
+mod demo;
 mod directory;
 pub mod genesis;
 mod membership;

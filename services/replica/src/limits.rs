@@ -75,6 +75,9 @@ pub const TURN_INPUTS_MAX: usize = 256;
 /// Groups of entries on the way to the state machine. The core hands out at most
 /// `APPLY_LAG_SLOTS_MAX` slots ahead of what is applied, so that this is never full.
 pub const APPLY_QUEUE_MAX: usize = 2 * paxos::limits::APPLY_LAG_SLOTS_MAX as usize;
+/// How long the transaction of the state machine stays open for more when nobody wants to read
+/// what is in it. At 500 messages a second ten share one (docs/benchmarks.md).
+pub const COMMIT_EVERY: Duration = Duration::from_millis(20);
 /// Slots in one transaction of the state machine.
 pub const APPLY_SLOTS_MAX: usize = 1024;
 /// Payload bytes in one transaction of the state machine: bounds how long a reader of its
@@ -235,10 +238,16 @@ const _: () = assert!(
     "the state is durable before its rows are to go"
 );
 
-/// How often the search index looks whether something was applied. A message is found so much
-/// later than it is shown, at most.
+/// How often the search index looks whether something was applied.
 pub(crate) const SEARCH_LOOK: Duration = Duration::from_millis(100);
-/// Between two batches of the search index: what is applied meanwhile has the disk to itself.
+/// After it has caught up, before it takes in what has come since. A message is found so much
+/// later than it is shown, at most, and the first one after a pause after [`SEARCH_LOOK`].
+pub(crate) const SEARCH_GATHER: Duration = Duration::from_millis(500);
+/// Between two batches of the search index, when one was not enough: what is applied meanwhile has
+/// the disk to itself.
 pub(crate) const SEARCH_BATCH_PAUSE: Duration = Duration::from_millis(5);
+/// How much the search index gives way when all cores are busy: a tenth of what a thread of the
+/// commits gets. Not the lowest: while it reads, the state's write-ahead log cannot begin anew.
+pub const SEARCH_NICE: i32 = 10;
 /// Before an index that failed is opened again.
 pub(crate) const SEARCH_RETRY: Duration = Duration::from_secs(5);

@@ -27,6 +27,8 @@ use missed::Missed;
 /// Speaks with the service at one address.
 pub(crate) struct Membership {
     client: MembershipClient<Channel>,
+    endpoint: Endpoint,
+    tls: tls::Mutual,
     url: String,
     /// For failures that last.
     unreachable: Seldom,
@@ -40,9 +42,10 @@ impl Membership {
             .connect_timeout(MEMBERSHIP_TIMEOUT)
             .timeout(MEMBERSHIP_TIMEOUT)
             .tcp_nodelay(true);
-        let channel = tls.connect_lazy(&endpoint, &[tls::Role::Membership]);
         Ok(Self {
-            client: MembershipClient::new(channel),
+            client: connect(&endpoint, tls),
+            endpoint,
+            tls: tls.clone(),
             url: url.to_owned(),
             unreachable: Seldom::default(),
             waiting: Seldom::default(),
@@ -166,7 +169,11 @@ impl Membership {
         shared.set_foreign(Some(why));
     }
 
+    /// Membership did not answer, or somebody else did: on Kubernetes the address of a pod that is
+    /// gone is given to another one, and a connection can end there. So the next word goes out on a
+    /// new connection.
     fn report(&mut self, status: &Status, what: &str) {
+        self.client = connect(&self.endpoint, &self.tls);
         if self.unreachable.due() {
             tracing::warn!(
                 membership = self.url,
@@ -175,6 +182,11 @@ impl Membership {
             );
         }
     }
+}
+
+/// Connects when there is something to say.
+fn connect(endpoint: &Endpoint, tls: &tls::Mutual) -> MembershipClient<Channel> {
+    MembershipClient::new(tls.connect_lazy(endpoint, &[tls::Role::Membership]))
 }
 
 fn heartbeat(shared: &Shared, member: &Member, missed: &mut Missed) -> HeartbeatRequest {

@@ -24,6 +24,7 @@ pub(crate) use callers::{Called, Callers};
 pub(crate) use dial::{VERSION, endpoint};
 pub(crate) use outbox::Outbox;
 
+use crate::demo::Demo;
 use crate::directory::Directory;
 use crate::genesis::Cluster;
 use crate::limits::{PEER_STREAM_IDLE, PEER_STREAMS_MAX};
@@ -39,6 +40,8 @@ pub(crate) struct Me {
     pub(crate) process: u64,
     /// How the others are dialled.
     pub(crate) tls: tls::Mutual,
+    /// Whether it is cut off on purpose.
+    pub(crate) demo: Demo,
 }
 
 impl Me {

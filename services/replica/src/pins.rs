@@ -66,9 +66,8 @@ impl Pins {
         let (reply, pinned) = oneshot::channel();
         self.0.set(Some((slot, reply)));
         let wish = Wish(&self.0);
-        let mut applied = self.0.signals.watch_applied();
-        match timeout(HASH_WAIT, applied.wait_for(|applied| *applied >= slot)).await {
-            Ok(Ok(_)) => {}
+        match timeout(HASH_WAIT, self.0.signals.reach(slot)).await {
+            Ok(Ok(())) => {}
             Ok(Err(_)) => return Err(Refused::Stopping),
             Err(_) => {
                 let (applied, wanted) = (self.0.signals.applied(), slot);

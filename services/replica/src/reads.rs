@@ -40,7 +40,8 @@ impl Reads {
         }))
     }
 
-    /// Reads from a state that has at least `min_slot`, on a thread that may block.
+    /// Reads from a state that has at least `min_slot`, and all that was told here before, on a
+    /// thread that may block.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         min_slot: u64,
@@ -50,7 +51,8 @@ impl Reads {
             TryAcquireError::NoPermits => Refused::Busy("reads"),
             TryAcquireError::Closed => Refused::Restoring,
         })?;
-        self.wait_for(Slot(min_slot)).await?;
+        self.wait_for(Slot(min_slot).max(self.0.signals.told()))
+            .await?;
         let Ok(reading) = self.0.readers.acquire().await else {
             return Err(Refused::Stopping);
         };
@@ -79,12 +81,8 @@ impl Reads {
     }
 
     async fn wait_for(&self, wanted: Slot) -> Result<(), Refused> {
-        let mut applied = self.0.signals.watch_applied();
-        if *applied.borrow() >= wanted {
-            return Ok(());
-        }
-        match timeout(READ_WAIT, applied.wait_for(|applied| *applied >= wanted)).await {
-            Ok(Ok(_)) => Ok(()),
+        match timeout(READ_WAIT, self.0.signals.reach(wanted)).await {
+            Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Refused::Stopping),
             Err(_) => {
                 let applied = self.0.signals.applied();

@@ -18,6 +18,7 @@ pub(crate) use member::{Member, Outcome, Recovered, cluster_of};
 pub(crate) use recover::state_file;
 pub(crate) use unformed::{Unformed, blocking};
 
+use crate::demo::Demo;
 use crate::errors::Refused;
 use crate::quarantine::Quarantine;
 
@@ -47,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) process: u64,
     /// How this replica speaks with the other services.
     pub(crate) tls: tls::Mutual,
+    /// How it is broken on purpose.
+    pub(crate) demo: Demo,
     /// As on disk; `None` until the log is open.
     identity: RwLock<Option<Identity>>,
     data: PathBuf,
@@ -66,6 +69,7 @@ impl Shared {
             stopping,
             process: rand::random(),
             tls,
+            demo: Demo::default(),
             identity: RwLock::new(None),
             data,
             started: Instant::now(),

@@ -2,6 +2,7 @@
 
 mod admin;
 mod client;
+mod demo;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod peer;
@@ -9,6 +10,7 @@ mod relay;
 
 pub(crate) use admin::Admin;
 pub(crate) use client::Chat;
+pub(crate) use demo::Demo;
 #[cfg(feature = "failpoints")]
 pub(crate) use failpoints::Failpoints;
 pub(crate) use peer::Peer;

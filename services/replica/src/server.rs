@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use proto::v1::admin_server::AdminServer;
 use proto::v1::chat_server::ChatServer;
+use proto::v1::demo_server::DemoServer;
 #[cfg(feature = "failpoints")]
 use proto::v1::failpoints_server::FailpointsServer;
 use proto::v1::peer_server::PeerServer;
@@ -16,7 +17,7 @@ use crate::errors::Error;
 use crate::health;
 use crate::limits::PEER_QUEUE_BYTES_MAX;
 use crate::role::Shared;
-use crate::rpc::{Admin, Chat, Peer, Relay};
+use crate::rpc::{Admin, Chat, Demo, Peer, Relay};
 
 /// Streams and calls at the same time over one connection.
 const STREAMS_MAX: u32 = 1024;
@@ -24,7 +25,11 @@ const STREAMS_MAX: u32 = 1024;
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// Serves until the process stops and every stream has ended.
-pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) -> Result<(), Error> {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    is_demo: bool,
+) -> Result<(), Error> {
     let health = health::start(&shared).await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(proto::v1::FILE_DESCRIPTOR_SET)
@@ -53,7 +58,9 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) -> Result<
         // Gateways among themselves.
         .add_service(Relay::server(Arc::clone(&shared)))
         // Operators and membership.
-        .add_service(AdminServer::new(Admin(Arc::clone(&shared))));
+        .add_service(AdminServer::new(Admin(Arc::clone(&shared))))
+        // The buttons of a demo, where there are any.
+        .add_optional_service(is_demo.then(|| DemoServer::new(Demo(Arc::clone(&shared)))));
     #[cfg(feature = "failpoints")]
     let server = server.add_service(FailpointsServer::new(crate::rpc::Failpoints));
     let incoming = shared.tls.incoming(listener);

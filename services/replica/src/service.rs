@@ -74,7 +74,7 @@ async fn serve(
     listener: TcpListener,
     opened: Result<Opened, Error>,
 ) -> Result<(), Error> {
-    let mut server = tokio::spawn(server::serve(listener, Arc::clone(shared)));
+    let mut server = tokio::spawn(server::serve(listener, Arc::clone(shared), options.demo));
     let life = async {
         let lived = live(shared, options, opened).await;
         match lived.as_ref().err().and_then(Quarantine::of) {
@@ -231,6 +231,7 @@ async fn recover(
             address: shared.address.clone(),
             process: shared.process,
             tls: shared.tls.clone(),
+            demo: shared.demo.clone(),
         };
         let wanted = Wanted {
             first: None,

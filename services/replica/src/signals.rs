@@ -1,13 +1,14 @@
 //! What other threads tell the driver. Everything here only rises, so that a number and a wake
 //! are enough and no queue can be full.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use paxos::ids::{DiskSeq, PersistSeq, Slot};
 use tokio::sync::{Notify, watch};
 
+use crate::apply::Hurry;
 use crate::limits::SNAPSHOT_LINGER;
 
 /// Shared by the driver, the log's writer, the thread that applies, and those who look.
@@ -24,8 +25,14 @@ pub(crate) struct Signals {
     space_low: AtomicBool,
     /// What was found to be damaged in the state on disk.
     state_damage: watch::Sender<Option<Arc<str>>>,
-    /// Everything up to here is applied. Readers wait on it.
+    /// Everything up to here is applied, and every connection sees it. Readers wait on it.
     applied: watch::Sender<Slot>,
+    /// Up to here answers and effects were told: at `applied` or above it.
+    told: AtomicU64,
+    /// How many wait for `applied` to rise.
+    awaiting: AtomicUsize,
+    /// Tells the thread that applies that somebody does.
+    hurry: OnceLock<Hurry>,
     wake: Notify,
 }
 
@@ -44,6 +51,9 @@ impl Signals {
             space_low: AtomicBool::new(false),
             state_damage: watch::Sender::new(None),
             applied: watch::Sender::new(applied),
+            told: AtomicU64::new(applied.0),
+            awaiting: AtomicUsize::new(0),
+            hurry: OnceLock::new(),
             wake: Notify::new(),
         })
     }
@@ -64,7 +74,44 @@ impl Signals {
         self.wake.notify_one();
     }
 
-    /// Entries up to this one are applied.
+    /// Answers and effects of entries up to this one are told from now on.
+    pub(crate) fn note_told(&self, slot: Slot) {
+        self.told.fetch_max(slot.0, Ordering::AcqRel);
+    }
+
+    /// See [`Signals::note_told`]: what begins to read now must see at least this.
+    pub(crate) fn told(&self) -> Slot {
+        Slot(self.told.load(Ordering::Acquire))
+    }
+
+    /// How the thread that applies is told to hurry. Once, at its start.
+    pub(crate) fn set_hurry(&self, hurry: Hurry) {
+        assert!(
+            self.hurry.set(hurry).is_ok(),
+            "one thread applies, and it starts once"
+        );
+    }
+
+    /// Whether somebody waits for `applied` to rise.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.awaiting.load(Ordering::SeqCst) > 0
+    }
+
+    /// Waits until the state that is read has this slot, and has it committed at once.
+    ///
+    /// # Errors
+    /// When nobody applies any more.
+    pub(crate) async fn reach(&self, wanted: Slot) -> Result<(), watch::error::RecvError> {
+        let mut applied = self.watch_applied();
+        if *applied.borrow() >= wanted {
+            return Ok(());
+        }
+        let _awaited = Awaited::begin(self);
+        applied.wait_for(|applied| *applied >= wanted).await?;
+        Ok(())
+    }
+
+    /// Entries up to this one are applied, and every connection sees them.
     pub(crate) fn note_applied(&self, slot: Slot) {
         self.applied.send_replace(slot);
         self.wake.notify_one();
@@ -182,5 +229,25 @@ impl Signals {
     /// Ends when one of the numbers has risen since the last call.
     pub(crate) async fn risen(&self) {
         self.wake.notified().await;
+    }
+}
+
+/// Somebody waits for `applied` to rise.
+struct Awaited<'a>(&'a Signals);
+
+impl<'a> Awaited<'a> {
+    fn begin(signals: &'a Signals) -> Self {
+        // In this order: a thread that looks before it is counted finds the word in its queue.
+        signals.awaiting.fetch_add(1, Ordering::SeqCst);
+        if let Some(hurry) = signals.hurry.get() {
+            hurry.say();
+        }
+        Self(signals)
+    }
+}
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        self.0.awaiting.fetch_sub(1, Ordering::SeqCst);
     }
 }

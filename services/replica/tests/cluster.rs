@@ -63,6 +63,31 @@ async fn what_was_acknowledged_survives_the_death_of_all() {
     cluster.equal_logs().await;
 }
 
+/// Each replica tells of its own log: under which ballot a slot was accepted, and that it has
+/// nothing where nothing is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_tells_what_its_own_log_has_of_a_slot() {
+    let cluster = Cluster::formed(3).await;
+    let alice = person(&cluster, "alice").await;
+    let outcome = cluster.commit(post(alice, "where is it?")).await;
+    let log = cluster.equal_logs().await;
+    let entry = log.iter().find(|entry| entry.slot == outcome.slot);
+    let ballot = entry.and_then(|entry| entry.ballot);
+    assert!(ballot.is_some_and(|ballot| ballot.round > 0), "{ballot:?}");
+    for index in 0..3 {
+        let mut chat = cluster.chat(index).await;
+        for (slot, expected) in [
+            (outcome.slot, ballot),
+            (outcome.slot + 1_000, None),
+            (0, None),
+        ] {
+            let request = pb::GetSlotRequest { shard: 0, slot };
+            let answer = chat.get_slot(request).await.expect("an answer");
+            assert_eq!(answer.into_inner().ballot, expected, "slot {slot}");
+        }
+    }
+}
+
 /// The same command twice has one effect, and the second answer says so with the first's slot.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_retry_takes_no_effect() {

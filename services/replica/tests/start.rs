@@ -222,3 +222,34 @@ async fn a_new_replica_waits_for_membership() {
         .await
         .expect("a clean end");
 }
+
+/// A stranger at membership's address, who answers whatever is asked, does not keep a replica: it
+/// connects anew, to whoever has the address then. (Seen on Kubernetes, where a replica that had
+/// connected before the address led to membership asked the wrong one for ever.)
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stranger_at_the_address_of_membership_is_left() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    let (count, mut connections) = tokio::sync::watch::channel(0);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            count.send_modify(|count| *count += 1);
+            // It speaks gRPC and knows no membership.
+            let (_, stranger) = tonic_health::server::health_reporter();
+            let one = tokio_stream::once(Ok::<_, std::io::Error>(stream));
+            let serving = tonic::transport::Server::builder().add_service(stranger);
+            tokio::spawn(serving.serve_with_incoming(one));
+        }
+    });
+    let directory = TempDir::new().expect("a directory");
+    let mut settings = options(directory.path(), "127.0.0.1:0");
+    settings.membership = url;
+    let own = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let stop = Token::new();
+    let replica = tokio::spawn(replica::run(settings, own, stop.clone()));
+    let asked_again = connections.wait_for(|count| *count >= 3);
+    let asked_again = tokio::time::timeout(Duration::from_secs(30), asked_again).await;
+    asked_again.expect("three connections").expect("counted");
+    stop.cancel();
+    replica.await.expect("no panic").expect("a clean end");
+}

@@ -4,17 +4,28 @@
 //! containers and speaks to the operating system. Each operation is small and certain: it is done
 //! when it returns `Ok`; after an error nobody knows. A fault is a few of them.
 
+mod command;
 pub mod compose;
 mod disk;
+pub mod kubernetes;
 pub mod local;
 
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::kind::Kind;
+
+/// The settings of gateways in containers that differ from what people use: clients of a test write
+/// faster.
+const FAST_CLIENTS: [(&str, &str); 4] = [
+    ("CHATTERBOX_GATEWAY_SENDS_PER_SECOND", "10000"),
+    ("CHATTERBOX_GATEWAY_SENDS_BURST", "10000"),
+    ("CHATTERBOX_GATEWAY_SIGN_UPS_PER_SECOND", "10000"),
+    ("CHATTERBOX_GATEWAY_SOCKETS_PER_USER", "1000"),
+];
 
 /// The name of a process or container: `replica3`, `gateway1`, `membership`.
 pub type Name = String;
@@ -68,6 +79,12 @@ pub trait Ground: Send {
 
     /// Why a kind of fault cannot be had here; `None` when it can.
     fn obstacle(&self, kind: Kind) -> Option<String>;
+
+    /// Whether what was killed comes back by itself, at once. Then nobody can say when a majority
+    /// was dead.
+    fn revives(&self) -> bool {
+        false
+    }
 
     /// The replicas that were not retired, in the order in which they came.
     fn replicas(&self) -> Vec<Place>;
@@ -144,6 +161,28 @@ pub trait Ground: Send {
 
     /// From now on the wall clock of a replica is off by so many milliseconds.
     fn shift_clock(&mut self, name: &str, ms: i64) -> impl Future<Output = Result<()>> + Send;
+
+    /// Cordons and drains the machine of a replica, as for its maintenance. Says how far it came.
+    fn drain(&mut self, name: &str) -> impl Future<Output = Result<String>> + Send {
+        let words = format!("{name} cannot leave this machine");
+        async move { bail!(words) }
+    }
+
+    /// Lets machines that were drained have pods again.
+    fn undrain(&mut self) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Lets so many vote, as an operator does it here.
+    fn scale(&mut self, voters: usize) -> impl Future<Output = Result<()>> + Send {
+        let words = format!("nothing here makes {voters} voters");
+        async move { bail!(words) }
+    }
+
+    /// Restarts everything as an operator does it here, if there is such a way. Says which.
+    fn roll(&mut self) -> impl Future<Output = Result<Option<String>>> + Send {
+        async { Ok(None) }
+    }
 
     /// Whether what the replicas hold stays when everything has ended: to look into a violation.
     fn keep_data(&mut self, keep: bool);

@@ -61,6 +61,16 @@ kinds! {
     PowerOne = "power-one" weighs 1: "A replica loses its power: killed, and what was not synced is lost.",
     PowerAll = "power-all" weighs 1: "All replicas lose their power at once.",
     Replace = "replace" weighs 3: "A replica dies for good, with its disk; a new one comes.",
+    Drain = "drain" weighs 1: "A machine of Kubernetes is drained as far as the budgets allow, and comes back.",
+    Scale = "scale" weighs 1: "Two more replicas vote on Kubernetes, then two fewer.",
+}
+
+impl Kind {
+    /// Whether it happens on Kubernetes only: elsewhere it is drawn when it is asked for by name.
+    #[must_use]
+    pub const fn needs_kubernetes(self) -> bool {
+        matches!(self, Self::Drain | Self::Scale)
+    }
 }
 
 impl fmt::Display for Kind {

@@ -26,6 +26,8 @@ pub const MEND: Duration = Duration::from_secs(8);
 pub const REPLACED: Duration = Duration::from_secs(60);
 /// How long one process of a rolling restart may take to be back.
 pub const ROLLED: Duration = Duration::from_secs(20);
+/// How long two more voters may take, one after the other with a pause between.
+pub const SCALED: Duration = Duration::from_secs(120);
 /// How long a process may take to end after SIGTERM: the services give themselves 5 s.
 pub const STOPPED: Duration = Duration::from_secs(15);
 /// How long a new cluster may take until it has a leader and ready gateways.

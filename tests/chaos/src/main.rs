@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use chaos::ground::compose::Compose;
+use chaos::ground::kubernetes::Kubernetes;
 use chaos::ground::local::{Local, Size};
 use chaos::limits::{REPLACE_AFTER_MS, REPLACE_PAUSE_MS};
 use chaos::options::Options;
@@ -18,7 +19,7 @@ async fn main() -> Result<ExitCode> {
     let options = Options::parse();
     options.validate()?;
     if options.plan {
-        for step in schedule::draw(options.seed, options.length_ms(), options.kinds()) {
+        for step in schedule::draw(options.seed, options.length_ms(), &options.kinds()) {
             let (kind, hold) = (step.kind.name(), step.hold_ms);
             println!("{:>8} ms  {kind:<18} for {hold} ms", step.at_ms);
         }
@@ -39,16 +40,24 @@ async fn main() -> Result<ExitCode> {
             REPLACE_PAUSE_MS.to_string(),
         ),
     ];
-    let record = if options.mode == "compose" {
-        let ground = Compose::start(&folder, options.replicas, &membership).await?;
-        run::run(&options, ground, &folder, &said).await?
-    } else {
-        let size = Size {
-            replicas: options.replicas,
-            gateways: options.gateways,
-        };
-        let ground = Local::start(&folder, size, &membership).await?;
-        run::run(&options, ground, &folder, &said).await?
+    let record = match options.mode.as_str() {
+        "compose" => {
+            let ground = Compose::start(&folder, options.replicas, &membership).await?;
+            run::run(&options, ground, &folder, &said).await?
+        }
+        "k8s" => {
+            let (replicas, gateways) = (options.replicas, options.gateways);
+            let ground = Kubernetes::start(&folder, replicas, gateways, &membership).await?;
+            run::run(&options, ground, &folder, &said).await?
+        }
+        _ => {
+            let size = Size {
+                replicas: options.replicas,
+                gateways: options.gateways,
+            };
+            let ground = Local::start(&folder, size, &membership).await?;
+            run::run(&options, ground, &folder, &said).await?
+        }
     };
     std::fs::write(folder.join("run.json"), serde_json::to_vec(&record)?)?;
     std::fs::write(folder.join("report.html"), report::html(&record))?;

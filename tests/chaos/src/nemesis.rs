@@ -43,6 +43,8 @@ enum End {
     FreeDisk,
     /// Their clocks are right again.
     Clock,
+    /// Machines have pods again.
+    Undrain,
     /// This node votes no more, or the time is over.
     Replaced(u64),
     /// It was over when it began.

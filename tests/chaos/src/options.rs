@@ -15,7 +15,7 @@ use crate::limits::{MINUTES_MAX, PROCESSES_MAX};
 #[command(name = "chaos", version, after_help = kinds())]
 pub struct Options {
     /// Where the cluster runs.
-    #[arg(long, default_value = "local", value_parser = ["local", "compose"])]
+    #[arg(long, default_value = "local", value_parser = ["local", "compose", "k8s"])]
     pub mode: String,
     /// How long the load is on.
     #[arg(long, default_value_t = 2.0)]
@@ -70,12 +70,12 @@ fn kinds() -> String {
 impl Options {
     /// The kinds that may be drawn.
     #[must_use]
-    pub fn kinds(&self) -> &[Kind] {
-        if self.faults.is_empty() {
-            Kind::ALL
-        } else {
-            &self.faults
+    pub fn kinds(&self) -> Vec<Kind> {
+        if !self.faults.is_empty() {
+            return self.faults.clone();
         }
+        let here = |kind: &Kind| self.mode == "k8s" || !kind.needs_kubernetes();
+        Kind::ALL.iter().copied().filter(here).collect()
     }
 
     /// How long the load is on, in milliseconds.
@@ -121,6 +121,11 @@ impl Options {
         ensure!(
             self.standbys <= PROCESSES_MAX,
             "--standbys {}: must be at most {PROCESSES_MAX}",
+            self.standbys
+        );
+        ensure!(
+            self.mode != "k8s" || self.standbys <= 1,
+            "--standbys {}: at most 1 on Kubernetes, where of two more both would vote",
             self.standbys
         );
         for (name, value) in [("clients", self.clients), ("rooms", self.rooms)] {

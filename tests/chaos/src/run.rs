@@ -14,6 +14,7 @@ use crate::clock::{Began, now_rfc3339};
 use crate::evidence;
 use crate::figures::{failovers, samples};
 use crate::ground::Ground;
+use crate::kind::Kind;
 use crate::limits::{BROKEN, DRAIN, EQUAL, READ, READY};
 use crate::nemesis::{Done, Nemesis};
 use crate::options::Options;
@@ -53,7 +54,8 @@ pub async fn run<G: Ground>(
     let mut load = Workload::start(workload, clock).await?;
     said.begin(began);
     let from = began.ms();
-    let mut steps = schedule::draw(options.seed, options.length_ms(), options.kinds());
+    let kinds = possible(options, &ground, said);
+    let mut steps = schedule::draw(options.seed, options.length_ms(), &kinds);
     for step in &mut steps {
         step.at_ms += from;
     }
@@ -83,6 +85,22 @@ pub async fn run<G: Ground>(
     // For whoever looks for the reason.
     ground.keep_data(!record.verdict.violations.is_empty());
     Ok(record)
+}
+
+/// The kinds to draw from: what cannot be had on this ground is said once, unless it was asked for
+/// by name; then each step of it is skipped, and says why.
+fn possible<G: Ground>(options: &Options, ground: &G, said: &Said) -> Vec<Kind> {
+    let mut kinds = options.kinds();
+    if options.faults.is_empty() {
+        kinds.retain(|kind| match ground.obstacle(*kind) {
+            None => true,
+            Some(why) => {
+                said.line(&format!("absent    {:<18} {why}", kind.name()));
+                false
+            }
+        });
+    }
+    kinds
 }
 
 /// A cluster that does not tell what there is, after all faults have ended, has lost it for now.

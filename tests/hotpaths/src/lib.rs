@@ -17,6 +17,9 @@ pub use count::{Counted, baseline, count, verdict};
 
 /// Messages that share a slot here: what a moderate load puts together.
 pub const BATCH: u64 = 16;
+/// Slots that share a transaction of the state machine here: what comes within its time at some
+/// hundred slots a second.
+pub const SLOTS: u64 = 10;
 /// The length of a message.
 pub const BYTES: usize = 128;
 
@@ -27,15 +30,23 @@ pub enum Hotpath {
     Core,
     /// One slot of 16 messages into `log.db`, with its fsync.
     Wal,
-    /// One slot of 16 messages into `state.db`.
+    /// One slot of 16 messages into `state.db`, in a transaction of its own.
     Machine,
+    /// The same, when [`SLOTS`] slots share a transaction.
+    Shared,
     /// One event as the frame that all its readers get.
     Frame,
 }
 
 impl Hotpath {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Core, Self::Wal, Self::Machine, Self::Frame];
+    pub const ALL: [Self; 5] = [
+        Self::Core,
+        Self::Wal,
+        Self::Machine,
+        Self::Shared,
+        Self::Frame,
+    ];
 
     /// Its name.
     #[must_use]
@@ -44,6 +55,7 @@ impl Hotpath {
             Self::Core => "core",
             Self::Wal => "wal",
             Self::Machine => "machine",
+            Self::Shared => "shared",
             Self::Frame => "frame",
         }
     }
@@ -56,7 +68,8 @@ impl Hotpath {
         Ok(match self {
             Self::Core => core::steps()?,
             Self::Wal => wal::steps()?,
-            Self::Machine => machine::steps()?,
+            Self::Machine => machine::steps(1)?,
+            Self::Shared => machine::steps(SLOTS)?,
             Self::Frame => frame::steps(),
         })
     }

@@ -1,4 +1,4 @@
-//! `state.db`: a slot of messages per step.
+//! `state.db`: a slot of messages per step, in a transaction of its own or in one of many.
 
 use anyhow::{Result, ensure};
 use machine::Machine;
@@ -32,7 +32,8 @@ struct Log {
 }
 
 impl Log {
-    fn apply(&mut self, commands: Vec<Command>) -> Result<()> {
+    /// Applies a slot; `commit`: and lets everybody read it.
+    fn apply(&mut self, commands: Vec<Command>, commit: bool) -> Result<()> {
         let payload = machine::encode_batch(commands);
         let entry = Entry::new(
             self.chain,
@@ -44,7 +45,11 @@ impl Log {
         );
         self.chain = entry.chain;
         self.slot = self.slot.next();
-        for applied in self.machine.apply(&[entry])? {
+        let applied = self.machine.advance(&[entry])?;
+        if commit {
+            self.machine.commit()?;
+        }
+        for applied in applied {
             for outcome in applied.outcomes {
                 let refused = matches!(outcome.result, Some(outcome::Result::Refusal(_)));
                 ensure!(!refused, "refused: {outcome:?}");
@@ -54,7 +59,8 @@ impl Log {
     }
 }
 
-pub(crate) fn steps() -> Result<Box<dyn FnMut() -> Result<()>>> {
+/// `slots`: how many share a transaction.
+pub(crate) fn steps(slots: u64) -> Result<Box<dyn FnMut() -> Result<()>>> {
     let directory = tempfile::tempdir()?;
     let mut log = Log {
         machine: Machine::open(directory.path().join("state.db"))?,
@@ -66,7 +72,7 @@ pub(crate) fn steps() -> Result<Box<dyn FnMut() -> Result<()>>> {
         token_hash: vec![7; 32],
         ..CreateAccount::default()
     };
-    log.apply(vec![command(1, 0, Body::CreateAccount(account))])?;
+    log.apply(vec![command(1, 0, Body::CreateAccount(account))], true)?;
     let mut number = 1;
     Ok(Box::new(move || {
         // Lives as long as its state.
@@ -81,6 +87,7 @@ pub(crate) fn steps() -> Result<Box<dyn FnMut() -> Result<()>>> {
             };
             commands.push(command(number, FIRST, Body::PostMessage(post)));
         }
-        log.apply(commands)
+        let commit = log.slot.0.is_multiple_of(slots);
+        log.apply(commands, commit)
     }))
 }

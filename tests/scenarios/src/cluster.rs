@@ -81,7 +81,11 @@ fn spec(directory: &Path, name: &str, binary: &'static str, env: &[(&str, String
     }
 }
 
-async fn channel_to(address: &str) -> Result<Channel> {
+/// A connection to what listens at `address` (host:port).
+///
+/// # Errors
+/// When it does not accept one within half a second.
+pub async fn channel_to(address: &str) -> Result<Channel> {
     let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
     Ok(endpoint
         .connect_timeout(Duration::from_millis(500))

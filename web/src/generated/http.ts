@@ -8,6 +8,7 @@ import type {
   Event,
   Joined,
   Me,
+  NodeId,
   Person,
   RoomId,
   RoomSummary,
@@ -18,6 +19,31 @@ import type {
 
 /** What a person typed as a password. Not shown by `Debug`: it must not get into a log. */
 export type Password = string;
+
+/** Answers `GET /api/v1/slots/{slot}`: where in the cluster an entry of the log is. */
+export type SlotAnswer = {
+  /** Which. */
+  slot: Slot,
+  /** What each replica has of it, by their numbers. */
+  copies: Array<SlotCopy>,
+};
+
+/** What one replica has of a slot. */
+export type SlotCopy = {
+  /** Its number. */
+  node: NodeId,
+  /** Its name for people. */
+  name: string,
+  /** Whether it has the entry. */
+  state: CopyState,
+  /** The ballot under which it was accepted: `round.node`. */
+  ballot?: string,
+  /** Whether its state machine has applied the slot. */
+  applied: boolean,
+};
+
+/** Whether a replica has an entry of the log. */
+export type CopyState = "here" | "compacted" | "missing" | "silent";
 
 /** `POST /api/v1/sign-up`. */
 export type SignUp = {

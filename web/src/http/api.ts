@@ -1,7 +1,9 @@
 // The gateway's HTTP interface (docs/protocol.md, section 1).
 
 import type {
+  BreakReplica,
   Cluster,
+  DemoFault,
   ErrorAnswer,
   Joined,
   Me,
@@ -13,6 +15,7 @@ import type {
   RoomSummary,
   SearchAnswer,
   SignUp,
+  SlotAnswer,
   UnreadAnswer,
 } from "../generated/frames.ts";
 import type { RoomId, Seq } from "../sync/event.ts";
@@ -27,6 +30,16 @@ export async function me(): Promise<Me> {
 
 export function cluster(): Promise<Cluster> {
   return get<Cluster>("/api/v1/cluster");
+}
+
+/** Breaks a replica on purpose, in a demo. */
+export async function breakReplica(node: number, fault: DemoFault): Promise<void> {
+  await request(`/api/v1/demo/${node}`, withBody("POST", { fault } satisfies BreakReplica));
+}
+
+/** Where in the cluster an entry of the log is. */
+export function slot(slot: number): Promise<SlotAnswer> {
+  return get<SlotAnswer>(`/api/v1/slots/${slot}`);
 }
 
 /** The same wish over and over makes one account and one session. */

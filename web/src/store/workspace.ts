@@ -202,6 +202,12 @@ export class Workspace {
     return role === "owner" || role === "admin" || role === "moderator";
   }
 
+  /** May change accounts and, in a demo, break replicas. */
+  get may_administer(): boolean {
+    const { role } = this.me.value;
+    return role === "owner" || role === "admin";
+  }
+
   /** Signing up made a new account: what lies here under its number is of a former cluster. */
   async forget(): Promise<void> {
     this.memory.clear();

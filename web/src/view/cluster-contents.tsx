@@ -9,6 +9,7 @@ import type { Cluster, Replica } from "../generated/frames.ts";
 import type { Workspace } from "../store/workspace.ts";
 import { ClusterTimeline } from "./cluster-timeline.tsx";
 import { CommitLatency } from "./commit-latency.tsx";
+import { DemoButtons } from "./demo-buttons.tsx";
 import { duration } from "./notice-text.ts";
 import { meaning, summary } from "./replicas.ts";
 
@@ -43,6 +44,7 @@ export function Contents({ workspace }: { workspace: Workspace }) {
         <strong>{summary(cluster)}</strong> {cluster !== undefined && meaning(cluster)}
       </p>
       {cluster !== undefined && <Replicas cluster={cluster} />}
+      {cluster?.demo === true && workspace.may_administer && <DemoButtons cluster={cluster} />}
       <CommitLatency workspace={workspace} />
       <ClusterTimeline workspace={workspace} />
     </>

@@ -86,7 +86,7 @@ export function Sidebar({ workspace, open_id, ask }: SidebarProps) {
           <span class="account-name">{me.name}</span>
           <span class="hidden-visually">, {text.people.account.open}</span>
         </button>
-        {(me.role === "owner" || me.role === "admin") && (
+        {workspace.may_administer && (
           <button
             type="button"
             class="button-icon"

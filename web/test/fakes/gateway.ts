@@ -72,6 +72,7 @@ export class FakeGateway {
       epoch: 1,
       replicas: [],
       membership: true,
+      demo: false,
       gateway: "test",
     };
     this.session?.push({ t: "cluster", ...view });

@@ -3,6 +3,7 @@
 use proto::v1::GetStatusResponse;
 use proto::v1::get_status_response::Phase;
 
+use crate::config::Options;
 use crate::frames::{Cluster, Replica, Role};
 use crate::ids::{NodeId, Slot};
 
@@ -117,7 +118,7 @@ impl View {
     }
 
     /// As clients see it: no addresses.
-    pub(crate) fn frame(&self, gateway: &str) -> Cluster {
+    pub(crate) fn frame(&self, options: &Options) -> Cluster {
         let statuses = || self.nodes.iter().filter_map(|node| node.status.as_ref());
         let decided = statuses().map(|status| status.decided).max().unwrap_or(0);
         let voters = statuses()
@@ -136,7 +137,8 @@ impl View {
             epoch: self.epoch(),
             replicas: named().map(|node| replica(node, decided)).collect(),
             membership: self.membership,
-            gateway: gateway.to_owned(),
+            gateway: options.name.clone(),
+            demo: options.demo,
         }
     }
 }
@@ -173,6 +175,13 @@ mod tests {
     use proto::v1::Ballot;
 
     use super::*;
+
+    fn g1() -> Options {
+        Options {
+            name: "g1".to_owned(),
+            ..Options::default()
+        }
+    }
 
     fn node(id: u64, role: &str, round: u64, quorum: bool) -> Node {
         Node {
@@ -224,7 +233,7 @@ mod tests {
             node(1, "leader", 3, false),
             node(2, "follower", 3, true),
         ]);
-        let frame = view.frame("g1");
+        let frame = view.frame(&g1());
         assert_eq!((frame.leader, frame.quorum), (Some(NodeId(1)), false));
         assert_eq!((frame.voters, frame.up), (3, 2));
         assert_eq!(frame.replicas[0].lag, Some(2));
@@ -237,7 +246,7 @@ mod tests {
         if let Some(status) = &mut idle.status {
             status.commit_latency_us = 0;
         }
-        let frame = view(vec![node(1, "leader", 3, true), idle]).frame("g1");
+        let frame = view(vec![node(1, "leader", 3, true), idle]).frame(&g1());
         let shown = |at: usize| {
             let replica = &frame.replicas[at];
             (replica.uptime_ms, replica.log_bytes, replica.disk_us)
@@ -250,7 +259,7 @@ mod tests {
     fn silent_replicas_are_unreachable_and_make_no_quorum() {
         let mut silent = node(1, "leader", 3, true);
         silent.status = None;
-        let frame = view(vec![silent, node(2, "follower", 3, false)]).frame("g1");
+        let frame = view(vec![silent, node(2, "follower", 3, false)]).frame(&g1());
         assert_eq!(frame.replicas[0].role, Role::Unreachable);
         assert_eq!((frame.quorum, frame.leader, frame.up), (false, None, 1));
     }

@@ -88,4 +88,7 @@ pub struct Cluster {
     pub membership: bool,
     /// The name of this gateway.
     pub gateway: String,
+    /// Whether admins may break replicas on purpose.
+    #[serde(default)]
+    pub demo: bool,
 }

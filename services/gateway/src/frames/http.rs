@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Cid, RoomId, Seq, Slot};
+use crate::ids::{Cid, NodeId, RoomId, Seq, Slot};
 
 use super::{ErrorCode, Event, Joined, Me, Password, Person, RoomSummary};
 
@@ -164,4 +164,68 @@ pub struct Health {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[cfg_attr(test, ts(optional))]
     pub reason: Option<String>,
+}
+
+/// Answers `GET /api/v1/slots/{slot}`: where in the cluster an entry of the log is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct SlotAnswer {
+    /// Which.
+    pub slot: Slot,
+    /// What each replica has of it, by their numbers.
+    pub copies: Vec<SlotCopy>,
+}
+
+/// What one replica has of a slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct SlotCopy {
+    /// Its number.
+    pub node: NodeId,
+    /// Its name for people.
+    pub name: String,
+    /// Whether it has the entry.
+    pub state: CopyState,
+    /// The ballot under which it was accepted: `round.node`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(test, ts(optional))]
+    pub ballot: Option<String>,
+    /// Whether its state machine has applied the slot.
+    pub applied: bool,
+}
+
+/// Whether a replica has an entry of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum CopyState {
+    /// In its log, on its disk.
+    Here,
+    /// Its log was shortened: the state has what came of it.
+    Compacted,
+    /// Not yet.
+    Missing,
+    /// It does not answer.
+    Silent,
+}
+
+/// `POST /api/v1/demo/{node}`: breaks a replica on purpose, in a demo, as an owner or admin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct BreakReplica {
+    /// How.
+    pub fault: DemoFault,
+}
+
+/// How a replica is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum DemoFault {
+    /// Its process ends as by `kill -9`, and is started again.
+    Kill,
+    /// It stands still for some seconds.
+    Pause,
+    /// The other replicas do not reach it for some seconds, nor it them.
+    CutOff,
 }

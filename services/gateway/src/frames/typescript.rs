@@ -21,6 +21,7 @@ import type {
   Event,
   Joined,
   Me,
+  NodeId,
   Person,
   RoomId,
   RoomSummary,
@@ -105,6 +106,11 @@ fn frames() -> String {
 fn http() -> String {
     let mut out = format!("{HEAD}\n{HTTP_IMPORTS}\n");
     one::<Password>(&mut out);
+    one::<SlotAnswer>(&mut out);
+    one::<SlotCopy>(&mut out);
+    one::<CopyState>(&mut out);
+    one::<BreakReplica>(&mut out);
+    one::<DemoFault>(&mut out);
     one::<SignUp>(&mut out);
     one::<SignIn>(&mut out);
     one::<ChangeMe>(&mut out);

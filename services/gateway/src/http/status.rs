@@ -12,7 +12,7 @@ use crate::frames::{Cluster, Health};
 
 /// `GET /api/v1/cluster`.
 pub(crate) async fn cluster(State(app): State<Arc<App>>) -> Json<Cluster> {
-    Json(app.cluster.view().frame(&app.options.name))
+    Json(app.cluster.view().frame(&app.options))
 }
 
 /// `GET /health/live`: the process answers.

@@ -15,6 +15,7 @@ use rusqlite::Connection;
 
 use crate::cache::Cache;
 use crate::error::{Fault, Stop};
+use crate::hot::Hot;
 use crate::ids::{EventId, UserId};
 use crate::refusal::Reason;
 use crate::senders::Turn;
@@ -43,6 +44,7 @@ impl From<outcome::Result> for Answer {
 pub(crate) struct Context<'a> {
     /// Inside a transaction.
     pub(crate) connection: &'a Connection,
+    pub(crate) hot: Hot<'a>,
     pub(crate) cache: &'a mut Cache,
     pub(crate) slot: Slot,
     pub(crate) timestamp: Timestamp,
@@ -168,6 +170,7 @@ pub(crate) fn apply_entry(
     }
     let mut context = Context {
         connection,
+        hot: Hot::default(),
         cache,
         slot,
         timestamp,
@@ -274,7 +277,7 @@ impl Context<'_> {
             let refusal = outcome::Result::Refusal(Reason::CidLength.to_refusal());
             return Ok(outcome(&cid, author, slot, false, refusal));
         }
-        let first = dedupe::find(self.connection, &cid, author)?;
+        let first = dedupe::find(self.connection, &mut self.hot, &cid, author)?;
         let turn = Turn::of(sender_session, sender_seq);
         if let Some(refusal) = self.out_of_turn(author, turn, first.is_some())? {
             let refusal = outcome::Result::Refusal(refusal);
@@ -305,7 +308,7 @@ impl Context<'_> {
         let effects_before = self.effects.len();
         let result = match self.execute(index, author, cid, body) {
             Ok(answer) => {
-                dedupe::remember(self.connection, cid, author, slot, &answer)?;
+                dedupe::remember(self.connection, &mut self.hot, cid, author, slot, &answer)?;
                 answer.result
             }
             Err(Stop::Refused(reason)) => {
@@ -314,7 +317,14 @@ impl Context<'_> {
                     effects_before,
                     "a refused command has no effect"
                 );
-                dedupe::remember_refusal(self.connection, cid, author, slot, reason)?;
+                dedupe::remember_refusal(
+                    self.connection,
+                    &mut self.hot,
+                    cid,
+                    author,
+                    slot,
+                    reason,
+                )?;
                 outcome::Result::Refusal(reason.to_refusal())
             }
             Err(Stop::Fault(fault)) => return Err(fault),

@@ -25,6 +25,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::apply::Answer;
 use crate::error::Fault;
+use crate::hot::Hot;
 use crate::ids::{EventId, UserId, from_sql, to_sql};
 use crate::refusal::Reason;
 use crate::rows;
@@ -48,13 +49,18 @@ pub(crate) struct FirstAnswer {
 }
 
 /// The first answer to this command, if it was applied before.
-pub(crate) fn find(
-    connection: &Connection,
+pub(crate) fn find<'a>(
+    connection: &'a Connection,
+    hot: &mut Hot<'a>,
     cid: &[u8],
     author: UserId,
 ) -> Result<Option<FirstAnswer>, Fault> {
-    let row: Option<(i64, i64, Option<i64>)> = connection
-        .prepare_cached("SELECT kind, place, number FROM dedupe WHERE cid = ?1 AND author = ?2")?
+    let row: Option<(i64, i64, Option<i64>)> = hot
+        .find
+        .prepared(
+            connection,
+            "SELECT kind, place, number FROM dedupe WHERE cid = ?1 AND author = ?2",
+        )?
         .query_row(params![cid, to_sql(author.0)], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })
@@ -103,8 +109,9 @@ pub(crate) fn find(
 }
 
 /// Remembers what the command did.
-pub(crate) fn remember(
-    connection: &Connection,
+pub(crate) fn remember<'a>(
+    connection: &'a Connection,
+    hot: &mut Hot<'a>,
     cid: &[u8],
     author: UserId,
     slot: Slot,
@@ -135,12 +142,13 @@ pub(crate) fn remember(
         }
         other => unreachable!("no command answers {other:?}"),
     };
-    insert(connection, cid, author, (kind, place, number))
+    insert(connection, hot, cid, author, (kind, place, number))
 }
 
 /// Remembers that the command was refused.
-pub(crate) fn remember_refusal(
-    connection: &Connection,
+pub(crate) fn remember_refusal<'a>(
+    connection: &'a Connection,
+    hot: &mut Hot<'a>,
     cid: &[u8],
     author: UserId,
     slot: Slot,
@@ -152,20 +160,23 @@ pub(crate) fn remember_refusal(
     );
     insert(
         connection,
+        hot,
         cid,
         author,
         (kind::REFUSAL, to_sql(slot.0), Some(reason.number())),
     )
 }
 
-fn insert(
-    connection: &Connection,
+fn insert<'a>(
+    connection: &'a Connection,
+    hot: &mut Hot<'a>,
     cid: &[u8],
     author: UserId,
     (kind, place, number): (i64, i64, Option<u64>),
 ) -> Result<(), Fault> {
-    connection
-        .prepare_cached(
+    hot.remember
+        .prepared(
+            connection,
             "INSERT INTO dedupe (cid, author, kind, place, number) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
         .execute(params![

@@ -131,8 +131,10 @@ impl Context<'_> {
             body.map_or(ValueRef::Null, |body| ValueRef::Text(body.as_bytes())),
             checksum::maybe(Some(target).filter(|seq| *seq != 0)),
         ];
-        self.connection
-            .prepare_cached(
+        self.hot
+            .room_event
+            .prepared(
+                self.connection,
                 "INSERT INTO events (eid, room, seq, kind, author, ts, msg_no, cid, body, reply_to,
                                      crc)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
@@ -241,7 +243,7 @@ pub(crate) fn require_text(body: &str) -> Result<(), Stop> {
     if body.len() > limits::MESSAGE_BYTES_MAX {
         return Err(Stop::Refused(Reason::MessageTooLarge));
     }
-    if body.trim().is_empty() {
+    if body.chars().all(char::is_whitespace) {
         return Err(Stop::Refused(Reason::MessageBlank));
     }
     Ok(())

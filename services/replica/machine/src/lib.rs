@@ -5,7 +5,8 @@
 //!
 //! 1. One [`Machine`] per file, in one thread, applies entries in slot order, each once. Only
 //!    entries that are decided **and** durable in log.db (rule D5).
-//! 2. An answer leaves the replica after [`Machine::apply`] returned.
+//! 2. An answer leaves the replica after [`Machine::apply`] or [`Machine::advance`] returned. After
+//!    the latter, whoever reads because of an answer waits for [`Machine::commit`].
 //! 3. An [`Error`] means stop. No entry is ever skipped, and no call applied in part.
 //! 4. Before log rows at or below a slot are deleted, [`Machine::checkpoint_durable`] has
 //!    returned that slot or a higher one.
@@ -30,6 +31,7 @@ mod dedupe;
 mod direct;
 mod epochs;
 mod events;
+mod hot;
 mod invitations;
 mod kinds;
 mod manage;

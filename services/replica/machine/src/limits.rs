@@ -58,8 +58,12 @@ pub const MENTION_WORDS_MAX: usize = 8;
 pub const UNREAD_MAX: i64 = 100;
 /// Events behind a read marker that are looked at to count them: about half a millisecond.
 pub const UNREAD_EVENTS_MAX: i64 = 1000;
-/// Events that the search index takes in at once: some ten milliseconds.
-pub const SEARCH_BATCH_EVENTS: i64 = 500;
+/// Events that the search index takes in at once: some hundred milliseconds, in which nobody waits
+/// for it. Every batch is a segment of the index, and segments are merged again and again.
+pub const SEARCH_BATCH_EVENTS: i64 = 4000;
+/// Pages in the WAL of the search index after which a commit checkpoints it: 16 MiB, so that its
+/// syncs are few beside those of the log.
+pub const SEARCH_CHECKPOINT_PAGES: u32 = 4096;
 /// Memory for pages of the search index' writer.
 pub const SEARCH_CACHE_KIB: i64 = 4 * 1024;
 /// Messages in one answer of a search.

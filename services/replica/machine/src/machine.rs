@@ -1,7 +1,11 @@
 //! The one writer of state.db: entries in, answers and effects out.
 //!
+//! A transaction may stay open over several calls ([`Machine::advance`]), because what a commit
+//! costs does not depend on how much is in it: the pages of some trees.
+//!
 //! Must hold: `applied` is stored in the transaction that has the effects (trap 10 of
-//! DESIGN.md); an error leaves the file as it was. Tests: tests/properties.rs, tests/crash.rs.
+//! DESIGN.md); an error leaves the file as it was; how entries are put into transactions changes
+//! nothing in the state. Tests: tests/properties.rs, tests/crash.rs, tests/transactions.rs.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +13,7 @@ use paxos::config::Configuration;
 use paxos::entry::{Chain, Entry};
 use paxos::ids::{NodeId, Slot, Timestamp};
 use proto::v1::{Effect, Outcome};
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 
 use crate::apply::apply_entry;
 use crate::cache::Cache;
@@ -64,10 +68,14 @@ pub struct Machine {
     /// The only connection that writes.
     connection: Connection,
     path: PathBuf,
-    /// What the file says, as of the last transaction of this process.
+    /// As of the last entry that was applied, whether its transaction is still open or not.
     applied: Applied,
+    /// As the file says, as of the last transaction of this process.
+    committed: Applied,
     /// Rows of the file as of `applied`.
     cache: Cache,
+    /// Entries were applied that no reader sees yet.
+    open: bool,
     /// The last call failed: whether its transaction was committed is read from the file before
     /// the next one (SQLite may report an error of a checkpoint after the commit).
     failed: bool,
@@ -87,13 +95,15 @@ impl Machine {
         Ok(Self {
             connection,
             path,
+            committed: applied.clone(),
             applied,
             cache: Cache::default(),
+            open: false,
             failed: false,
         })
     }
 
-    /// How far the log is applied.
+    /// How far the log is applied, including what [`Machine::advance`] has left open.
     #[must_use]
     pub const fn applied(&self) -> &Applied {
         &self.applied
@@ -108,35 +118,61 @@ impl Machine {
         Reader::open(&self.path)
     }
 
-    /// Applies entries that continue the applied prefix, all in one transaction. The result has
-    /// one element per entry, in order.
+    /// Applies entries that continue the applied prefix, all in one transaction, together with what
+    /// [`Machine::advance`] has left open. The result has one element per entry, in order.
     ///
     /// # Errors
     ///
     /// Any error means that the replica must stop: the entries do not continue the prefix
     /// ([`Error::Gap`], [`Error::Diverged`], [`Error::EpochOutOfOrder`]), contain what this program does not understand, or
-    /// the disk failed. Nothing of the call is applied; only after a failure of the disk it may
-    /// be the whole call, and the file tells. After [`Error::Damaged`] the file is not opened again
+    /// the disk failed. Nothing of the transaction is applied; only after a failure of the disk it may
+    /// be the whole one, and the file tells. After [`Error::Damaged`] the file is not opened again
     /// ([`snapshot::condemn`]).
     pub fn apply(&mut self, entries: &[Entry]) -> Result<Vec<AppliedEntry>, Error> {
+        let results = self.advance(entries)?;
+        self.commit()?;
+        Ok(results)
+    }
+
+    /// As [`Machine::apply`], but the transaction stays open: the results hold, because the entries
+    /// are decided and durable in the log, but no [`Reader`] sees them before
+    /// [`Machine::commit`]. If the process ends before that, the log has them once more.
+    ///
+    /// # Errors
+    ///
+    /// As [`Machine::apply`].
+    pub fn advance(&mut self, entries: &[Entry]) -> Result<Vec<AppliedEntry>, Error> {
         if entries.is_empty() {
             return Ok(Vec::new());
         }
         if self.failed {
             self.cache = Cache::default();
-            self.applied = read_applied(&self.connection, &self.path)?;
+            self.committed = read_applied(&self.connection, &self.path)?;
+            self.applied = self.committed.clone();
         }
-        // Cleared by success alone, so that an early return of any kind leaves it set.
-        self.failed = true;
-        let (applied, results) = self.transact(entries).map_err(|fault| {
-            let error = fault.at("write", &self.path);
-            self.note_damage(&error);
-            error
+        self.guarded(|machine| machine.carry_out(entries))
+    }
+
+    /// Ends the open transaction, so that readers see everything that is applied. Does nothing when
+    /// none is open.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails: as after [`Machine::apply`], the file tells what is applied.
+    pub fn commit(&mut self) -> Result<(), Error> {
+        if !self.open {
+            return Ok(());
+        }
+        self.guarded(|machine| {
+            machine.cache.flush(&machine.connection)?;
+            schema::write_applied(&machine.connection, &machine.applied)?;
+            machine.connection.execute_batch("COMMIT")?;
+            machine.open = false;
+            Ok(())
         })?;
-        self.failed = false;
-        self.applied = applied;
+        self.committed = self.applied.clone();
         self.cache.trim();
-        Ok(results)
+        Ok(())
     }
 
     /// Makes everything that is applied survive a loss of power, and returns how far that is.
@@ -146,6 +182,7 @@ impl Machine {
     ///
     /// When the disk fails.
     pub fn checkpoint_durable(&mut self) -> Result<Applied, Error> {
+        self.commit()?;
         let failed = |source| Error::sqlite("sync", &self.path, source);
         // In WAL mode a FULL commit syncs the whole WAL, and what has left the WAL was synced by
         // the checkpoint that moved it. The counter makes the transaction write something:
@@ -175,12 +212,14 @@ impl Machine {
     }
 
     /// A hash of the whole state, equal on all replicas at the same slot. Reads everything: for
-    /// tests and for comparing replicas at leisure.
+    /// tests and for comparing replicas at leisure. Not while a transaction is open: some rows are
+    /// written when it ends.
     ///
     /// # Errors
     ///
     /// When the file cannot be read.
     pub fn state_hash(&self) -> Result<StateHash, Error> {
+        assert!(!self.open, "the transaction is committed before a hash");
         hash::state_hash(&self.connection).map_err(|fault| fault.at("read", &self.path))
     }
 
@@ -195,43 +234,71 @@ impl Machine {
         }
     }
 
-    fn transact(&mut self, entries: &[Entry]) -> Result<(Applied, Vec<AppliedEntry>), Fault> {
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let found = schema::read_applied(&transaction)?;
-        if found != self.applied {
-            // The cache would be of another state.
-            let (path, expected) = (self.path.clone(), self.applied.slot);
-            return Err(Error::ForeignWriter {
-                path,
-                expected,
-                found: found.slot,
-            }
-            .into());
+    /// Does something in the transaction, which is rolled back when that fails.
+    fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Error> {
+        // Cleared by success alone, so that an early return of any kind leaves it set.
+        self.failed = true;
+        let done = work(self).map_err(|fault| {
+            self.roll_back();
+            let error = fault.at("write", &self.path);
+            self.note_damage(&error);
+            error
+        })?;
+        self.failed = false;
+        Ok(done)
+    }
+
+    fn roll_back(&mut self) {
+        self.open = false;
+        self.applied = self.committed.clone();
+        // SQLite has done it by itself after some errors of the disk.
+        if self.connection.is_autocommit() {
+            return;
         }
-        let mut applied = self.applied.clone();
+        if let Err(failed) = self.connection.execute_batch("ROLLBACK") {
+            tracing::warn!(%failed, "a transaction of the state cannot be rolled back");
+        }
+    }
+
+    fn carry_out(&mut self, entries: &[Entry]) -> Result<Vec<AppliedEntry>, Fault> {
+        if !self.open {
+            self.begin()?;
+        }
         let mut results = Vec::with_capacity(entries.len());
         for entry in entries {
-            require_continues(&applied, entry)?;
-            let configuration = epochs::after(applied.configuration.as_ref(), entry)?;
+            require_continues(&self.applied, entry)?;
+            let configuration = epochs::after(self.applied.configuration.as_ref(), entry)?;
             results.push(apply_entry(
-                &transaction,
+                &self.connection,
                 &mut self.cache,
                 entry,
                 configuration.as_ref(),
             )?);
-            applied = Applied {
+            self.applied = Applied {
                 slot: entry.slot,
                 chain: entry.chain,
                 timestamp: entry.timestamp,
                 configuration,
             };
         }
-        self.cache.flush(&transaction)?;
-        schema::write_applied(&transaction, &applied)?;
-        transaction.commit()?;
-        Ok((applied, results))
+        Ok(results)
+    }
+
+    fn begin(&mut self) -> Result<(), Fault> {
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        self.open = true;
+        let found = schema::read_applied(&self.connection)?;
+        if found == self.applied {
+            return Ok(());
+        }
+        // The cache would be of another state.
+        let (path, expected) = (self.path.clone(), self.applied.slot);
+        Err(Error::ForeignWriter {
+            path,
+            expected,
+            found: found.slot,
+        }
+        .into())
     }
 }
 

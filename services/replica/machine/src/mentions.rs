@@ -97,6 +97,9 @@ pub(crate) fn store(
     message: Seq,
     mentioned: &[u64],
 ) -> rusqlite::Result<()> {
+    if mentioned.is_empty() {
+        return Ok(());
+    }
     let mut insert =
         connection.prepare_cached("INSERT INTO mentions (user, room, seq) VALUES (?1, ?2, ?3)")?;
     for user in mentioned {

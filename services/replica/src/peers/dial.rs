@@ -45,11 +45,13 @@ pub(crate) async fn keep_connected(
     let mut seldom = Seldom::default();
     let mut wait = limits::PEER_RECONNECT_MIN;
     loop {
+        me.demo.until_whole().await;
         let started = Instant::now();
         // Read at each attempt: a node may move.
         let address = directory.address_of(peer.node).unwrap_or_default();
         let ended = tokio::select! {
             ended = stream(&peer, &me, &address) => ended,
+            () = me.demo.until_cut_off() => Ended::Broken("it is cut off, for a demo".to_owned()),
             () = shutdown.cancelled() => return,
         };
         if peer.outbox.is_open() {

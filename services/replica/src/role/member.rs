@@ -142,6 +142,7 @@ impl Member {
             signals: Arc::clone(&signals),
             traces,
             started,
+            demo: shared.demo.clone(),
         });
         let driver = start_driver(driver, stop.clone())?;
         let (log, reads) = (writer.handle(), Reads::new(readers, Arc::clone(&signals)));
@@ -212,6 +213,7 @@ fn introduce(shared: &Shared, cluster: &Arc<Cluster>) -> Arc<Me> {
         address: shared.address.clone(),
         process: shared.process,
         tls: shared.tls.clone(),
+        demo: shared.demo.clone(),
     })
 }
 

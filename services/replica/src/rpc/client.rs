@@ -2,6 +2,7 @@
 
 mod people;
 mod search;
+mod slots;
 mod submit;
 mod tail;
 
@@ -260,6 +261,14 @@ impl chat_server::Chat for Chat {
         request: Request<pb::ListInvitationsRequest>,
     ) -> Result<Response<pb::ListInvitationsResponse>, Status> {
         let answer = people::invitations(&self.0, request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn get_slot(
+        &self,
+        request: Request<pb::GetSlotRequest>,
+    ) -> Result<Response<pb::GetSlotResponse>, Status> {
+        let answer = slots::slot(&self.0, request.into_inner()).await?;
         Ok(Response::new(answer))
     }
 }

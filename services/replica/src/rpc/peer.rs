@@ -42,6 +42,9 @@ impl peer_server::Peer for Peer {
     ) -> Result<Response<Self::ExchangeStream>, Status> {
         let mut frames = request.into_inner();
         let member = self.0.member()?;
+        if self.0.demo.is_cut_off() {
+            return Err(Refused::NotNow("this replica is cut off, for a demo").into());
+        }
         let first = tokio::time::timeout(PEER_CONNECT_TIMEOUT, frames.message());
         let first = first
             .await
@@ -162,6 +165,7 @@ async fn receive(
         let frame = tokio::select! {
             frame = frames.message() => frame,
             () = member.stop.cancelled() => return,
+            () = member.me.demo.until_cut_off() => return,
         };
         let messages = match frame {
             Ok(Some(PeerFrame {

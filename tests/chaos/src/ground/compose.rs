@@ -20,7 +20,8 @@ use tokio::task::block_in_place;
 
 use self::engine::{Engine, State};
 use super::disk;
-use crate::ground::{Damage, Ground, Link, Name, Place, Weather};
+use crate::ground::command::run;
+use crate::ground::{Damage, FAST_CLIENTS, Ground, Link, Name, Place, Weather};
 use crate::kind::Kind;
 use crate::limits::STOPPED;
 
@@ -28,14 +29,6 @@ use crate::limits::STOPPED;
 pub const FIRST_VOTERS: usize = 3;
 /// Gateways of the compose file, with its profile `two-gateways`.
 pub const GATEWAYS: usize = 2;
-
-/// The settings that differ from what people use: clients of a test write faster.
-const FAST_CLIENTS: [(&str, &str); 4] = [
-    ("CHATTERBOX_GATEWAY_SENDS_PER_SECOND", "10000"),
-    ("CHATTERBOX_GATEWAY_SENDS_BURST", "10000"),
-    ("CHATTERBOX_GATEWAY_SIGN_UPS_PER_SECOND", "10000"),
-    ("CHATTERBOX_GATEWAY_SOCKETS_PER_USER", "1000"),
-];
 
 /// One container.
 #[derive(Debug)]
@@ -136,7 +129,7 @@ impl Compose {
         let id = self.engine.id(name).await?;
         let mut args = words.to_vec();
         args.push(&id);
-        engine::run("docker", &args, "").await.map(drop)
+        run("docker", &args, "").await.map(drop)
     }
 
     /// Gives a container the rules that hold now; one that does not run gets them when it starts.
@@ -176,6 +169,7 @@ impl Ground for Compose {
             Kind::PowerOne | Kind::PowerAll => {
                 "nothing takes back what a volume has not synced: the local mode has it"
             }
+            Kind::Drain | Kind::Scale => "it is Kubernetes' own: MODE=k8s has it",
             _ => return None,
         };
         Some(why.to_owned())
@@ -238,7 +232,7 @@ impl Ground for Compose {
             return Ok(());
         }
         let words: Vec<&str> = args.iter().map(String::as_str).collect();
-        engine::run("docker", &words, "").await.map(drop)
+        run("docker", &words, "").await.map(drop)
     }
 
     async fn power_off(&mut self, _names: &[Name], _seed: u64) -> Result<String> {

@@ -73,6 +73,10 @@ impl<G: Ground> Nemesis<G> {
             End::Nothing => {}
             End::Network => self.set_network().await?,
             End::Start | End::Mend => self.start_all(targets).await?,
+            End::Undrain => {
+                self.ground.undrain().await?;
+                self.start_all(targets).await?;
+            }
             End::Resume => {
                 for name in targets {
                     self.ground.resume(name).await?;

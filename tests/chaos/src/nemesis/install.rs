@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::{Active, End, LeaderKill, Nemesis, partition, tolerance};
 use crate::ground::{Damage, Ground, Name, Weather};
 use crate::kind::Kind;
-use crate::limits::{CLOCK_JUMP_MS, IN_FLIGHT, REPLACED, ROLLED, TURN};
+use crate::limits::{CLOCK_JUMP_MS, IN_FLIGHT, REPLACED, ROLLED, SCALED, TURN};
 use crate::record::{Fault, Outcome};
 use crate::schedule::Step;
 use crate::watch::View;
@@ -104,7 +104,17 @@ impl<G: Ground> Nemesis<G> {
             weather: begun.weather,
         });
         self.tell_current(None);
-        self.set_network().await
+        if let Err(error) = self.set_network().await
+            && let Some(active) = self.active.last_mut()
+        {
+            // What it wanted of the network may be there or not.
+            let words = format!("; {error:#}");
+            self.said
+                .line(&format!("unsure    {}{words}", active.fault.kind));
+            active.fault.outcome = Outcome::Indeterminate;
+            active.fault.words.push_str(&words);
+        }
+        Ok(())
     }
 
     fn title(&self, view: &View, targets: &[Name]) -> String {
@@ -127,7 +137,7 @@ impl<G: Ground> Nemesis<G> {
         let leader = view.leader.clone().filter(|leader| fit.contains(leader));
         let some_leader = || leader.clone().ok_or_else(|| "nobody leads".to_owned());
         match kind {
-            Kind::Delay | Kind::Loss => Ok(Vec::new()),
+            Kind::Delay | Kind::Loss | Kind::Scale => Ok(Vec::new()),
             Kind::Gateway => {
                 let gateways: Vec<Name> = self.ground.gateways().into_iter().filter(free).collect();
                 let chosen = random.choice(gateways);
@@ -222,6 +232,11 @@ impl<G: Ground> Nemesis<G> {
             }
             Kind::Majority => self.silence(targets, step).await?,
             Kind::Rolling => self.roll(targets).await?,
+            Kind::Drain => {
+                let words = self.ground.drain(&one).await?;
+                Began::new(targets, End::Undrain, words)
+            }
+            Kind::Scale => self.scale().await?,
         })
     }
 
@@ -288,6 +303,13 @@ impl<G: Ground> Nemesis<G> {
     /// Kills a majority, and notes from when until when nothing can be acknowledged.
     async fn silence(&mut self, targets: &[Name], step: &Step) -> Result<Began> {
         self.ground.kill(targets).await?;
+        if self.ground.revives() {
+            for name in targets {
+                self.ground.start(name).await?;
+            }
+            let words = "all at once; they came back by themselves";
+            return Ok(Began::new(targets, End::Nothing, words));
+        }
         sleep(IN_FLIGHT).await;
         let from_us = self.began.us();
         sleep(Duration::from_millis(step.hold_ms)).await;
@@ -310,6 +332,9 @@ impl<G: Ground> Nemesis<G> {
 
     /// Stops and starts everything, one after the other, waiting for each replica.
     async fn roll(&mut self, targets: &[Name]) -> Result<Began> {
+        if let Some(words) = self.ground.roll().await? {
+            return Ok(Began::new(targets, End::Nothing, words));
+        }
         let mut words = Vec::new();
         for name in targets {
             self.ground.stop(name).await?;
@@ -336,6 +361,31 @@ impl<G: Ground> Nemesis<G> {
         }
         Ok(Began::new(targets, End::Nothing, words.join("; ")))
     }
+
+    /// Lets two more replicas vote, then as many as before.
+    async fn scale(&mut self) -> Result<Began> {
+        let (usual, more) = (self.wished, self.wished + 2);
+        let mut words = Vec::new();
+        for voters in [more, usual] {
+            let since = Instant::now();
+            self.ground.scale(voters).await?;
+            self.set_places();
+            while self.view().voters.len() != voters && since.elapsed() < SCALED {
+                sleep(TURN).await;
+            }
+            let vote = self.view().voters.len();
+            words.push(format!(
+                "{vote} voters after {} s",
+                since.elapsed().as_secs()
+            ));
+            anyhow::ensure!(
+                vote == voters,
+                "{voters} were to vote: {}",
+                words.join(", ")
+            );
+        }
+        Ok(Began::new(&[], End::Nothing, words.join(", ")))
+    }
 }
 
 /// Whether a kind ends a process at once.
@@ -351,6 +401,7 @@ const fn repair(kind: Kind) -> End {
     match kind {
         Kind::Pause | Kind::PauseLeader => End::Resume,
         Kind::DiskFull => End::FreeDisk,
+        Kind::Drain => End::Undrain,
         _ => End::Start,
     }
 }

@@ -26,7 +26,7 @@ pub(super) const fn asks(kind: Kind) -> Asks {
     match kind {
         Kind::Clock | Kind::Delay | Kind::Loss | Kind::Gateway | Kind::Membership => Asks::Nothing,
         Kind::Halves | Kind::Chain => Asks::AllVoters,
-        Kind::Majority | Kind::Rolling | Kind::PowerAll => Asks::Quiet,
+        Kind::Majority | Kind::Rolling | Kind::PowerAll | Kind::Scale => Asks::Quiet,
         Kind::Kill
         | Kind::KillLeader
         | Kind::Pause
@@ -39,7 +39,8 @@ pub(super) const fn asks(kind: Kind) -> Asks {
         | Kind::BitFlip
         | Kind::Truncate
         | Kind::PowerOne
-        | Kind::Replace => Asks::OneMore,
+        | Kind::Replace
+        | Kind::Drain => Asks::OneMore,
     }
 }
 

@@ -361,4 +361,17 @@ impl Chat for Double {
             applied,
         }))
     }
+
+    /// It keeps no log, only what comes of one.
+    async fn get_slot(
+        &self,
+        request: Request<GetSlotRequest>,
+    ) -> Result<Response<GetSlotResponse>, Status> {
+        let applied = self.reaches(request.into_inner().slot).await?;
+        Ok(Response::new(GetSlotResponse {
+            ballot: None,
+            compacted_to: applied,
+            applied,
+        }))
+    }
 }

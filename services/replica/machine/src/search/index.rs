@@ -14,7 +14,7 @@ use crate::snapshot::{beside, remove_file};
 use crate::{Error, limits, schema};
 
 /// `PRAGMA user_version` of search.db. Another one is made anew.
-const FORMAT: i32 = 1;
+const FORMAT: i32 = 2;
 
 /// The file beside a state.
 pub(super) fn path_of(state: &Path) -> PathBuf {
@@ -28,6 +28,14 @@ pub struct Progress {
     pub indexed: Slot,
     /// The last applied slot of the state, when it was looked at.
     pub applied: Slot,
+}
+
+impl Progress {
+    /// Whether everything that was applied is in the index.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.indexed >= self.applied
+    }
 }
 
 /// The one writer of search.db.
@@ -77,8 +85,9 @@ impl Index {
             .pragma_update(None, "journal_mode", "WAL")
             .and_then(|()| {
                 connection.execute_batch(
+                    // Without sizes, which only a rank by relevance needs: hits come by age.
                     "CREATE VIRTUAL TABLE texts USING fts5(
-                       body, tokenize = 'unicode61 remove_diacritics 2');
+                       body, columnsize = 0, tokenize = 'unicode61 remove_diacritics 2');
                      INSERT INTO texts (texts, rank) VALUES ('secure-delete', 1);
                      CREATE TABLE progress (id INTEGER PRIMARY KEY CHECK (id = 1), eid INTEGER NOT NULL,
                                             slot INTEGER NOT NULL, mark TEXT NOT NULL) STRICT;
@@ -111,6 +120,11 @@ impl Index {
             connection.pragma_update(None, "synchronous", "NORMAL")?;
             connection.pragma_update(None, "secure_delete", true)?;
             connection.pragma_update(None, "cache_size", -limits::SEARCH_CACHE_KIB)?;
+            connection.pragma_update(
+                None,
+                "wal_autocheckpoint",
+                limits::SEARCH_CHECKPOINT_PAGES,
+            )?;
             connection.busy_timeout(Duration::from_millis(limits::BUSY_TIMEOUT_MS))?;
             attach(&connection, state)?;
             let last = "SELECT eid FROM progress WHERE id = 1";
@@ -154,7 +168,7 @@ impl Index {
     }
 
     /// Takes in the next events, at most [`limits::SEARCH_BATCH_EVENTS`] of them, in one
-    /// transaction of some ten milliseconds. The state is read beside its writer, which waits for
+    /// transaction. The state is read beside its writer, which waits for
     /// nothing.
     ///
     /// # Errors

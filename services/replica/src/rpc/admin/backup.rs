@@ -19,9 +19,8 @@ pub(super) type Pieces = Pin<Box<dyn Stream<Item = Result<pb::BackupPiece, Statu
 
 /// A snapshot that contains at least this slot, as replicas fetch it, with where it is from.
 pub(super) async fn backup(member: &Arc<Member>, at_least: Slot) -> Result<Pieces, Refused> {
-    let mut applied = member.signals.watch_applied();
-    match timeout(READ_WAIT, applied.wait_for(|applied| *applied >= at_least)).await {
-        Ok(Ok(_)) => {}
+    match timeout(READ_WAIT, member.signals.reach(at_least)).await {
+        Ok(Ok(())) => {}
         Ok(Err(_)) => return Err(Refused::Stopping),
         Err(_) => {
             let (applied, wanted) = (member.signals.applied(), at_least);

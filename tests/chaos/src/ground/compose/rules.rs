@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 
-use super::engine::run;
+use crate::ground::command::run;
 use crate::ground::{Link, Weather};
 
 /// What `iptables-restore` is given for the container `to`.
