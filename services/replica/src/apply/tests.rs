@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use machine::Reader;
 use paxos::entry::Chain;
-use paxos::ids::{Ballot, Slot, Timestamp};
+use paxos::ids::{Ballot, NodeId, Slot, Timestamp};
 use tokio::time::timeout;
 
 use super::*;
