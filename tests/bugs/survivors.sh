@@ -4,8 +4,9 @@
 #
 #   tests/bugs/survivors.sh [mutants.out]
 #
-# Works on a copy below target/. Prints a line for each mutant with what killed it, and exits
-# with 1 when something survived. Node reads the outcomes, which are JSON.
+# Works on a copy below target/. Prints a line for each mutant with what killed it: `nothing`,
+# `timeout` (something ran out of time and nothing else killed it) and `unbuilt` (it does not
+# compile there) are no kills, and the exit status is 1 if there is one. Node reads the outcomes, which are JSON.
 set -eu
 
 OUT=$(cd "${1:-mutants.out}" && pwd)
@@ -18,17 +19,36 @@ SURVIVED=0
 
 copy_tracked "$COPY" . ':!web' ':!docs'
 
-# What kills the mutant that is in the copy, in one word.
+# What kills the mutant that is in the copy, in one word. Everything is built before anything is
+# judged: a copy that does not build has been shown to nobody. A time-out is no verdict either, as
+# a busy machine has them too; it is told as what it is, and a later judge may still kill.
 killer() {
     cd "$COPY"
-    timeout 600 cargo test --quiet --locked --profile mutants -p scripts --test every \
-        >"$COPY/../log" 2>&1 || { echo scripts; return; }
-    timeout 900 cargo run --quiet --locked --profile sim -p simulator --bin sim -- \
-        --seeds "${SEEDS:-300}" --start 0 --stop-at-first >"$COPY/../log" 2>&1 ||
-        { echo simulator; return; }
-    timeout 600 cargo test --quiet --locked -p paxos --test garbage >"$COPY/../log" 2>&1 ||
-        { echo garbage; return; }
-    echo nothing
+    { cargo test --quiet --locked --profile mutants -p scripts --test every --no-run &&
+        cargo build --quiet --locked --profile sim -p simulator --bin sim &&
+        cargo test --quiet --locked -p paxos --test garbage --no-run; } >"$COPY/../log" 2>&1 ||
+        { echo unbuilt; return; }
+    slow=
+    judge scripts 600 cargo test --quiet --locked --profile mutants -p scripts --test every &&
+        return
+    judge simulator 900 cargo run --quiet --locked --profile sim -p simulator --bin sim -- \
+        --seeds "${SEEDS:-300}" --start 0 --stop-at-first && return
+    judge garbage 600 cargo test --quiet --locked -p paxos --test garbage && return
+    echo "${slow:-nothing}"
+}
+
+# judge NAME SECONDS COMMAND…: prints the name and succeeds if the command fails by itself.
+judge() {
+    judge_name=$1
+    judge_limit=$2
+    shift 2
+    judged=0
+    timeout "$judge_limit" "$@" >"$COPY/../log" 2>&1 || judged=$?
+    case $judged in
+        0) return 1 ;;
+        124) slow=timeout; return 1 ;;
+        *) echo "$judge_name" ;;
+    esac
 }
 
 node -e '
@@ -41,7 +61,7 @@ while IFS="$(printf '\t')" read -r diff file name; do
     # The new name in the patch is a description.
     sed "2s|^+++ .*|+++ $file|" "$OUT/$diff" | git -C "$COPY" apply -p0
     by=$(killer </dev/null)
-    [ "$by" != nothing ] || SURVIVED=1
+    case $by in nothing | timeout | unbuilt) SURVIVED=1 ;; esac
     printf '%-10s %s\n' "$by" "$name"
     git -C "$COPY" checkout --quiet -- .
 done <"$COPY/../missed"
