@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "chatterbox/v1/command.proto",
     "chatterbox/v1/trace.proto",
     "chatterbox/v1/snapshot.proto",

@@ -397,6 +397,8 @@ export type Cluster = {
   membership: boolean,
   /** The name of this gateway. */
   gateway: string,
+  /** Whether admins may break replicas on purpose. */
+  demo: boolean,
 };
 
 /** How a person is, on the most present of all devices. */
@@ -618,8 +620,7 @@ export type ServerFrame = { "t": "hello",
   max_inflight: number,
   /** How far this gateway has followed the log. */
   head_slot: Slot,
-  /** Traces are wanted: of a million messages, how many the client should send with a
-   * sampled `traceparent`. Absent: none. */
+  /** Traces are wanted: of a million messages, how many the client should send with a sampled `traceparent`. Absent: none. */
   trace_ppm?: number,
 }
   | { "t": "ready",

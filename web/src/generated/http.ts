@@ -45,6 +45,15 @@ export type SlotCopy = {
 /** Whether a replica has an entry of the log. */
 export type CopyState = "here" | "compacted" | "missing" | "silent";
 
+/** `POST /api/v1/demo/{node}`: breaks a replica on purpose, in a demo, as an owner or admin. */
+export type BreakReplica = {
+  /** How. */
+  fault: DemoFault,
+};
+
+/** How a replica is broken. */
+export type DemoFault = "kill" | "pause" | "cut_off";
+
 /** `POST /api/v1/sign-up`. */
 export type SignUp = {
   /** The id of the request. */

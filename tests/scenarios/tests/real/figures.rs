@@ -24,6 +24,8 @@ async fn every_figure_that_is_watched_is_served() -> Result<()> {
     )
     .await?;
     cluster.set_membership(&[("METRICS", membership.as_str())])?;
+    // A figure with labels is served once there is something to count.
+    scenarios::Client::sign_up(&cluster.gateway_urls[0], "alice").await?;
     let mut served = BTreeSet::new();
     for address in [replica, gateway, membership] {
         served.extend(names_served(&figures(&address).await?));
