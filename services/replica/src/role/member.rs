@@ -107,15 +107,14 @@ impl Member {
             recovery,
         } = recovered;
         let cluster = cluster_of(&wal)?;
-        let registered = machine.reader()?.nodes()?.value;
-        let directory = Arc::new(Directory::new(&cluster, &registered, &wal.peers()?));
+        let directory = Arc::new(directory_of(&cluster, &machine, &wal)?);
         let (me, stop) = (introduce(shared, &cluster), shared.stopping.child_token());
         let peers = Peers::new(Arc::clone(&me), Arc::clone(&directory), stop.clone());
-        let readers = open_readers(&machine, settings.readers)?;
         let applied = machine.applied().slot;
         let signals = first_signals(applied, &recovery);
         let core = core(&cluster, &wal, recovery.restored);
         let (snapshots, pins) = copies(shared, &signals);
+        let reads = open_reads(&machine, settings.readers, &signals)?;
         let traces = Arc::new(Traces::new(cluster.node, applied));
         let writer = wal.spawn(report_to(Arc::clone(&signals), Arc::clone(&traces)))?;
         let listeners = Listeners {
@@ -130,7 +129,7 @@ impl Member {
         let (queue, apply) = apply::start(machine, listeners.clone()).map_err(no_thread)?;
         peers.set_voters(&core.configuration().voters);
         say_member(&cluster, &core, applied);
-        let started = Instant::now();
+        let (started, demo) = (Instant::now(), shared.demo.clone());
         let (driver, handle) = Driver::new(Parts {
             core,
             wal: writer.handle(),
@@ -142,12 +141,11 @@ impl Member {
             signals: Arc::clone(&signals),
             traces,
             started,
-            demo: shared.demo.clone(),
+            demo,
         });
-        let driver = start_driver(driver, stop.clone())?;
-        let (log, reads) = (writer.handle(), Reads::new(readers, Arc::clone(&signals)));
+        let log = writer.handle();
         let running = Running {
-            driver: Some(driver),
+            driver: Some(start_driver(driver, stop.clone())?),
             apply: Some(apply),
             search: Some(start_search(shared, &signals, &stop)?),
             reads: reads.clone(),
@@ -188,8 +186,19 @@ impl Member {
     }
 }
 
-fn open_readers(machine: &Machine, count: usize) -> Result<Vec<Reader>, machine::Error> {
-    (0..count).map(|_| machine.reader()).collect()
+/// Who the others are, as this disk knows it.
+fn directory_of(cluster: &Cluster, machine: &Machine, wal: &wal::Wal) -> Result<Directory, Error> {
+    let registered = machine.reader()?.nodes()?.value;
+    Ok(Directory::new(cluster, &registered, &wal.peers()?))
+}
+
+fn open_reads(
+    machine: &Machine,
+    count: usize,
+    signals: &Arc<Signals>,
+) -> Result<Reads, machine::Error> {
+    let readers: Result<Vec<Reader>, _> = (0..count).map(|_| machine.reader()).collect();
+    Ok(Reads::new(readers?, Arc::clone(signals)))
 }
 
 /// What others may have of the state.
