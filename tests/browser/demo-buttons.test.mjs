@@ -100,7 +100,10 @@ test("the leader is killed, another one leads, and the message that was under wa
   await owner.id(`demo-kill-${killed}`).click();
   await member.say("who leads now?");
   await owner.sees("who leads now?");
-  await owner.id("cluster-timeline").filter({ hasText: /leads/ }).waitFor();
+  await owner.id("cluster-timeline").filter({ hasText: "without a leader" }).waitFor();
+  // It led; once it follows it has come back.
+  const node = killed.slice(1);
+  await owner.page.locator(`[data-node="${node}"][data-role="follower"]`).waitFor();
   await whole();
   const texts = (await member.messages()).map((message) => message.text);
   assert.equal(texts.filter((text) => text.includes("who leads now?")).length, 1);

@@ -35,6 +35,8 @@ impl admin_server::Admin for Admin {
         &self,
         _: Request<pb::GetStatusRequest>,
     ) -> Result<Response<pb::GetStatusResponse>, Status> {
+        // One that stands still for a demo tells nobody how it is.
+        self.0.demo.stand_still().await;
         let status = match self.0.member() {
             Ok(member) => status::member(&self.0, &member).await,
             Err(_) => status::outside(&self.0),
