@@ -142,6 +142,21 @@ test("X tells who accepted a message, and who does not answer", async () => {
   await alice.sees("while one hangs");
 });
 
+test("where this is no demo nobody can break a replica, not even the owner", async () => {
+  await openPanel();
+  assert.equal(await alice.id("demo-buttons").count(), 0);
+  // Not by fetch: the browser would log the refusal as an error of the page.
+  const here = new URL(alice.page.url());
+  const answer = await alice.page.request.post(new URL("/api/v1/demo/1", here).href, {
+    headers: { Origin: here.origin },
+    data: { fault: "kill" },
+  });
+  assert.equal(answer.status(), 404);
+  assert.match(await answer.text(), /the setting demo is off/);
+  await alice.id("cluster-summary").filter({ hasText: "3 of 3 replicas" }).waitFor();
+  await alice.page.keyboard.press("Escape");
+});
+
 test("no page reported an error", () => {
   assert.deepEqual(alice.faults, []);
 });
