@@ -85,6 +85,10 @@ k8s-roll: ## Restart everything, one by one, the leader last
 test: ## All tests: page, Rust, real processes, browser
 	@tests/run.sh
 
+.PHONY: test-containers
+test-containers: ## The image and a cluster of containers, killed, saved and restored: needs Docker
+	@tests/containers.sh
+
 .PHONY: sim
 sim: ## Simulated clusters: SEED=42 shows one, SEEDS=100000 SEED_START=0 runs many
 	@cargo run --quiet --locked --profile sim -p simulator --bin sim -- $(SIM)

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::TcpListener;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -21,7 +22,11 @@ use crate::remote;
 pub(crate) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let directory = &args.data.data;
-    fs::create_dir_all(directory.join("logs"))
+    // What people write is in it, and the key of the local authority: for its owner alone.
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory.join("logs"))
         .with_context(|| format!("make the directory {}", directory.display()))?;
     let data = directory
         .canonicalize()
@@ -224,6 +229,7 @@ fn welcome(plan: &Plan, data: &Path, taken: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
+use std::os::unix::fs::DirBuilderExt;
 
     use super::{Plan, check_port};
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::ops::ControlFlow;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use paxos::config::Configuration;
@@ -61,11 +62,16 @@ impl Wal {
     /// Opens the log in `dir`; makes both if they are not there. Refuses, and leaves
     /// untouched, what is damaged, foreign, newer, or in use.
     pub fn open(dir: &Path) -> Result<Self, Error> {
-        fs::create_dir_all(dir).map_err(|source| Error::Io {
-            doing: "create",
-            path: dir.to_path_buf(),
-            source,
-        })?;
+        // For its owner alone: all that people write is in it.
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(|source| Error::Io {
+                doing: "create",
+                path: dir.to_path_buf(),
+                source,
+            })?;
         let lock = lock::take(dir)?;
         space::check(dir, limits::FREE_BYTES_MIN)?;
         let connection = database::open(dir)?;
