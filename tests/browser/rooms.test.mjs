@@ -93,3 +93,24 @@ test("topic, name and archive are seen by others at once", async () => {
   await bob.say("too late");
   await bob.page.getByText("Retry").waitFor();
 });
+
+test("whoever leaves a room has it no more, and joins it again by the letters of its name", async () => {
+  await bob.id("new-room").click();
+  await bob.id("new-room-name").fill("tea-kitchen");
+  await bob.id("new-room-submit").click();
+  await bob.room("tea-kitchen").waitFor();
+  await bob.say("the kettle is on");
+  await eve.page.keyboard.press("Control+k");
+  await eve.id("palette-field").fill("tea");
+  await eve.page.locator('[role="option"]', { hasText: "tea-kitchen" }).click();
+  await eve.sees("the kettle is on");
+  await eve.id("room-settings").click();
+  await eve.id("leave-room").click();
+  await eve.room("tea-kitchen").waitFor({ state: "detached" });
+  await eve.page.locator("h1", { hasText: "tea-kitchen" }).waitFor({ state: "detached" });
+  await bob.page.locator('[data-testid="history"]', { hasText: "Eve left" }).waitFor();
+  await eve.page.keyboard.press("Control+k");
+  await eve.id("palette-field").fill("tea");
+  await eve.page.keyboard.press("Enter");
+  await eve.sees("the kettle is on");
+});

@@ -98,6 +98,8 @@ export const people: typeof en = {
     removeOne: (name) => `${name} entfernen`,
     archive: "Raum archivieren",
     restore: "Raum wieder öffnen",
+    leaveHint: "Du kannst wieder beitreten und findest alles, wie es war.",
+    leaveHintPrivate: "Zurück kommst du nur, wenn jemand, der darin ist, dich hinzufügt.",
     archiveHint: "Ein archivierter Raum lässt sich lesen, aber nichts wird mehr geschrieben.",
     isArchived: "archiviert",
     added: (name) => `${name} wurde hinzugefügt`,

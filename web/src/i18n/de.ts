@@ -271,6 +271,7 @@ export const de: Words = {
     field: "Raum, Person oder Befehl",
     none: "Nichts hat diesen Namen.",
     room: "Raum",
+    join: "beitreten",
     command: "Befehl",
     markAllRead: "Alle Räume als gelesen markieren",
   },

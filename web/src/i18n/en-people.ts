@@ -94,6 +94,8 @@ export const people = {
     removeOne: (name: string) => `Remove ${name}`,
     archive: "Archive the room",
     restore: "Open the room again",
+    leaveHint: "You can join again, and find everything as it was.",
+    leaveHintPrivate: "You come back only when somebody who is in it adds you.",
     archiveHint: "An archived room can be read, but nothing is written into it.",
     isArchived: "archived",
     added: (name: string) => `${name} was added`,

@@ -272,6 +272,7 @@ export const en = {
     field: "Room, person or command",
     none: "Nothing has this name.",
     room: "room",
+    join: "join",
     command: "command",
     markAllRead: "Mark all rooms as read",
   },

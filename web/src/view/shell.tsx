@@ -11,7 +11,6 @@ import { arrivals } from "../store/session.ts";
 import { badge } from "../store/unread.ts";
 import type { Workspace } from "../store/workspace.ts";
 import { xrayed } from "../store/xray.ts";
-import { RequestFailed } from "../sync/history.ts";
 import type { RoomSync } from "../sync/room-sync.ts";
 import { announce } from "./announcer.tsx";
 import { useBadge } from "./badge.ts";
@@ -19,7 +18,7 @@ import { Banner } from "./banner.tsx";
 import { ClusterChip } from "./cluster-chip.tsx";
 import { ClusterPanel } from "./cluster-panel.tsx";
 import { Palette } from "./dialogs/palette.tsx";
-import { BackIcon, LeaveIcon, Logo, PeopleIcon, PinIcon, SearchIcon } from "./icons.tsx";
+import { BackIcon, Logo, PeopleIcon, PinIcon, SearchIcon } from "./icons.tsx";
 import { useKeyboard } from "./keyboard.ts";
 import { RoomPane } from "./room-pane.tsx";
 import { SidePanel } from "./side-panel.tsx";
@@ -133,7 +132,6 @@ export function Shell({ workspace }: { workspace: Workspace }) {
                 <PeopleIcon />
               </button>
             )}
-            {!room.is_system && room.kind !== "direct" && <LeaveRoom workspace={workspace} room={room} />}
           </div>
         )}
         <SearchButton />
@@ -237,37 +235,6 @@ function ShowPins({ room }: { room: RoomSync }) {
       }}
     >
       <PinIcon />
-    </button>
-  );
-}
-
-/** Without a question: whoever left joins again, and finds everything as it was. */
-function LeaveRoom({ workspace, room }: { workspace: Workspace; room: RoomSync }) {
-  const leaving = useSignal(false);
-  const text = words.value.rooms;
-  const leave = async () => {
-    if (leaving.value) return;
-    leaving.value = true;
-    try {
-      await workspace.engine.leaveRoom(room.id);
-      if (openRoom.value === room.id) showRoom(undefined, "replace");
-    } catch (error) {
-      announce(error instanceof RequestFailed ? words.value.errors[error.code] : String(error));
-    } finally {
-      leaving.value = false;
-    }
-  };
-  return (
-    <button
-      type="button"
-      class="button-icon"
-      data-testid="leave-room"
-      aria-label={text.leave}
-      aria-disabled={leaving.value}
-      title={text.leave}
-      onClick={() => void leave()}
-    >
-      <LeaveIcon />
     </button>
   );
 }

@@ -1,9 +1,11 @@
 // Ctrl+K: rooms, people and commands by a few letters of their name.
 
 import { useSignal } from "@preact/signals";
-import { useId } from "preact/hooks";
+import { useEffect, useId } from "preact/hooks";
 
 import { best } from "../../composer/rank.ts";
+import type { RoomSummary } from "../../generated/frames.ts";
+import * as api from "../../http/api.ts";
 import { choose, language, LANGUAGES, nameOf, words } from "../../i18n/language.ts";
 import { panel } from "../../store/panel.ts";
 import { people } from "../../store/people.ts";
@@ -37,7 +39,22 @@ export function Palette({ workspace, close, ask }: PaletteProps) {
   const typed = useSignal("");
   const selected = useSignal(0);
   const list_id = useId();
-  const all = [...rooms(workspace), ...commands(workspace, ask), ...persons(workspace)];
+  const others = useSignal<readonly RoomSummary[]>([]);
+  useEffect(() => {
+    // Without an answer the rooms that one is in are still here, and "Browse rooms" says why.
+    void api.rooms().then(
+      (rooms) => {
+        others.value = rooms;
+      },
+      () => {},
+    );
+  }, []);
+  const all = [
+    ...rooms(workspace),
+    ...commands(workspace, ask),
+    ...persons(workspace),
+    ...toJoin(workspace, others.value),
+  ];
   const shown = best(typed.value, all, (entry) => entry.name, SHOWN_MAX);
   const at = Math.min(selected.value, shown.length - 1);
 
@@ -118,6 +135,22 @@ function rooms(workspace: Workspace): Entry[] {
     note: workspace.isUnread(room) ? text.rooms.unread : text.palette.room,
     run: () => showRoom(room.id),
   }));
+}
+
+/** Public rooms that one is not in. */
+function toJoin(workspace: Workspace, rooms: readonly RoomSummary[]): Entry[] {
+  return rooms
+    .filter(({ id }) => !workspace.rooms.value.some((one) => one.id === id))
+    .map(({ id, name }) => ({
+      key: `join-${id}`,
+      symbol: "#",
+      name,
+      note: words.value.palette.join,
+      run: () =>
+        void attempt(
+          workspace.entered(workspace.engine.joinRoom(id)).then((room) => showRoom(room)),
+        ),
+    }));
 }
 
 /** To the room with that person. */

@@ -6,6 +6,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { NotificationLevel, Person } from "../../generated/frames.ts";
 import * as api from "../../http/api.ts";
 import { words } from "../../i18n/language.ts";
+import { openRoom, showRoom } from "../../store/route.ts";
 import type { Workspace } from "../../store/workspace.ts";
 import type { RoomSync } from "../../sync/room-sync.ts";
 import { announce } from "../announcer.tsx";
@@ -35,7 +36,10 @@ export function RoomDialog({ workspace, room, close }: RoomDialogProps) {
       <Wishes workspace={workspace} room={room} />
       <Members workspace={workspace} room={room} />
       {room.kind !== "direct" && !room.is_system && (
-        <Archive workspace={workspace} room={room} />
+        <>
+          <Archive workspace={workspace} room={room} />
+          <Leave workspace={workspace} room={room} close={close} />
+        </>
       )}
     </Dialog>
   );
@@ -249,6 +253,36 @@ function Archive({ workspace, room }: { workspace: Workspace; room: RoomSync }) 
         onClick={() => void make(() => workspace.engine.archiveRoom(room.id, !room.archived))}
       >
         {room.archived ? text.restore : text.archive}
+      </button>
+    </section>
+  );
+}
+
+function Leave({ workspace, room, close }: RoomDialogProps) {
+  const text = words.value.people.room;
+  const { busy, failure, make } = useWish();
+  const leave = () =>
+    make(
+      () => workspace.engine.leaveRoom(room.id),
+      () => {
+        close();
+        if (openRoom.value === room.id) showRoom(undefined, "replace");
+      },
+    );
+  return (
+    <section class="dialog-part">
+      <p class="hint">{room.kind === "private" ? text.leaveHintPrivate : text.leaveHint}</p>
+      <p class="hint hint-error" hidden={failure.value === undefined}>
+        {failure.value}
+      </p>
+      <button
+        type="button"
+        class="button button-small button-danger"
+        data-testid="leave-room"
+        aria-disabled={busy.value}
+        onClick={() => void leave()}
+      >
+        {words.value.rooms.leave}
       </button>
     </section>
   );
