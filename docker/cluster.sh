@@ -16,6 +16,8 @@ READY_SECONDS=${READY_SECONDS:-120}
 PROJECT=${COMPOSE_PROJECT_NAME:-chatterbox}
 IMAGE=${CHATTERBOX_IMAGE:-chatterbox:local}
 CHATTERCTL=target/release/chatterctl
+SCHEME=http
+[ -z "${CHATTERBOX_CERTIFICATE:-}" ] || SCHEME=https
 
 export CHATTERBOX_PUBLISH="${CHATTERBOX_PUBLISH:-$PORT}"
 export CHATTERBOX_IMAGE="$IMAGE"
@@ -48,6 +50,7 @@ engine_answers() { have docker && docker version --format '{{.Server.Version}}' 
 
 # Compose v2 is a plugin of docker, v1 a program of its own.
 compose() {
+    [ -z "${CHATTERBOX_CERTIFICATE:-}" ] || set -- -f docker/https.yaml "$@"
     if docker compose version >/dev/null 2>&1; then
         docker compose -p "$PROJECT" -f docker/compose.yaml "$@"
     else
@@ -165,7 +168,7 @@ up_local() {
 welcome() {
     cat <<TEXT
 
-Chatterbox is ready:  http://localhost:$PORT
+Chatterbox is ready:  $SCHEME://localhost:$PORT
 Choose a name and write; the first account is the owner.
 
 Try next:

@@ -51,7 +51,7 @@ pub(crate) enum Command {
     Chat(ChatArgs),
     /// Fill a cluster with three rooms, some people and a history. Twice changes nothing.
     Demo(DemoArgs),
-    /// Ask one process whether it is healthy: http://… or grpc://host:port.
+    /// Ask one process whether it is healthy: http(s)://… or grpc://host:port.
     Health(HealthArgs),
     /// The local authority: make it, issue certificates of the services.
     #[command(subcommand)]
@@ -371,7 +371,7 @@ pub(crate) struct DemoArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct HealthArgs {
-    /// http://… expects 2xx, grpc://host:port or grpc://host:port/SERVICE expects
+    /// http://… and https://… (any certificate) expect 2xx, grpc://host:port or grpc://host:port/SERVICE expects
     /// SERVING.
     pub(crate) url: String,
 }

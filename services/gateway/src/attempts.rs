@@ -5,16 +5,12 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
-use axum::extract::{ConnectInfo, FromRequestParts};
-use axum::http::request::Parts;
-use std::convert::Infallible;
-use std::sync::Arc;
 use tokio::time::Instant;
 
-use crate::app::App;
+use crate::address::prefix;
 use crate::config::Options;
 use crate::errors::Error;
 use crate::ids::UserId;
@@ -102,35 +98,6 @@ impl Attempts {
             METRICS.rate_limited();
             Error::rate_limited("too many tries: wait a little", ms)
         })
-    }
-}
-
-fn prefix(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => IpAddr::V4(v4),
-            None => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
-        },
-        v4 => v4,
-    }
-}
-
-/// Where a request comes from; `None` when that cannot be known.
-pub(crate) struct Address(pub(crate) Option<IpAddr>);
-
-impl FromRequestParts<Arc<App>> for Address {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
-        if app.options.behind_proxy {
-            // The last one is what our proxy wrote; the ones before it are the client's own words.
-            let last = parts.headers.get_all("x-forwarded-for").iter().next_back();
-            let last = last.and_then(|value| value.to_str().ok());
-            let last = last.and_then(|list| list.rsplit(',').next()?.trim().parse().ok());
-            return Ok(Self(last));
-        }
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        Ok(Self(peer.map(|ConnectInfo(peer)| peer.ip())))
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Options {
     pub metrics: String,
     /// Directory with the certificate of this gateway for the other services. Empty: plain text.
     pub tls: PathBuf,
+    /// Directory with the certificate that browsers see. Empty: plain HTTP.
+    pub certificate: PathBuf,
     /// The gateway's name for people.
     pub name: String,
     /// Origins of pages that may use this gateway besides its own.
@@ -43,6 +45,12 @@ pub struct Options {
     pub sockets_per_user: u32,
     /// Open sockets in all.
     pub sockets: u32,
+    /// Open connections of the public port in all, sockets included.
+    pub connections: u32,
+    /// The same of one address; not counted behind a proxy.
+    pub connections_per_address: u32,
+    /// HTTP requests per second and address in the long run; twice as many at once.
+    pub requests_per_second_address: u32,
     /// Whether owners and admins may break replicas from the cluster panel.
     pub demo: bool,
 }
@@ -55,6 +63,7 @@ impl Default for Options {
             replicas: Vec::new(),
             metrics: String::new(),
             tls: PathBuf::new(),
+            certificate: PathBuf::new(),
             name: "gateway".to_owned(),
             public_origins: Vec::new(),
             sends_per_second: 10,
@@ -67,7 +76,45 @@ impl Default for Options {
             behind_proxy: false,
             sockets_per_user: 16,
             sockets: 10_000,
+            connections: 12_000,
+            connections_per_address: 1_000,
+            requests_per_second_address: 500,
             demo: false,
+        }
+    }
+}
+
+impl Options {
+    /// Whether the public port speaks TLS.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        !self.certificate.as_os_str().is_empty()
+    }
+
+    fn check_counts(&self, faults: &mut Faults) {
+        for (key, value) in [
+            ("sends_per_second", self.sends_per_second),
+            ("sends_burst", self.sends_burst),
+            ("sign_ups_per_second", self.sign_ups_per_second),
+            ("sign_ins_per_minute", self.sign_ins_per_minute),
+            (
+                "sign_ins_per_minute_address",
+                self.sign_ins_per_minute_address,
+            ),
+            ("sockets_per_user", self.sockets_per_user),
+            ("sockets", self.sockets),
+            ("connections", self.connections),
+            ("connections_per_address", self.connections_per_address),
+            (
+                "requests_per_second_address",
+                self.requests_per_second_address,
+            ),
+        ] {
+            faults.check(
+                (1..=1_000_000).contains(&value),
+                key,
+                format!("{value} must be 1 to 1000000"),
+            );
         }
     }
 }
@@ -94,6 +141,10 @@ impl Settings for Options {
             "tls",
             "Directory of ca.crt, tls.crt and tls.key for mutual TLS with the other services; \
              plain text when empty.",
+        ),
+        (
+            "certificate",
+            "Directory of tls.crt and tls.key for people's browsers (HTTPS); plain HTTP when empty.",
         ),
         ("name", "Name of this gateway, shown in the cluster panel."),
         (
@@ -131,6 +182,18 @@ impl Settings for Options {
         ),
         ("sockets_per_user", "Open sockets per person."),
         ("sockets", "Open sockets in all."),
+        (
+            "connections",
+            "Open connections of the public port in all, sockets included.",
+        ),
+        (
+            "connections_per_address",
+            "Open connections of one address (of IPv6: of one /64); not counted behind a proxy.",
+        ),
+        (
+            "requests_per_second_address",
+            "HTTP requests per second and address in the long run; twice as many at once.",
+        ),
         (
             "demo",
             "true: admins may kill, pause and cut off replicas that have the same setting.",
@@ -185,24 +248,7 @@ impl Settings for Options {
                 format!("`{origin}` must be scheme://host or scheme://host:port, without a path"),
             );
         }
-        for (key, value) in [
-            ("sends_per_second", self.sends_per_second),
-            ("sends_burst", self.sends_burst),
-            ("sign_ups_per_second", self.sign_ups_per_second),
-            ("sign_ins_per_minute", self.sign_ins_per_minute),
-            (
-                "sign_ins_per_minute_address",
-                self.sign_ins_per_minute_address,
-            ),
-            ("sockets_per_user", self.sockets_per_user),
-            ("sockets", self.sockets),
-        ] {
-            faults.check(
-                (1..=1_000_000).contains(&value),
-                key,
-                format!("{value} must be 1 to 1000000"),
-            );
-        }
+        self.check_counts(faults);
     }
 }
 

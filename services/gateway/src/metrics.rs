@@ -10,6 +10,36 @@ use proto::v1::outcome::Result as Did;
 use crate::app::App;
 use crate::errors::Error;
 
+/// Why a connection was not served, or not to its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Unwanted {
+    /// The gateway had as many as it may.
+    All,
+    /// Its address had.
+    Address,
+    /// No TLS where it is needed.
+    Handshake,
+    /// Its first head, or its last answer, took too long.
+    Slow,
+    /// No HTTP, or more of it than is allowed.
+    Malformed,
+}
+
+impl Unwanted {
+    fn label(self) -> Label {
+        [(
+            "reason",
+            match self {
+                Self::All => "all",
+                Self::Address => "address",
+                Self::Handshake => "handshake",
+                Self::Slow => "slow",
+                Self::Malformed => "malformed",
+            },
+        )]
+    }
+}
+
 const COMMITTED: Label = [("outcome", "committed")];
 const DUPLICATE: Label = [("outcome", "duplicate")];
 const REFUSED: Label = [("outcome", "refused")];
@@ -25,6 +55,7 @@ pub(crate) struct Metrics {
     slow: Counter,
     wrong_passwords: Counter,
     rate_limited: Counter,
+    unwanted: Family<Label, Counter>,
 }
 
 /// Of this process.
@@ -35,6 +66,7 @@ pub(crate) static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
     slow: Counter::default(),
     wrong_passwords: Counter::default(),
     rate_limited: Counter::default(),
+    unwanted: Family::default(),
 });
 
 impl Metrics {
@@ -71,6 +103,11 @@ impl Metrics {
         self.wrong_passwords.inc();
     }
 
+    /// A connection was refused, or ended by force.
+    pub(crate) fn unwanted(&self, why: Unwanted) {
+        self.unwanted.get_or_create(&why.label()).inc();
+    }
+
     /// Somebody tried passwords too often.
     pub(crate) fn rate_limited(&self) {
         self.rate_limited.inc();
@@ -84,8 +121,14 @@ pub(crate) fn registry(app: Arc<App>) -> (Registry, impl Fn() + Send + Sync + 's
     let (sockets, followed) = (Gauge::<i64>::default(), Gauge::<i64>::default());
     let (ready, quorum, membership) = <(Gauge, Gauge, Gauge)>::default();
     let serving = Gauge::<i64>::default();
+    let connections = Gauge::<i64>::default();
     for (name, help, gauge) in [
         ("sockets", "Open sockets", &sockets),
+        (
+            "connections",
+            "Open connections of the public port, sockets included",
+            &connections,
+        ),
         (
             "followed_slot",
             "How far this gateway has followed the log",
@@ -110,6 +153,7 @@ pub(crate) fn registry(app: Arc<App>) -> (Registry, impl Fn() + Send + Sync + 's
         let view = app.cluster.view();
         let serves = view.nodes.iter().filter(|node| node.serves()).count();
         sockets.set(gauge(app.sockets.len() as u64));
+        connections.set(i64::from(app.visitors.count()));
         followed.set(gauge(app.hub.position_or_zero().0));
         ready.set(i64::from(app.not_ready().is_none()));
         quorum.set(i64::from(view.quorum()));
@@ -156,6 +200,11 @@ fn counted(registry: &mut Registry) {
     ] {
         registry.register(name, help, counter.clone());
     }
+    registry.register(
+        "connections_unwanted",
+        "Connections of the public port that were refused or ended by force, by reason",
+        metrics.unwanted.clone(),
+    );
 }
 
 #[cfg(test)]

@@ -1,11 +1,7 @@
 //! The life of the process: start, serve, stop without losing an acknowledgement.
 
-use std::future::IntoFuture as _;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::serve::ListenerExt as _;
 use ops::shutdown::Token as Stop;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -13,20 +9,23 @@ use tokio::time::timeout;
 use crate::app::App;
 use crate::config::Options;
 use crate::limits::{CLOSE_PATIENCE, DRAIN_PATIENCE};
-use crate::{announce, metrics, stack};
+use crate::{announce, door, metrics, stack};
 
 /// The gateway could not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The public port failed.
     #[error("the HTTP server ended: {0}")]
-    Serve(#[from] io::Error),
+    Serve(#[from] tokio::task::JoinError),
     /// The port of the metrics cannot be had.
     #[error("{0}")]
     Metrics(#[from] ops::net::Error),
     /// The certificate for the other services cannot be used.
     #[error("the setting tls: {0}")]
     Tls(#[from] tls::Error),
+    /// The certificate of the public port cannot be used.
+    #[error("the setting certificate: {0}")]
+    Certificate(tls::Error),
 }
 
 /// Serves on `listener` until `stop` is cancelled, then says good-bye to everybody, waits for
@@ -36,33 +35,31 @@ pub enum Error {
 /// When the public port fails.
 pub async fn run(options: Options, listener: TcpListener, stop: Stop) -> Result<(), Error> {
     let tls = tls::Mutual::start(&options.tls, tls::Role::Gateway)?;
+    let certificate = options.is_encrypted().then_some(&options.certificate);
+    let certificate = certificate
+        .map(|directory| tls::Public::start(directory).map_err(Error::Certificate))
+        .transpose()?;
     let app = App::start(options, tls);
     tokio::spawn(announce::run(Arc::clone(&app)));
     let served = Stop::new();
     let (registry, refresh) = metrics::registry(Arc::clone(&app));
     let (listen, setting) = (&app.options.metrics, "CHATTERBOX_GATEWAY_METRICS");
     ops::metrics::serve(listen, setting, registry, refresh, served.clone()).await?;
-    let listener = listener.tap_io(|connection| {
-        // A chat's frames are small and each is waited for.
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY");
-        }
-    });
-    let end = served.clone();
-    // With the address of who connects, by which tries of passwords are counted.
-    let service =
-        stack::service(Arc::clone(&app)).into_make_service_with_connect_info::<SocketAddr>();
-    let server =
-        axum::serve(listener, service).with_graceful_shutdown(async move { end.cancelled().await });
-    let mut server = tokio::spawn(server.into_future());
+    let mut server = tokio::spawn(door::serve(
+        listener,
+        stack::service(Arc::clone(&app)),
+        Arc::clone(&app.visitors),
+        certificate,
+        served.clone(),
+    ));
     tokio::select! {
-        result = &mut server => return flat(result),
+        result = &mut server => return Ok(result?),
         () = stop.cancelled() => {}
     }
     drain(&app).await;
     served.cancel();
     match timeout(CLOSE_PATIENCE, &mut server).await {
-        Ok(result) => flat(result),
+        Ok(result) => Ok(result?),
         // Somebody keeps an idle connection: nothing is lost with it.
         Err(_) => {
             server.abort();
@@ -86,12 +83,5 @@ async fn drain(app: &App) {
             sockets = app.sockets.len(),
             "stops with sockets that did not close"
         );
-    }
-}
-
-fn flat(result: Result<io::Result<()>, tokio::task::JoinError>) -> Result<(), Error> {
-    match result {
-        Ok(result) => Ok(result?),
-        Err(error) => Err(Error::Serve(io::Error::other(error))),
     }
 }

@@ -6,6 +6,7 @@ mod ephemera;
 mod fanout;
 pub(crate) mod hub;
 pub(crate) mod outbox;
+mod pace;
 mod replay;
 mod requests;
 mod session;

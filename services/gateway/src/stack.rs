@@ -14,6 +14,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::trace::{DefaultMakeSpan, DefaultOnResponse, TraceLayer};
 use tracing::Level;
 
+use crate::address::Address;
 use crate::app::App;
 use crate::errors::Error;
 use crate::http::{accounts, demo, people, rooms, search, slots, status};
@@ -70,10 +71,13 @@ pub(crate) fn service(app: Arc<App>) -> Router {
         .layer(from_fn(never_stored))
         // A body is read into memory before anybody looks at it.
         .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
+        // Whoever asks without end is told when to come again.
+        .layer(from_fn_with_state(Arc::clone(&app), in_moderation))
         // Whoever waits longer has been given up by the browser.
         .layer(from_fn(in_time))
         // More at once only make each other slower; the next one is told to come again.
         .layer(from_fn_with_state(room, one_of_many));
+    let headers = Arc::new(Headers::new(app.options.is_encrypted()));
     Router::new()
         .merge(api)
         // Outside of the layers above: sockets live for days, and health must answer when
@@ -86,7 +90,7 @@ pub(crate) fn service(app: Arc<App>) -> Router {
         // Text shrinks to a quarter; sockets are not touched, since an upgrade has no body.
         .layer(CompressionLayer::new().gzip(true))
         // On every answer, also on errors: a page that somebody smuggles in runs nothing.
-        .layer(from_fn(secured))
+        .layer(from_fn_with_state(headers, secured))
         // Outermost, so that a request is seen whatever becomes of it. Paths hold no secrets.
         .layer(
             TraceLayer::new_for_http()
@@ -123,28 +127,54 @@ async fn one_of_many(State(room): State<Arc<Semaphore>>, request: Request, next:
     }
 }
 
-async fn secured(request: Request, next: Next) -> Response {
+async fn in_moderation(
+    State(app): State<Arc<App>>,
+    address: Address,
+    request: Request,
+    next: Next,
+) -> Response {
+    match app.visitors.request(address.0) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    }
+}
+
+/// What every answer says besides the policy of its page.
+struct Headers(Vec<(HeaderName, &'static str)>);
+
+impl Headers {
+    fn new(encrypted: bool) -> Self {
+        let mut all = vec![
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (header::REFERRER_POLICY, "no-referrer"),
+            (header::X_FRAME_OPTIONS, "DENY"),
+            (
+                HeaderName::from_static("cross-origin-opener-policy"),
+                "same-origin",
+            ),
+            (
+                HeaderName::from_static("cross-origin-resource-policy"),
+                "same-origin",
+            ),
+            (
+                HeaderName::from_static("permissions-policy"),
+                "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+            ),
+        ];
+        if encrypted {
+            // A year, for this host alone: of others at the same domain nobody here knows.
+            all.push((header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"));
+        }
+        Self(all)
+    }
+}
+
+async fn secured(State(all): State<Arc<Headers>>, request: Request, next: Next) -> Response {
     let policy = content_policy(request.headers());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    for (name, value) in [
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (
-            HeaderName::from_static("cross-origin-opener-policy"),
-            "same-origin",
-        ),
-        (
-            HeaderName::from_static("cross-origin-resource-policy"),
-            "same-origin",
-        ),
-        (
-            HeaderName::from_static("permissions-policy"),
-            "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
-        ),
-    ] {
+    for (name, value) in &all.0 {
         headers.insert(name, HeaderValue::from_static(value));
     }
     response

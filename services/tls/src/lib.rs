@@ -7,7 +7,8 @@
 //! the method. A new certificate in the directory is taken up within seconds, without a restart.
 //!
 //! Read: [`Role`], [`Identity`] (who), [`Mutual`] (the handle of a process), [`access`] (who may
-//! call what), `trust` (rotation), `incoming` and `connector` (the two ends).
+//! call what), `trust` (rotation), `incoming` and `connector` (the two
+//! ends), [`Public`] (what people's browsers see).
 
 pub mod access;
 mod connector;
@@ -16,6 +17,8 @@ mod incoming;
 mod limits;
 mod material;
 mod mutual;
+mod public;
+mod refusals;
 mod server_verifier;
 mod trust;
 
@@ -26,3 +29,5 @@ pub use identity::{Identity, Role, Unfit};
 pub use incoming::{Connection, Incoming, Peer};
 pub use material::{CA_FILE, CERTIFICATE_FILE, Error, KEY_FILE};
 pub use mutual::{Found, Mutual, inspect};
+pub use public::Public;
+pub use refusals::Refusals;

@@ -110,7 +110,7 @@ impl Files {
     }
 }
 
-fn read(path: PathBuf) -> Result<Vec<u8>, Error> {
+pub(crate) fn read(path: PathBuf) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     let read = std::fs::File::open(&path)
         .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
@@ -238,7 +238,7 @@ fn server(
     Ok(config)
 }
 
-fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+pub(crate) fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let content = |why: String| Error::Content {
         path: path.to_owned(),
         wanted: "certificate",
@@ -252,7 +252,7 @@ fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>,
     Ok(found)
 }
 
-fn particulars(leaf: &CertificateDer<'_>) -> Result<(SystemTime, String), Unfit> {
+pub(crate) fn particulars(leaf: &CertificateDer<'_>) -> Result<(SystemTime, String), Unfit> {
     let (_, parsed) =
         X509Certificate::from_der(leaf).map_err(|error| Unfit::Unreadable(error.to_string()))?;
     let ends = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0);

@@ -229,7 +229,6 @@ fn welcome(plan: &Plan, data: &Path, taken: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
-use std::os::unix::fs::DirBuilderExt;
 
     use super::{Plan, check_port};
 

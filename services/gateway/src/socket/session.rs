@@ -30,6 +30,7 @@ use crate::traces;
 use super::admission::Place;
 use super::ephemera::Ephemera;
 use super::hub::{Line, Note};
+use super::pace::Pace;
 use super::replay::{From, replay};
 use super::{Close, requests, writer};
 
@@ -53,6 +54,7 @@ pub(super) struct Session {
     pub(super) ephemera: Ephemera,
     in_flight: usize,
     malformed: u32,
+    pace: Pace,
     /// Rooms that wait for their replay, one after the other.
     replays: VecDeque<(RoomId, From)>,
     replay: Option<Replay>,
@@ -85,6 +87,7 @@ pub(super) async fn run(socket: WebSocket, app: Arc<App>, identity: Identity, pl
         person: identity.person,
         in_flight: 0,
         malformed: 0,
+        pace: Pace::new(&app.options, Instant::now()),
         replays: VecDeque::new(),
         replay: None,
         draining: None,
@@ -144,9 +147,10 @@ impl Session {
         stream: &mut SplitStream<WebSocket>,
         mut idle: Pin<&mut Sleep>,
     ) -> Result<(), Option<Close>> {
-        let drained = self.draining;
+        let (drained, held) = (self.draining, self.pace.held);
         tokio::select! {
-            message = stream.next(), if drained.is_none() => {
+            message = stream.next(), if drained.is_none() && held.is_none() => {
+                self.pace.frame(Instant::now());
                 idle.as_mut().reset(Instant::now() + IDLE_TIMEOUT);
                 if let Some(frame) = self.frame(message)? {
                     self.on_frame(frame)?;
@@ -157,6 +161,7 @@ impl Session {
             () = next_replay(&mut self.replay) => self.replay = None,
             allowed = self.ephemera.allowed() => self.on_allowed(allowed),
             () = idle.as_mut(), if drained.is_none() => return Err(Some(Close::Idle)),
+            () = until(held), if held.is_some() => self.pace.held = None,
             () = until(drained) => return Err(Some(Close::Drain)),
         }
         self.start_replay();

@@ -16,6 +16,7 @@ mod machine;
 mod notices;
 
 mod accounts;
+mod door;
 mod ephemera;
 mod fanout;
 mod http;
@@ -23,3 +24,4 @@ mod resume;
 mod send;
 mod sockets;
 mod tail;
+mod tls;

@@ -44,6 +44,9 @@ impl Ours {
             many("CHATTERBOX_GATEWAY_SIGN_UPS_PER_SECOND"),
             many("CHATTERBOX_GATEWAY_SOCKETS_PER_USER"),
             many("CHATTERBOX_GATEWAY_SOCKETS"),
+            many("CHATTERBOX_GATEWAY_CONNECTIONS"),
+            many("CHATTERBOX_GATEWAY_CONNECTIONS_PER_ADDRESS"),
+            many("CHATTERBOX_GATEWAY_REQUESTS_PER_SECOND_ADDRESS"),
         ];
         let cluster = Cluster::start_tuned(replicas, &[], &gateway).await?;
         Ok(Self { cluster })
