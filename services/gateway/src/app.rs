@@ -9,7 +9,7 @@ use ops::shutdown::Token as Stop;
 use tokio_util::task::TaskTracker;
 
 use crate::attempts::Attempts;
-use crate::auth::{Credentials, Sessions, is_secure};
+use crate::auth::{Credentials, Sessions};
 use crate::channels::Channels;
 use crate::cluster::Cluster;
 use crate::config::Options;
@@ -17,6 +17,8 @@ use crate::ephemeral::Ephemeral;
 use crate::errors::Error;
 use crate::frames::{Me, ServerFrame};
 use crate::passwords::Passwords;
+use crate::port::places::Places;
+use crate::port::proxies::Proxies;
 use crate::reads::Reads;
 use crate::route::Router;
 use crate::seen::Seen;
@@ -24,7 +26,6 @@ use crate::socket::admission::Admission;
 use crate::socket::hub::Hub;
 use crate::socket::outbox::serialise;
 use crate::tail::Tail;
-use crate::visitors::Visitors;
 
 /// One per gateway.
 #[derive(Debug)]
@@ -40,7 +41,8 @@ pub(crate) struct App {
     pub(crate) admission: Arc<Admission>,
     pub(crate) passwords: Passwords,
     pub(crate) attempts: Attempts,
-    pub(crate) visitors: Arc<Visitors>,
+    pub(crate) places: Arc<Places>,
+    pub(crate) proxies: Proxies,
     /// Cancelled when the gateway begins to stop.
     pub(crate) stopping: Stop,
     /// The sessions that still run.
@@ -79,7 +81,8 @@ impl App {
             admission: Arc::new(Admission::new(&options, connections)),
             passwords: Passwords::new(&options),
             attempts: Attempts::new(&options),
-            visitors: Arc::new(Visitors::new(&options)),
+            places: Arc::new(Places::new(&options)),
+            proxies: Proxies::new(&options.trusted_proxies),
             options,
             cluster,
             channels,
@@ -102,11 +105,6 @@ impl App {
         let person = found.ok_or_else(Error::unauthenticated)?;
         self.sessions.remember(token_hash, person.clone());
         Ok(Identity { person, token_hash })
-    }
-
-    /// Whether the browser's connection is encrypted, by our certificate or by that of a proxy.
-    pub(crate) fn is_encrypted(&self, headers: &HeaderMap) -> bool {
-        self.options.is_encrypted() || is_secure(headers)
     }
 
     /// The cluster as a frame.

@@ -1,21 +1,25 @@
-//! How often somebody may try a password: per account and per address.
+//! How often somebody may try a password, per account and per address, and ask at all, per address.
 //!
 //! In: an account that is tried, and where from. Out: go on, or when to come again.
 //! Must hold: an account that does not exist is counted like one that does; memory is bounded.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
+use std::convert::Infallible;
+use std::sync::Arc;
 use tokio::time::Instant;
 
-use crate::address::prefix;
+use crate::app::App;
 use crate::config::Options;
 use crate::errors::Error;
 use crate::ids::UserId;
 use crate::limits::ATTEMPTS_KEYS_MAX;
-use crate::metrics::METRICS;
+use crate::metrics::{METRICS, Refused};
 use crate::socket::admission::{Bucket, Rate};
 
 /// Whose tries are counted.
@@ -26,6 +30,8 @@ enum Key {
     Name(String),
     /// An IPv4 address, or the /64 that one IPv6 customer has.
     Address(IpAddr),
+    /// The same, for requests of any kind.
+    Asking(IpAddr),
 }
 
 /// The counts.
@@ -33,6 +39,7 @@ enum Key {
 pub(crate) struct Attempts {
     per_account: Rate,
     per_address: Rate,
+    asking: Rate,
     buckets: Mutex<HashMap<Key, Bucket>>,
 }
 
@@ -54,6 +61,10 @@ impl Attempts {
         Self {
             per_account: per_minute(options.sign_ins_per_minute),
             per_address: per_minute(options.sign_ins_per_minute_address),
+            asking: Rate {
+                burst: options.requests_per_second_address.saturating_mul(2),
+                per_second: f64::from(options.requests_per_second_address),
+            },
             buckets: Mutex::default(),
         }
     }
@@ -61,7 +72,19 @@ impl Attempts {
     /// One more try from there.
     pub(crate) fn at_address(&self, address: Option<IpAddr>) -> Result<(), Error> {
         match address {
-            Some(address) => self.take(Key::Address(prefix(address)), self.per_address),
+            Some(address) => self
+                .take(Key::Address(prefix(address)))
+                .inspect_err(|_| METRICS.rate_limited()),
+            None => Ok(()),
+        }
+    }
+
+    /// One more request from there, of any kind.
+    pub(crate) fn asked(&self, address: Option<IpAddr>) -> Result<(), Error> {
+        match address {
+            Some(address) => self
+                .take(Key::Asking(prefix(address)))
+                .inspect_err(|_| METRICS.refused(Refused::Requests)),
             None => Ok(()),
         }
     }
@@ -72,32 +95,61 @@ impl Attempts {
             Tried::Account(user) => Key::Account(user),
             Tried::Name(name) => Key::Name(name.trim().to_lowercase()),
         };
-        self.take(key, self.per_account)
+        self.take(key).inspect_err(|_| METRICS.rate_limited())
     }
 
-    fn take(&self, key: Key, rate: Rate) -> Result<(), Error> {
-        let now = Instant::now();
+    fn rate(&self, key: &Key) -> Rate {
+        match key {
+            Key::Account(_) | Key::Name(_) => self.per_account,
+            Key::Address(_) => self.per_address,
+            Key::Asking(_) => self.asking,
+        }
+    }
+
+    fn take(&self, key: Key) -> Result<(), Error> {
+        let (now, rate) = (Instant::now(), self.rate(&key));
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= ATTEMPTS_KEYS_MAX {
-            let (per_account, per_address) = (self.per_account, self.per_address);
-            buckets.retain(|key, bucket| {
-                let is_address = matches!(key, Key::Address(_));
-                !bucket.is_full(if is_address { per_address } else { per_account }, now)
-            });
+            buckets.retain(|key, bucket| !bucket.is_full(self.rate(key), now));
         }
         let full = buckets.len() >= ATTEMPTS_KEYS_MAX;
         let bucket = match buckets.entry(key) {
             Entry::Occupied(entry) => entry.into_mut(),
             // Whoever fills the memory must not find a way around the counts.
             Entry::Vacant(_) if full => {
-                return Err(Error::rate_limited("too many people sign in at once", 1000));
+                return Err(Error::rate_limited("too many people ask at once", 1000));
             }
             Entry::Vacant(entry) => entry.insert(Bucket::new(rate, now)),
         };
-        bucket.take(rate, now).map_err(|ms| {
-            METRICS.rate_limited();
-            Error::rate_limited("too many tries: wait a little", ms)
-        })
+        bucket
+            .take(rate, now)
+            .map_err(|ms| Error::rate_limited("too many tries: wait a little", ms))
+    }
+}
+
+/// What counts as one address.
+pub(crate) fn prefix(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => IpAddr::V4(v4),
+            None => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
+        },
+        v4 => v4,
+    }
+}
+
+/// Where a request comes from; `None` when that cannot be known.
+pub(crate) struct Address(pub(crate) Option<IpAddr>);
+
+impl FromRequestParts<Arc<App>> for Address {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map(|ConnectInfo(peer)| peer.ip());
+        Ok(Self(
+            peer.and_then(|peer| app.proxies.client(peer, &parts.headers)),
+        ))
     }
 }
 
@@ -125,6 +177,24 @@ mod tests {
         }
         attempts.of(Tried::Name(" NOBODY ")).unwrap_err();
         attempts.of(Tried::Account(UserId(2))).unwrap();
+    }
+
+    /// Property: who asks without end hears when to come again, and can still sign in elsewhere.
+    #[test]
+    fn requests_are_counted_apart() {
+        let attempts = Attempts::new(&Options {
+            requests_per_second_address: 5,
+            ..Options::default()
+        });
+        let from = |text: &str| Some(text.parse().unwrap());
+        for _ in 0..10 {
+            attempts.asked(from("192.0.2.1")).unwrap();
+        }
+        let error = attempts.asked(from("192.0.2.1")).unwrap_err();
+        assert!(error.retry_ms.is_some_and(|ms| ms <= 200), "{error:?}");
+        attempts.at_address(from("192.0.2.1")).unwrap();
+        attempts.asked(from("192.0.2.2")).unwrap();
+        attempts.asked(None).unwrap();
     }
 
     /// Property: one customer is one address, in the larger address space too.

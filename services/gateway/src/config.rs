@@ -19,8 +19,6 @@ pub struct Options {
     pub metrics: String,
     /// Directory with the certificate of this gateway for the other services. Empty: plain text.
     pub tls: PathBuf,
-    /// Directory with the certificate that browsers see. Empty: plain HTTP.
-    pub certificate: PathBuf,
     /// The gateway's name for people.
     pub name: String,
     /// Origins of pages that may use this gateway besides its own.
@@ -39,18 +37,36 @@ pub struct Options {
     pub argon2_memory_kib: u32,
     /// Passes of one hash of a password.
     pub argon2_passes: u32,
-    /// Whether a proxy stands in front, which writes `X-Forwarded-For`.
-    pub behind_proxy: bool,
+    /// Networks of the proxies in front, whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<String>,
+    /// Directory with the certificate that people's browsers see. Empty: plain HTTP.
+    pub public_tls: PathBuf,
+    /// Connections in all.
+    pub connections: u32,
+    /// Connections of one address.
+    pub connections_per_address: u32,
+    /// HTTP requests per second and address in the long run; twice as many at once.
+    pub requests_per_second_address: u32,
+    /// Bytes of the head of a request.
+    pub head_bytes: u32,
+    /// Header lines of a request.
+    pub head_lines: u32,
+    /// Time in ms for the head of a request, from its first byte or from the connection's begin.
+    pub head_timeout_ms: u32,
+    /// Time in ms for the body of a request.
+    pub body_timeout_ms: u32,
+    /// Time in ms between two requests of a connection.
+    pub idle_timeout_ms: u32,
+    /// Time in ms for which a client may take nothing of an answer.
+    pub stall_timeout_ms: u32,
+    /// Frames per second and socket in the long run, besides the requests of `sends_per_second`.
+    pub frames_per_second: u32,
+    /// Frames of a socket at once, besides the requests of `sends_burst`.
+    pub frames_burst: u32,
     /// Open sockets per person.
     pub sockets_per_user: u32,
     /// Open sockets in all.
     pub sockets: u32,
-    /// Open connections of the public port in all, sockets included.
-    pub connections: u32,
-    /// The same of one address; not counted behind a proxy.
-    pub connections_per_address: u32,
-    /// HTTP requests per second and address in the long run; twice as many at once.
-    pub requests_per_second_address: u32,
     /// Whether owners and admins may break replicas from the cluster panel.
     pub demo: bool,
 }
@@ -63,7 +79,6 @@ impl Default for Options {
             replicas: Vec::new(),
             metrics: String::new(),
             tls: PathBuf::new(),
-            certificate: PathBuf::new(),
             name: "gateway".to_owned(),
             public_origins: Vec::new(),
             sends_per_second: 10,
@@ -73,48 +88,22 @@ impl Default for Options {
             sign_ins_per_minute_address: 60,
             argon2_memory_kib: 19 * 1024,
             argon2_passes: 2,
-            behind_proxy: false,
-            sockets_per_user: 16,
-            sockets: 10_000,
-            connections: 12_000,
+            trusted_proxies: Vec::new(),
+            public_tls: PathBuf::new(),
+            connections: 16_000,
             connections_per_address: 1_000,
             requests_per_second_address: 500,
+            head_bytes: 16 * 1024,
+            head_lines: 64,
+            head_timeout_ms: 10_000,
+            body_timeout_ms: 10_000,
+            idle_timeout_ms: 75_000,
+            stall_timeout_ms: 30_000,
+            frames_per_second: 20,
+            frames_burst: 100,
+            sockets_per_user: 16,
+            sockets: 10_000,
             demo: false,
-        }
-    }
-}
-
-impl Options {
-    /// Whether the public port speaks TLS.
-    #[must_use]
-    pub fn is_encrypted(&self) -> bool {
-        !self.certificate.as_os_str().is_empty()
-    }
-
-    fn check_counts(&self, faults: &mut Faults) {
-        for (key, value) in [
-            ("sends_per_second", self.sends_per_second),
-            ("sends_burst", self.sends_burst),
-            ("sign_ups_per_second", self.sign_ups_per_second),
-            ("sign_ins_per_minute", self.sign_ins_per_minute),
-            (
-                "sign_ins_per_minute_address",
-                self.sign_ins_per_minute_address,
-            ),
-            ("sockets_per_user", self.sockets_per_user),
-            ("sockets", self.sockets),
-            ("connections", self.connections),
-            ("connections_per_address", self.connections_per_address),
-            (
-                "requests_per_second_address",
-                self.requests_per_second_address,
-            ),
-        ] {
-            faults.check(
-                (1..=1_000_000).contains(&value),
-                key,
-                format!("{value} must be 1 to 1000000"),
-            );
         }
     }
 }
@@ -141,10 +130,6 @@ impl Settings for Options {
             "tls",
             "Directory of ca.crt, tls.crt and tls.key for mutual TLS with the other services; \
              plain text when empty.",
-        ),
-        (
-            "certificate",
-            "Directory of tls.crt and tls.key for people's browsers (HTTPS); plain HTTP when empty.",
         ),
         ("name", "Name of this gateway, shown in the cluster panel."),
         (
@@ -177,23 +162,54 @@ impl Settings for Options {
             "Passes of one hash of a password; less than the default is for tests.",
         ),
         (
-            "behind_proxy",
-            "true: a proxy in front writes X-Forwarded-For, whose last entry is the client.",
+            "trusted_proxies",
+            "Networks of proxies in front, such as 10.0.0.0/8, whose X-Forwarded-For is believed; \
+             limits per address are then of the client's address.",
         ),
-        ("sockets_per_user", "Open sockets per person."),
-        ("sockets", "Open sockets in all."),
+        (
+            "public_tls",
+            "Directory of tls.crt and tls.key for HTTPS on the public port; plain HTTP when empty.",
+        ),
         (
             "connections",
-            "Open connections of the public port in all, sockets included.",
+            "Connections to the public port in all, sockets included.",
         ),
         (
             "connections_per_address",
-            "Open connections of one address (of IPv6: of one /64); not counted behind a proxy.",
+            "Connections of one address (IPv6: of one /64), sockets included.",
         ),
         (
             "requests_per_second_address",
             "HTTP requests per second and address in the long run; twice as many at once.",
         ),
+        (
+            "head_bytes",
+            "Bytes of the head of a request, with its first line.",
+        ),
+        ("head_lines", "Header lines of a request."),
+        (
+            "head_timeout_ms",
+            "Milliseconds for a TLS handshake, and for the head of a request from its first byte.",
+        ),
+        ("body_timeout_ms", "Milliseconds for the body of a request."),
+        (
+            "idle_timeout_ms",
+            "Milliseconds between two requests of a connection; longer than a proxy in front waits.",
+        ),
+        (
+            "stall_timeout_ms",
+            "Milliseconds for which a client may take nothing of an answer.",
+        ),
+        (
+            "frames_per_second",
+            "Frames per second and socket, besides the requests of sends_per_second.",
+        ),
+        (
+            "frames_burst",
+            "Frames of a socket at once, besides the requests of sends_burst.",
+        ),
+        ("sockets_per_user", "Open sockets per person."),
+        ("sockets", "Open sockets in all."),
         (
             "demo",
             "true: admins may kill, pause and cut off replicas that have the same setting.",
@@ -248,7 +264,56 @@ impl Settings for Options {
                 format!("`{origin}` must be scheme://host or scheme://host:port, without a path"),
             );
         }
-        self.check_counts(faults);
+        for network in &self.trusted_proxies {
+            faults.check(
+                crate::port::proxies::network(network).is_some(),
+                "trusted_proxies",
+                format!("`{network}` must be a network or an address, such as 10.0.0.0/8"),
+            );
+        }
+        faults.check(
+            // Below 8 KiB a browser with a few cookies of other pages is refused.
+            (8 * 1024..=256 * 1024).contains(&self.head_bytes),
+            "head_bytes",
+            format!("{} must be 8192 to 262144", self.head_bytes),
+        );
+        self.validate_numbers(faults);
+    }
+}
+
+impl Options {
+    fn validate_numbers(&self, faults: &mut Faults) {
+        for (key, value) in [
+            ("connections", self.connections),
+            ("connections_per_address", self.connections_per_address),
+            ("head_lines", self.head_lines),
+            ("head_timeout_ms", self.head_timeout_ms),
+            ("body_timeout_ms", self.body_timeout_ms),
+            (
+                "requests_per_second_address",
+                self.requests_per_second_address,
+            ),
+            ("idle_timeout_ms", self.idle_timeout_ms),
+            ("stall_timeout_ms", self.stall_timeout_ms),
+            ("frames_per_second", self.frames_per_second),
+            ("frames_burst", self.frames_burst),
+            ("sends_per_second", self.sends_per_second),
+            ("sends_burst", self.sends_burst),
+            ("sign_ups_per_second", self.sign_ups_per_second),
+            ("sign_ins_per_minute", self.sign_ins_per_minute),
+            (
+                "sign_ins_per_minute_address",
+                self.sign_ins_per_minute_address,
+            ),
+            ("sockets_per_user", self.sockets_per_user),
+            ("sockets", self.sockets),
+        ] {
+            faults.check(
+                (1..=1_000_000).contains(&value),
+                key,
+                format!("{value} must be 1 to 1000000"),
+            );
+        }
     }
 }
 

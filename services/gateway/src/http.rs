@@ -17,13 +17,11 @@ use axum::http::request::Parts;
 use proto::v1::chat_client::ChatClient;
 use proto::v1::{Outcome, outcome};
 use serde::de::DeserializeOwned;
-use tokio::time::timeout;
 use tonic::transport::Channel;
 
 use crate::app::{App, Identity};
 use crate::auth::{Credentials, check_origin};
 use crate::errors::Error;
-use crate::limits::BODY_TIMEOUT;
 
 /// A replica, to be asked.
 pub(crate) type Chat = ChatClient<Channel>;
@@ -67,14 +65,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
-        let read = timeout(BODY_TIMEOUT, Json::<T>::from_request(request, state)).await;
-        let Ok(read) = read else {
-            return Err(Error::bad_request(format!(
-                "the body did not come within {} s",
-                BODY_TIMEOUT.as_secs()
-            )));
-        };
-        match read {
+        match Json::<T>::from_request(request, state).await {
             Ok(Json(body)) => Ok(Self(body)),
             Err(JsonRejection::BytesRejection(rejection)) => Err(Error::new(
                 crate::frames::ErrorCode::TooLarge,

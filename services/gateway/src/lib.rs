@@ -14,21 +14,19 @@ mod limits;
 mod metrics;
 mod validate;
 
-// From a connection to its answer, outermost first.
-mod door;
+// From a request to its answer, outermost first.
 mod http;
 mod page;
+mod port;
 mod socket;
 mod stack;
 
 // Who asks, and what they hear when it fails.
-mod address;
 mod attempts;
 mod auth;
 mod convert;
 mod errors;
 mod passwords;
-mod visitors;
 
 // The way to the replicas.
 mod channels;

@@ -92,26 +92,6 @@ pub(crate) const HTTP_CONCURRENT_MAX: usize = 256;
 /// Body of an HTTP request.
 pub(crate) const HTTP_BODY_BYTES_MAX: usize = 64 * 1024;
 
-/// The head of a request: what browsers send has 1 to 2 KiB, with all cookies of a busy site 8.
-pub(crate) const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// Until the body of a request is there; the largest takes a second over a slow telephone.
-pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Headers of a request; browsers send some twenty.
-pub(crate) const HEADERS_MAX: usize = 64;
-/// Until the head of the next request is there as a whole. Also how long an idle connection is kept:
-/// longer than a person reads before the next click is of no use, a socket keeps its own time.
-pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
-/// After this a connection without an upgrade ends with the answer that is under way. It bounds who
-/// takes a byte of an answer now and then; browsers open another one unnoticed.
-pub(crate) const CONNECTION_LIFE: Duration = Duration::from_secs(300);
-/// How long that last answer may take: the largest one over a slow telephone.
-pub(crate) const LAST_ANSWER: Duration = Duration::from_secs(30);
-/// After the system refused a connection (no more files): it may have room later.
-pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Frames per second of one socket beyond which it is read more slowly: four times what its person
-/// may send, and at least this.
-pub(crate) const FRAMES_PER_SECOND_MIN: u32 = 100;
-
 /// How long a command is tried before the client hears `no_quorum`: the protocol promises 5 s.
 pub(crate) const SUBMIT_PATIENCE: Duration = Duration::from_millis(4500);
 /// An unanswered command makes the gateway look at the cluster closely after this.
@@ -122,6 +102,11 @@ pub(crate) const ROUTER_TICK: Duration = Duration::from_millis(25);
 pub(crate) const LINK_BACKOFF: Duration = Duration::from_millis(25);
 /// Before a command that a replica had no room for is sent again, if it gave no time.
 pub(crate) const OVERLOADED_BACKOFF: Duration = Duration::from_millis(50);
+
+/// After the system refused a connection (no more files): it may have room later.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long browsers keep to HTTPS once they have seen it here: a year, as is usual.
+pub(crate) const HSTS: &str = "max-age=31536000";
 
 /// Between two looks at a replica.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(500);

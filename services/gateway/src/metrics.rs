@@ -10,40 +10,50 @@ use proto::v1::outcome::Result as Did;
 use crate::app::App;
 use crate::errors::Error;
 
-/// Why a connection was not served, or not to its end.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Unwanted {
-    /// The gateway had as many as it may.
-    All,
-    /// Its address had.
-    Address,
-    /// No TLS where it is needed.
-    Handshake,
-    /// Its first head, or its last answer, took too long.
-    Slow,
-    /// No HTTP, or more of it than is allowed.
-    Malformed,
-}
-
-impl Unwanted {
-    fn label(self) -> Label {
-        [(
-            "reason",
-            match self {
-                Self::All => "all",
-                Self::Address => "address",
-                Self::Handshake => "handshake",
-                Self::Slow => "slow",
-                Self::Malformed => "malformed",
-            },
-        )]
-    }
-}
-
 const COMMITTED: Label = [("outcome", "committed")];
 const DUPLICATE: Label = [("outcome", "duplicate")];
 const REFUSED: Label = [("outcome", "refused")];
 const FAILED: Label = [("outcome", "failed")];
+
+/// Why somebody at the public port was refused: docs/operations.md.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// `connections` are open.
+    Full,
+    /// `connections_per_address` are open.
+    Address,
+    /// No TLS, or not in time.
+    Handshake,
+    /// The head of a request took too long.
+    SlowHead,
+    /// The body of a request took too long.
+    SlowBody,
+    /// The body of a request was too large.
+    LargeBody,
+    /// An answer was not taken.
+    Stalled,
+    /// Too many frames.
+    Frames,
+    /// Too many requests from one address.
+    Requests,
+}
+
+impl Refused {
+    fn label(self) -> Label {
+        let why = match self {
+            Self::Full => "full",
+            Self::Address => "address",
+            Self::Handshake => "handshake",
+            Self::SlowHead => "slow_head",
+            Self::SlowBody => "slow_body",
+            Self::LargeBody => "large_body",
+            Self::Stalled => "stalled",
+            Self::Frames => "frames",
+            Self::Requests => "requests",
+        };
+        [("why", why)]
+    }
+}
 
 /// What is counted where it happens.
 #[derive(Debug)]
@@ -55,7 +65,9 @@ pub(crate) struct Metrics {
     slow: Counter,
     wrong_passwords: Counter,
     rate_limited: Counter,
-    unwanted: Family<Label, Counter>,
+    refused: Family<Label, Counter>,
+    unsaid: Counter,
+    pending: Gauge,
 }
 
 /// Of this process.
@@ -66,7 +78,9 @@ pub(crate) static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
     slow: Counter::default(),
     wrong_passwords: Counter::default(),
     rate_limited: Counter::default(),
-    unwanted: Family::default(),
+    refused: Family::default(),
+    unsaid: Counter::default(),
+    pending: Gauge::default(),
 });
 
 impl Metrics {
@@ -93,19 +107,29 @@ impl Metrics {
         self.lagged.inc();
     }
 
+    /// That somebody writes was not told to a socket: too many wrote at once.
+    pub(crate) fn unsaid(&self) {
+        self.unsaid.inc();
+    }
+
+    /// So many commands wait for their outcome.
+    pub(crate) fn pending(&self, commands: usize) {
+        self.pending.set(gauge(commands as u64));
+    }
+
     /// A socket was so slow that it was closed.
     pub(crate) fn too_slow(&self) {
         self.slow.inc();
     }
 
+    /// Somebody at the public port was refused.
+    pub(crate) fn refused(&self, why: Refused) {
+        self.refused.get_or_create(&why.label()).inc();
+    }
+
     /// A password or a name was wrong.
     pub(crate) fn wrong_password(&self) {
         self.wrong_passwords.inc();
-    }
-
-    /// A connection was refused, or ended by force.
-    pub(crate) fn unwanted(&self, why: Unwanted) {
-        self.unwanted.get_or_create(&why.label()).inc();
     }
 
     /// Somebody tried passwords too often.
@@ -120,13 +144,12 @@ pub(crate) fn registry(app: Arc<App>) -> (Registry, impl Fn() + Send + Sync + 's
     counted(&mut registry);
     let (sockets, followed) = (Gauge::<i64>::default(), Gauge::<i64>::default());
     let (ready, quorum, membership) = <(Gauge, Gauge, Gauge)>::default();
-    let serving = Gauge::<i64>::default();
-    let connections = Gauge::<i64>::default();
+    let (serving, connections) = <(Gauge, Gauge)>::default();
     for (name, help, gauge) in [
         ("sockets", "Open sockets", &sockets),
         (
             "connections",
-            "Open connections of the public port, sockets included",
+            "Open connections to the public port, sockets included",
             &connections,
         ),
         (
@@ -153,7 +176,7 @@ pub(crate) fn registry(app: Arc<App>) -> (Registry, impl Fn() + Send + Sync + 's
         let view = app.cluster.view();
         let serves = view.nodes.iter().filter(|node| node.serves()).count();
         sockets.set(gauge(app.sockets.len() as u64));
-        connections.set(i64::from(app.visitors.count()));
+        connections.set(i64::from(app.places.taken()));
         followed.set(gauge(app.hub.position_or_zero().0));
         ready.set(i64::from(app.not_ready().is_none()));
         quorum.set(i64::from(view.quorum()));
@@ -170,6 +193,16 @@ fn counted(registry: &mut Registry) {
         "How long a request takes, from its arrival to its answer",
         Unit::Seconds,
         metrics.requests.clone(),
+    );
+    registry.register(
+        "pending_commands",
+        "Commands on their way to the leader, or in its hands, without an outcome yet",
+        metrics.pending.clone(),
+    );
+    registry.register(
+        "refused",
+        "Connections, requests and sockets refused at the public port",
+        metrics.refused.clone(),
     );
     for (name, help, counter) in [
         (
@@ -188,6 +221,11 @@ fn counted(registry: &mut Registry) {
             &metrics.slow,
         ),
         (
+            "ephemeral_dropped",
+            "Times that a socket was not told that somebody writes, as too many did",
+            &metrics.unsaid,
+        ),
+        (
             "wrong_passwords",
             "Sign-ins with a wrong name or password",
             &metrics.wrong_passwords,
@@ -200,11 +238,6 @@ fn counted(registry: &mut Registry) {
     ] {
         registry.register(name, help, counter.clone());
     }
-    registry.register(
-        "connections_unwanted",
-        "Connections of the public port that were refused or ended by force, by reason",
-        metrics.unwanted.clone(),
-    );
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ mod ephemera;
 mod fanout;
 pub(crate) mod hub;
 pub(crate) mod outbox;
-mod pace;
 mod replay;
 mod requests;
 mod session;
@@ -35,6 +34,8 @@ pub(crate) enum Close {
     Unauthenticated,
     /// Too many malformed frames.
     TooManyErrors,
+    /// More frames than any correct client sends.
+    TooManyFrames,
 }
 
 impl Close {
@@ -50,6 +51,7 @@ impl Close {
             Self::BadRequest(_) => 4500,
             Self::Unauthenticated => 4501,
             Self::TooManyErrors => 4503,
+            Self::TooManyFrames => 4504,
         }
     }
 
@@ -65,6 +67,7 @@ impl Close {
             Self::BadRequest(what) => what,
             Self::Unauthenticated => "unauthenticated",
             Self::TooManyErrors => "too_many_errors",
+            Self::TooManyFrames => "too_many_frames",
         }
     }
 }

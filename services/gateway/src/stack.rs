@@ -1,25 +1,33 @@
 //! The layered HTTP service, one reason per layer, outermost first.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, patch, post};
+use bytes::BytesMut;
+use futures_util::StreamExt as _;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tower_http::compression::CompressionLayer;
 use tower_http::trace::{DefaultMakeSpan, DefaultOnResponse, TraceLayer};
 use tracing::Level;
 
-use crate::address::Address;
 use crate::app::App;
+use crate::attempts::Address;
 use crate::errors::Error;
+use crate::frames::ErrorCode;
 use crate::http::{accounts, demo, people, rooms, search, slots, status};
-use crate::limits::{HTTP_BODY_BYTES_MAX, HTTP_CONCURRENT_MAX, HTTP_TIMEOUT};
+use crate::limits::{HSTS, HTTP_BODY_BYTES_MAX, HTTP_CONCURRENT_MAX, HTTP_TIMEOUT};
+use crate::metrics::{METRICS, Refused};
 use crate::page;
+use crate::port::Encrypted;
 use crate::socket::upgrade::upgrade;
 
 /// Everything that the public port answers.
@@ -69,15 +77,14 @@ pub(crate) fn service(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(wrong_method)
         // Answers are about this person at this moment: nobody may keep them.
         .layer(from_fn(never_stored))
-        // A body is read into memory before anybody looks at it.
-        .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
-        // Whoever asks without end is told when to come again.
-        .layer(from_fn_with_state(Arc::clone(&app), in_moderation))
         // Whoever waits longer has been given up by the browser.
         .layer(from_fn(in_time))
         // More at once only make each other slower; the next one is told to come again.
-        .layer(from_fn_with_state(room, one_of_many));
-    let headers = Arc::new(Headers::new(app.options.is_encrypted()));
+        .layer(from_fn_with_state(room, one_of_many))
+        // Whoever sends slowly must not hold one of those places meanwhile.
+        .layer(from_fn_with_state(Arc::clone(&app), arrived))
+        // Whoever asks without end is told when to come again.
+        .layer(from_fn_with_state(Arc::clone(&app), in_moderation));
     Router::new()
         .merge(api)
         // Outside of the layers above: sockets live for days, and health must answer when
@@ -86,11 +93,13 @@ pub(crate) fn service(app: Arc<App>) -> Router {
         .route("/health/live", get(status::live))
         .route("/health/ready", get(status::ready))
         .fallback(page::serve)
+        // Behind a proxy all connections are the proxy's: there each request is counted.
+        .layer(from_fn_with_state(Arc::clone(&app), one_client))
         .with_state(app)
         // Text shrinks to a quarter; sockets are not touched, since an upgrade has no body.
         .layer(CompressionLayer::new().gzip(true))
         // On every answer, also on errors: a page that somebody smuggles in runs nothing.
-        .layer(from_fn_with_state(headers, secured))
+        .layer(from_fn(secured))
         // Outermost, so that a request is seen whatever becomes of it. Paths hold no secrets.
         .layer(
             TraceLayer::new_for_http()
@@ -120,6 +129,79 @@ async fn in_time(request: Request, next: Next) -> Response {
     }
 }
 
+async fn in_moderation(
+    State(app): State<Arc<App>>,
+    address: Address,
+    request: Request,
+    next: Next,
+) -> Response {
+    match app.attempts.asked(address.0) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    }
+}
+
+/// The whole body, in time and of a size that is allowed.
+async fn arrived(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let patience = Duration::from_millis(app.options.body_timeout_ms.into());
+    match timeout(patience, whole(body)).await {
+        Ok(Ok(bytes)) => next.run(Request::from_parts(parts, bytes.into())).await,
+        Ok(Err(error)) => error.into_response(),
+        Err(_) => {
+            METRICS.refused(Refused::SlowBody);
+            let error = Error::bad_request("the body of the request came too slowly");
+            (StatusCode::REQUEST_TIMEOUT, error).into_response()
+        }
+    }
+}
+
+async fn whole(body: Body) -> Result<Bytes, Error> {
+    let too_large = || {
+        METRICS.refused(Refused::LargeBody);
+        let message = format!("a body of a request has at most {HTTP_BODY_BYTES_MAX} bytes");
+        Error::new(ErrorCode::TooLarge, message)
+    };
+    if body.size_hint().lower() > HTTP_BODY_BYTES_MAX as u64 {
+        return Err(too_large());
+    }
+    let mut bytes = BytesMut::new();
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|_| Error::bad_request("the body of the request ended early"))?;
+        if bytes.len() + piece.len() > HTTP_BODY_BYTES_MAX {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes.freeze())
+}
+
+async fn one_client(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map(|ConnectInfo(peer)| peer.ip());
+    let client = peer
+        .filter(|peer| app.proxies.are(*peer))
+        .and_then(|peer| app.proxies.client(peer, request.headers()));
+    let Some(client) = client else {
+        return next.run(request).await;
+    };
+    match app.places.client(client) {
+        Ok(place) => {
+            let place = Arc::new(place);
+            // A socket takes it along.
+            request.extensions_mut().insert(Arc::clone(&place));
+            let response = next.run(request).await;
+            drop(place);
+            response
+        }
+        Err(why) => {
+            METRICS.refused(why);
+            Error::rate_limited("too many connections of this address", 1000).into_response()
+        }
+    }
+}
+
 async fn one_of_many(State(room): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
     match room.try_acquire() {
         Ok(_permit) => next.run(request).await,
@@ -127,54 +209,34 @@ async fn one_of_many(State(room): State<Arc<Semaphore>>, request: Request, next:
     }
 }
 
-async fn in_moderation(
-    State(app): State<Arc<App>>,
-    address: Address,
-    request: Request,
-    next: Next,
-) -> Response {
-    match app.visitors.request(address.0) {
-        Ok(()) => next.run(request).await,
-        Err(error) => error.into_response(),
-    }
-}
-
-/// What every answer says besides the policy of its page.
-struct Headers(Vec<(HeaderName, &'static str)>);
-
-impl Headers {
-    fn new(encrypted: bool) -> Self {
-        let mut all = vec![
-            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            (header::REFERRER_POLICY, "no-referrer"),
-            (header::X_FRAME_OPTIONS, "DENY"),
-            (
-                HeaderName::from_static("cross-origin-opener-policy"),
-                "same-origin",
-            ),
-            (
-                HeaderName::from_static("cross-origin-resource-policy"),
-                "same-origin",
-            ),
-            (
-                HeaderName::from_static("permissions-policy"),
-                "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
-            ),
-        ];
-        if encrypted {
-            // A year, for this host alone: of others at the same domain nobody here knows.
-            all.push((header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"));
-        }
-        Self(all)
-    }
-}
-
-async fn secured(State(all): State<Arc<Headers>>, request: Request, next: Next) -> Response {
+async fn secured(request: Request, next: Next) -> Response {
     let policy = content_policy(request.headers());
+    let encrypted = request.extensions().get::<Encrypted>().is_some();
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    for (name, value) in &all.0 {
+    // Over plain HTTP it would mean nothing, and behind a proxy it is the proxy's to say.
+    if encrypted {
+        let hsts = HeaderValue::from_static(HSTS);
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts);
+    }
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("permissions-policy"),
+            "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+        ),
+    ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
     response

@@ -57,6 +57,7 @@ pub(crate) struct Metrics {
     campaigns: Counter,
     elections: Counter,
     snapshot_bytes: Counter,
+    snapshot_missing: Gauge,
 }
 
 /// Of this process.
@@ -68,6 +69,7 @@ pub(crate) static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
     campaigns: Counter::default(),
     elections: Counter::default(),
     snapshot_bytes: Counter::default(),
+    snapshot_missing: Gauge::default(),
 });
 
 impl Metrics {
@@ -118,9 +120,28 @@ impl Metrics {
         self.elections.inc();
     }
 
-    /// A piece of a snapshot has arrived here.
+    /// A snapshot of which so much is not here yet is fetched from now on.
+    pub(crate) fn fetches(&self, bytes: u64) -> Fetching<'_> {
+        self.snapshot_missing.set(gauge(bytes));
+        Fetching(self)
+    }
+}
+
+/// A snapshot on its way here; when dropped none is any more, whatever the reason.
+#[derive(Debug)]
+pub(crate) struct Fetching<'a>(&'a Metrics);
+
+impl Fetching<'_> {
+    /// A piece of it has arrived.
     pub(crate) fn fetched(&self, bytes: usize) {
-        self.snapshot_bytes.inc_by(bytes as u64);
+        self.0.snapshot_bytes.inc_by(bytes as u64);
+        self.0.snapshot_missing.dec_by(gauge(bytes as u64));
+    }
+}
+
+impl Drop for Fetching<'_> {
+    fn drop(&mut self) {
+        self.0.snapshot_missing.set(0);
     }
 }
 
@@ -189,6 +210,12 @@ fn counted(registry: &mut Registry) {
         "elections",
         "Times that this replica began to lead",
         metrics.elections.clone(),
+    );
+    registry.register_with_unit(
+        "snapshot_missing",
+        "What is not here yet of the snapshot that is being fetched; 0: none is",
+        Unit::Bytes,
+        metrics.snapshot_missing.clone(),
     );
     registry.register_with_unit(
         "snapshot_fetched",

@@ -6,7 +6,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use rustls::server::ServerConnection;
@@ -14,15 +14,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::Stream;
 use tonic::transport::server::Connected;
 
 use crate::identity::{Identity, Role};
-use crate::limits::{ACCEPT_PAUSE, HANDSHAKE_TIMEOUT, HANDSHAKES_MAX, READY_MAX};
-use crate::refusals::Refusals;
+use crate::limits::{
+    ACCEPT_PAUSE, HANDSHAKE_TIMEOUT, HANDSHAKES_MAX, READY_MAX, REFUSED_SAID_EVERY,
+};
 use crate::trust::Trust;
 
 /// Who is at the other end; an extension of every request.
@@ -179,6 +180,24 @@ fn who(connection: &ServerConnection) -> Result<Identity, String> {
     // The verifier insists on one.
     let leaf = certificates.first().ok_or("it has no certificate")?;
     Identity::of(leaf).map_err(|unfit| unfit.to_string())
+}
+
+/// Says what was refused, but not more often than a person reads.
+#[derive(Debug, Default)]
+struct Refusals(Mutex<(Option<Instant>, u64)>);
+
+impl Refusals {
+    fn say(&self, address: SocketAddr, why: &str) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (last, unsaid) = &mut *state;
+        if last.is_some_and(|last| last.elapsed() < REFUSED_SAID_EVERY) {
+            *unsaid += 1;
+            return;
+        }
+        *last = Some(Instant::now());
+        let others = std::mem::take(unsaid);
+        tracing::warn!(%address, why, others, "a connection was refused");
+    }
 }
 
 impl AsyncRead for Connection {

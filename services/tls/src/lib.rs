@@ -7,8 +7,8 @@
 //! the method. A new certificate in the directory is taken up within seconds, without a restart.
 //!
 //! Read: [`Role`], [`Identity`] (who), [`Mutual`] (the handle of a process), [`access`] (who may
-//! call what), `trust` (rotation), `incoming` and `connector` (the two
-//! ends), [`Public`] (what people's browsers see).
+//! call what), `trust` (rotation), `incoming` and `connector` (the two ends). [`Public`] is the other kind: the certificate that
+//! a port shows to people, who have none.
 
 pub mod access;
 mod connector;
@@ -18,7 +18,6 @@ mod limits;
 mod material;
 mod mutual;
 mod public;
-mod refusals;
 mod server_verifier;
 mod trust;
 
@@ -30,4 +29,3 @@ pub use incoming::{Connection, Incoming, Peer};
 pub use material::{CA_FILE, CERTIFICATE_FILE, Error, KEY_FILE};
 pub use mutual::{Found, Mutual, inspect};
 pub use public::Public;
-pub use refusals::Refusals;

@@ -252,6 +252,7 @@ pub(crate) fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer
     Ok(found)
 }
 
+/// When it ends, and its serial number.
 pub(crate) fn particulars(leaf: &CertificateDer<'_>) -> Result<(SystemTime, String), Unfit> {
     let (_, parsed) =
         X509Certificate::from_der(leaf).map_err(|error| Unfit::Unreadable(error.to_string()))?;

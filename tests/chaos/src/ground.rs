@@ -20,11 +20,12 @@ use crate::kind::Kind;
 
 /// The settings of gateways in containers that differ from what people use: clients of a test write
 /// faster.
-const FAST_CLIENTS: [(&str, &str); 5] = [
+const FAST_CLIENTS: [(&str, &str); 6] = [
     ("CHATTERBOX_GATEWAY_SENDS_PER_SECOND", "10000"),
     ("CHATTERBOX_GATEWAY_SENDS_BURST", "10000"),
     ("CHATTERBOX_GATEWAY_SIGN_UPS_PER_SECOND", "10000"),
     ("CHATTERBOX_GATEWAY_SOCKETS_PER_USER", "1000"),
+    ("CHATTERBOX_GATEWAY_CONNECTIONS_PER_ADDRESS", "10000"),
     ("CHATTERBOX_GATEWAY_REQUESTS_PER_SECOND_ADDRESS", "10000"),
 ];
 

@@ -60,7 +60,12 @@ impl Client {
     pub async fn sign_up(base: &str, name: &str) -> Result<Self> {
         let bases = [base.to_owned()];
         let account = Account::sign_up(&bases, name, Duration::from_secs(20)).await?;
-        Ok(Self {
+        Ok(Self::with(base, account))
+    }
+
+    /// A person at the gateway `base` who has a session.
+    pub fn with(base: &str, account: Account) -> Self {
+        Self {
             base: base.to_owned(),
             user: account.user,
             account,
@@ -68,7 +73,7 @@ impl Client {
             events: BTreeMap::new(),
             cluster: Value::Null,
             hello: Value::Null,
-        })
+        }
     }
 
     /// Uses another gateway from the next connection on.
@@ -155,10 +160,7 @@ impl Client {
     /// # Errors
     /// When it is refused.
     pub async fn create_room(&mut self, name: &str) -> Result<u64> {
-        let cid = Uuid::now_v7();
-        let frame = json!({"t": "create", "cid": cid, "name": name});
-        self.write(&frame).await?;
-        let done = self.answer(cid, Duration::from_secs(10)).await?;
+        let done = self.change(json!({"t": "create", "name": name})).await?;
         done["room"]
             .as_u64()
             .with_context(|| format!("create {name}: {done}"))
@@ -169,12 +171,32 @@ impl Client {
     /// # Errors
     /// When it is refused.
     pub async fn join(&mut self, room: u64) -> Result<()> {
-        let cid = Uuid::now_v7();
-        self.write(&json!({"t": "join", "cid": cid, "room": room}))
-            .await?;
-        let done = self.answer(cid, Duration::from_secs(10)).await?;
-        ensure!(done["t"] == "done", "join {room}: {done}");
+        self.change(json!({"t": "join", "room": room})).await?;
         Ok(())
+    }
+
+    /// Writes a frame that changes something, under a new `cid`, and returns its `done`.
+    ///
+    /// # Errors
+    /// When it is refused for good, the socket breaks or nothing is said for 10 s.
+    pub async fn change(&mut self, mut frame: Value) -> Result<Value> {
+        let cid = Uuid::now_v7();
+        frame["cid"] = json!(cid);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            self.write(&frame).await?;
+            let done = self.answer(cid, Duration::from_secs(10)).await?;
+            // What is temporary is asked again under its `cid`, when the gateway says.
+            let again = done["temporary"] == true && Instant::now() < deadline;
+            if !again {
+                ensure!(done["t"] == "done", "{frame}: {done}");
+                return Ok(done);
+            }
+            sleep(Duration::from_millis(
+                done["retry_ms"].as_u64().unwrap_or(50),
+            ))
+            .await;
+        }
     }
 
     /// Writes a frame of any kind and returns the next answer to `cid`.

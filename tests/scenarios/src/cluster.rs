@@ -165,7 +165,31 @@ impl Cluster {
         replica_env: &[(&'static str, String)],
     ) -> Result<Self> {
         let room = Arc::clone(&ROOM).acquire_owned().await?;
-        let directory = TempDir::new()?;
+        Self::spawn_in(TempDir::new()?, room, replicas, gateways, replica_env)
+    }
+
+    /// Starts a cluster on data that is there, in the directories `membership` and `replica1`,
+    /// `replica2` and so on of `directory`, and waits until it has a leader and a ready gateway.
+    ///
+    /// # Errors
+    /// When it is not ready within 60 s; the error holds the end of each log.
+    pub async fn start_from(directory: TempDir, replicas: usize) -> Result<Self> {
+        let room = Arc::clone(&ROOM).acquire_owned().await?;
+        let cluster = Self::spawn_in(directory, room, replicas, 1, &[])?;
+        // Data of an older format are brought to the present one first.
+        match cluster.ready(Duration::from_secs(60)).await {
+            Ok(()) => Ok(cluster),
+            Err(error) => Err(error.context(cluster.tails())),
+        }
+    }
+
+    fn spawn_in(
+        directory: TempDir,
+        room: OwnedSemaphorePermit,
+        replicas: usize,
+        gateways: usize,
+        replica_env: &[(&'static str, String)],
+    ) -> Result<Self> {
         let root = directory.path();
         let membership_port = reserve()?;
         let membership_url = format!("http://127.0.0.1:{membership_port}");
@@ -251,6 +275,29 @@ impl Cluster {
         let process = Process::start(spec(self.directory.path(), &name, "gateway", &env))?;
         self.gateways.push(process);
         self.gateway_urls.push(format!("http://127.0.0.1:{port}"));
+        Ok(())
+    }
+
+    /// Where the data of all processes are, a directory each, and their logs.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Stops every process with SIGTERM, gateways first.
+    ///
+    /// # Errors
+    /// When one does not end within 20 s, or not with status 0.
+    pub fn stop(&mut self) -> Result<()> {
+        let replicas = self.replicas.iter_mut();
+        let processes = self
+            .gateways
+            .iter_mut()
+            .chain(replicas.map(|replica| &mut replica.process))
+            .chain([&mut self.membership]);
+        for process in processes {
+            let status = process.stop(Duration::from_secs(20))?;
+            ensure!(status.success(), "{status}: {}", process.output());
+        }
         Ok(())
     }
 

@@ -12,6 +12,7 @@ pub mod ports;
 pub mod pour;
 pub mod process;
 pub mod replacing;
+pub mod upgrade;
 
 pub use client::{Client, Reply};
 pub use cluster::Cluster;

@@ -6,8 +6,10 @@
 //! Out: safe values to `layer.rs`, which decides; then the system call, or an error.
 //! Must hold: for a file that is not recorded each function does what the C library's does,
 //! but for `fsync` and `fdatasync`, which answer at once: what survives is drawn, never waited
-//! for. Not caught, because the log does not use them: `copy_file_range`, `sendfile`, `fallocate`,
-//! writable mappings; `Disk::verify` would show it. The system calls are made with `syscall(2)`, so nothing here calls itself.
+//! for; and `getpid`, which answers a constant, so that a seed means the same run everywhere.
+//! Not caught, because the log does not use them: `copy_file_range`, `sendfile`, `fallocate`,
+//! writable mappings; `Disk::verify` would show it. The system calls are made with `syscall(2)`,
+//! so nothing here calls itself.
 //! Tested in: `tests/faults/layer.rs`.
 //!
 //! Why not an SQLite VFS: that would replace the layer which is to be tested (when does SQLite
@@ -118,6 +120,17 @@ fn system_write(fd: c_int, part: &[u8]) -> Result<i64, Errno> {
 fn system_pwrite(fd: c_int, part: &[u8], offset: i64) -> Result<i64, Errno> {
     // SAFETY: the pointer and the length are those of a slice.
     outcome(unsafe { libc::syscall(libc::SYS_pwrite64, fd, part.as_ptr(), part.len(), offset) })
+}
+
+/// What every process of this crate is told to be its number. Above all that Linux gives (at most
+/// 4,194,304), so that it never is another's.
+const PROCESS: libc::pid_t = 4_200_000;
+
+/// `getpid(2)`: the same number in every process. The log notes it in its lock file: the true one
+/// has more or fewer digits, and would make of one seed another run in each process.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn getpid() -> libc::pid_t {
+    PROCESS
 }
 
 /// `write(2)`.
@@ -247,8 +260,9 @@ pub(crate) unsafe extern "C" fn rename(from: *const c_char, to: *const c_char) -
 
 /// The addresses of the functions above: whoever asks for them gets them linked. Without this
 /// a linker that reads archives in order may take the C library's.
-pub(crate) fn linked() -> [usize; 9] {
+pub(crate) fn linked() -> [usize; 10] {
     [
+        getpid as *const () as usize,
         write as *const () as usize,
         pwrite64 as *const () as usize,
         pwrite as *const () as usize,

@@ -31,43 +31,82 @@ impl Account {
     /// # Errors
     /// When the name is refused, or nothing was committed within the time.
     pub async fn sign_up(bases: &[String], name: &str, within: Duration) -> Result<Self> {
-        let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-        let body = json!({"cid": Uuid::now_v7(), "name": name, "secret": secret});
+        let body = json!({"cid": Uuid::now_v7(), "name": name, "secret": secret()});
+        Self::enter(bases, "sign-up", &body, within).await
+    }
+
+    /// As [`Account::sign_up`], for an account that can sign in again.
+    ///
+    /// # Errors
+    /// See there.
+    pub async fn sign_up_with(
+        bases: &[String],
+        name: &str,
+        password: &str,
+        within: Duration,
+    ) -> Result<Self> {
+        let body = json!({"cid": Uuid::now_v7(), "name": name, "password": password,
+            "secret": secret()});
+        Self::enter(bases, "sign-up", &body, within).await
+    }
+
+    /// Begins another session of an account, retrying while the cluster cannot commit.
+    ///
+    /// # Errors
+    /// When the password is refused, or nothing was committed within the time.
+    pub async fn sign_in(
+        bases: &[String],
+        name: &str,
+        password: &str,
+        within: Duration,
+    ) -> Result<Self> {
+        let body = json!({"cid": Uuid::now_v7(), "name": name, "password": password,
+            "secret": secret()});
+        Self::enter(bases, "sign-in", &body, within).await
+    }
+
+    /// Posts `body` to `/api/v1/{how}` until it is answered for good.
+    async fn enter(bases: &[String], how: &str, body: &Value, within: Duration) -> Result<Self> {
         let deadline = Instant::now() + within;
         for base in bases.iter().cycle() {
             let request = reqwest::Client::new()
-                .post(format!("{base}/api/v1/sign-up"))
+                .post(format!("{base}/api/v1/{how}"))
                 .header("origin", base)
                 .header("content-type", "application/json")
                 .timeout(READ_TIMEOUT)
                 .body(body.to_string());
             match request.send().await {
-                Ok(response) if response.status() == 201 => {
-                    return Self::from_sign_up(response).await;
+                Ok(response) if response.status().is_success() => {
+                    return Self::from_answer(response).await;
                 }
                 Ok(response)
                     if !response.status().is_server_error() && response.status() != 429 =>
                 {
                     bail!(
-                        "sign-up as {name}: {} {}",
+                        "{how} as {}: {} {}",
+                        body["name"],
                         response.status(),
                         response.text().await?
                     );
                 }
                 result => {
-                    ensure!(Instant::now() < deadline, "sign-up as {name}: {result:?}");
+                    ensure!(
+                        Instant::now() < deadline,
+                        "{how} as {}: {result:?}",
+                        body["name"]
+                    );
                     sleep(Duration::from_millis(50)).await;
                 }
             }
         }
-        bail!("there is no gateway to sign up at")
+        bail!("there is no gateway to {how} at")
     }
 
-    async fn from_sign_up(response: reqwest::Response) -> Result<Self> {
+    async fn from_answer(response: reqwest::Response) -> Result<Self> {
         let cookie = response
             .headers()
             .get("set-cookie")
-            .context("sign-up sets a cookie")?;
+            .context("the answer sets a cookie")?;
         let token = cookie
             .to_str()?
             .split(';')
@@ -93,6 +132,11 @@ impl Account {
         ensure!(response.status() == 200, "{url}: {}", response.status());
         Ok(response.bytes().await?.to_vec())
     }
+}
+
+/// What a client makes so that a retry gets the same session (docs/protocol.md, section 1).
+fn secret() -> String {
+    format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
 }
 
 /// An open WebSocket.

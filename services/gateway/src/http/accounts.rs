@@ -18,10 +18,9 @@ use proto::v1::{
 };
 use uuid::Uuid;
 
-use crate::address::Address;
 use crate::app::{App, Identity};
-use crate::attempts::Tried;
-use crate::auth::{Token, device, no_cookie};
+use crate::attempts::{Address, Tried};
+use crate::auth::{Token, device, is_secure, no_cookie};
 use crate::cluster::SHARD;
 use crate::errors::Error;
 use crate::frames::{
@@ -169,7 +168,7 @@ pub(crate) async fn sign_out(
 ) -> Result<Response, Error> {
     end_session(&app, &caller, &caller.token_hash).await?;
     let answer = StatusCode::NO_CONTENT.into_response();
-    Ok(with_cookie(answer, no_cookie(app.is_encrypted(&headers))))
+    Ok(with_cookie(answer, no_cookie(is_secure(&headers))))
 }
 
 /// `GET /api/v1/me`.
@@ -231,7 +230,7 @@ pub(crate) async fn deactivate(
     let answer = changed(&app, &caller, wish.cid, body).await?;
     Ok(with_cookie(
         answer.into_response(),
-        no_cookie(app.is_encrypted(&headers)),
+        no_cookie(is_secure(&headers)),
     ))
 }
 
@@ -312,7 +311,7 @@ fn signed_in(
 ) -> Response {
     app.sessions.remember(token.hash(), user.clone());
     let answer = (status, Json(MeAnswer { user })).into_response();
-    with_cookie(answer, token.cookie(app.is_encrypted(headers)))
+    with_cookie(answer, token.cookie(is_secure(headers)))
 }
 
 fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response {

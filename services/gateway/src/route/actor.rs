@@ -18,6 +18,7 @@ use crate::ids::{Cid, NodeId, Slot, UserId};
 use crate::limits::{
     LINK_BACKOFF, OVERLOADED_BACKOFF, PENDING_MAX, ROUTER_TICK, ROUTER_TURN_MAX, SUBMIT_SUSPICION,
 };
+use crate::metrics::METRICS;
 use crate::seen::Seen;
 
 use super::link::{self, Link, LinkEvent};
@@ -101,6 +102,7 @@ impl Actor {
                 () = has_room(requests), if self.blocked => self.blocked = false,
             }
             self.pump();
+            METRICS.pending(self.pending.len());
         }
     }
 

@@ -175,6 +175,8 @@ impl Outbox {
             .writing(room, user, text, Instant::now());
         if taken {
             self.ready.notify_one();
+        } else {
+            METRICS.unsaid();
         }
     }
 

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use crate::app::{App, Identity};
+use crate::config::Options;
 use crate::errors::Error;
 use crate::frames::{
     ByeReason, ClientFrame, Joined, Me, ReadMarker, RoomSeqs, RoomWishes, ServerFrame,
@@ -24,13 +25,13 @@ use crate::limits::{
     ANSWERS_MAX, CLOSE_PATIENCE, DRAIN_PATIENCE, DRAIN_SPREAD_MS, FRAME_BYTES_MAX, HEARTBEAT,
     IDLE_TIMEOUT, IN_FLIGHT_MAX, INBOX_MAX, MALFORMED_MAX, MESSAGE_BYTES_MAX, START_TIMEOUT,
 };
+use crate::metrics::{METRICS, Refused};
 use crate::route::{Answer, Submit, command};
 use crate::traces;
 
-use super::admission::Place;
+use super::admission::{Bucket, Place, Rate};
 use super::ephemera::Ephemera;
 use super::hub::{Line, Note};
-use super::pace::Pace;
 use super::replay::{From, replay};
 use super::{Close, requests, writer};
 
@@ -54,7 +55,8 @@ pub(super) struct Session {
     pub(super) ephemera: Ephemera,
     in_flight: usize,
     malformed: u32,
-    pace: Pace,
+    /// Whatever comes on the socket, pings too.
+    frames: (Rate, Bucket),
     /// Rooms that wait for their replay, one after the other.
     replays: VecDeque<(RoomId, From)>,
     replay: Option<Replay>,
@@ -87,7 +89,7 @@ pub(super) async fn run(socket: WebSocket, app: Arc<App>, identity: Identity, pl
         person: identity.person,
         in_flight: 0,
         malformed: 0,
-        pace: Pace::new(&app.options, Instant::now()),
+        frames: frames_of(&app.options),
         replays: VecDeque::new(),
         replay: None,
         draining: None,
@@ -110,6 +112,15 @@ pub(super) async fn run(socket: WebSocket, app: Arc<App>, identity: Identity, pl
     // why it was closed.
     let farewell = async { while let Some(Ok(_)) = stream.next().await {} };
     let _ = timeout(CLOSE_PATIENCE, farewell).await;
+}
+
+/// A request costs a frame, so whoever may send many of them may send as many frames more.
+fn frames_of(options: &Options) -> (Rate, Bucket) {
+    let rate = Rate {
+        burst: options.frames_burst.saturating_add(options.sends_burst),
+        per_second: f64::from(options.frames_per_second) + f64::from(options.sends_per_second),
+    };
+    (rate, Bucket::new(rate, Instant::now()))
 }
 
 impl Session {
@@ -147,10 +158,9 @@ impl Session {
         stream: &mut SplitStream<WebSocket>,
         mut idle: Pin<&mut Sleep>,
     ) -> Result<(), Option<Close>> {
-        let (drained, held) = (self.draining, self.pace.held);
+        let drained = self.draining;
         tokio::select! {
-            message = stream.next(), if drained.is_none() && held.is_none() => {
-                self.pace.frame(Instant::now());
+            message = stream.next(), if drained.is_none() => {
                 idle.as_mut().reset(Instant::now() + IDLE_TIMEOUT);
                 if let Some(frame) = self.frame(message)? {
                     self.on_frame(frame)?;
@@ -161,7 +171,6 @@ impl Session {
             () = next_replay(&mut self.replay) => self.replay = None,
             allowed = self.ephemera.allowed() => self.on_allowed(allowed),
             () = idle.as_mut(), if drained.is_none() => return Err(Some(Close::Idle)),
-            () = until(held), if held.is_some() => self.pace.held = None,
             () = until(drained) => return Err(Some(Close::Drain)),
         }
         self.start_replay();
@@ -213,6 +222,12 @@ impl Session {
         &mut self,
         message: Option<Result<Message, axum::Error>>,
     ) -> Result<Option<ClientFrame>, Option<Close>> {
+        let (rate, bucket) = &mut self.frames;
+        // Before anything is made of it: to parse is the work that a flood wants done.
+        if matches!(message, Some(Ok(_))) && bucket.take(*rate, Instant::now()).is_err() {
+            METRICS.refused(Refused::Frames);
+            return Err(Some(Close::TooManyFrames));
+        }
         let text = match message {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Binary(_))) => {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
+use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
@@ -18,6 +18,8 @@ use crate::limits::{
     CLOSE_PATIENCE, FLUSH_BYTES_MAX, FRAME_BYTES_MAX, OUTBOX_BYTES_MAX, SOCKET_READ_BUFFER_BYTES,
 };
 
+use crate::port;
+
 use super::{Close, session, writer};
 
 /// The only version so far.
@@ -29,6 +31,7 @@ const FRAME_BYTES_HARD: usize = 2 * FRAME_BYTES_MAX;
 pub(crate) async fn upgrade(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
+    client: Option<Extension<Arc<port::places::Place>>>,
     socket: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let socket = match socket {
@@ -58,6 +61,8 @@ pub(crate) async fn upgrade(
     socket.on_upgrade(move |socket| {
         // axum drops the task of an upgrade with the server; the tracker waits for its end.
         sockets.track_future(async move {
+            // A client behind a proxy holds its place for as long as its socket.
+            let _client = client;
             match admitted {
                 Ok((identity, place)) => session::run(socket, app, identity, place).await,
                 Err(close) => refuse(socket, close).await,

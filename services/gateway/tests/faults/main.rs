@@ -16,7 +16,6 @@ mod machine;
 mod notices;
 
 mod accounts;
-mod door;
 mod ephemera;
 mod fanout;
 mod http;
@@ -24,4 +23,3 @@ mod resume;
 mod send;
 mod sockets;
 mod tail;
-mod tls;

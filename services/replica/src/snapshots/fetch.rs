@@ -142,6 +142,8 @@ async fn receive(
         slot = %receiver.manifest().applied.slot, bytes = receiver.manifest().length, from,
         "fetching a snapshot"
     );
+    let length = receiver.manifest().length;
+    let fetching = METRICS.fetches(length.saturating_sub(from));
     let (chunks, waiting) = mpsc::channel(SNAPSHOT_CHUNKS_READY_MAX);
     let writer = tokio::task::spawn_blocking(move || write(receiver, waiting));
     while let Some(kind) = next(&mut pieces).await? {
@@ -153,7 +155,7 @@ async fn receive(
             bytes: chunk.data,
             crc: chunk.crc,
         };
-        METRICS.fetched(chunk.bytes.len());
+        fetching.fetched(chunk.bytes.len());
         if chunks.send(chunk).await.is_err() {
             break;
         }

@@ -214,6 +214,7 @@ impl Local {
             setting("CHATTERBOX_GATEWAY_SIGN_UPS_PER_SECOND", 10_000),
             // One machine, one person as far as the gateway can tell.
             setting("CHATTERBOX_GATEWAY_SOCKETS_PER_USER", 1_000),
+            setting("CHATTERBOX_GATEWAY_CONNECTIONS_PER_ADDRESS", 10_000),
             setting("CHATTERBOX_GATEWAY_REQUESTS_PER_SECOND_ADDRESS", 10_000),
         ];
         let gateway = node(&self.root, &name, "gateway", env, address)?;

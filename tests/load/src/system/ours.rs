@@ -45,6 +45,7 @@ impl Ours {
             many("CHATTERBOX_GATEWAY_SOCKETS_PER_USER"),
             many("CHATTERBOX_GATEWAY_SOCKETS"),
             many("CHATTERBOX_GATEWAY_CONNECTIONS"),
+            // All of them come from this machine.
             many("CHATTERBOX_GATEWAY_CONNECTIONS_PER_ADDRESS"),
             many("CHATTERBOX_GATEWAY_REQUESTS_PER_SECOND_ADDRESS"),
         ];

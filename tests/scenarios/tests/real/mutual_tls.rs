@@ -19,8 +19,10 @@ use scenarios::process::{binary, chatterctl};
 use scenarios::{Client, Reply, ports};
 use tls::authority::Authority;
 use tls::{Identity, Mutual, Role};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::sync::{Mutex, MutexGuard};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tonic::Code;
 use tonic::transport::Endpoint;
 
@@ -245,6 +247,48 @@ async fn say(alice: &mut Client, body: String, sent: &mut Vec<String>) -> Result
 
 /// Every service gets a new certificate while people write, and then a replica is killed, so that
 /// connections are made by the new ones.
+/// What a port says to somebody without a certificate who asks for a page.
+async fn says_to_a_stranger(port: u16) -> Result<Option<Vec<u8>>> {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)).await else {
+        return Ok(None);
+    };
+    // It may be closed before all is written.
+    let _ = stream
+        .write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .await;
+    let mut said = vec![0; 64];
+    let read = timeout(SOON, stream.read(&mut said)).await?;
+    said.truncate(read.unwrap_or(0));
+    Ok(Some(said))
+}
+
+/// Property: of all ports of a machine's cluster the public one alone speaks with strangers.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_public_port_alone_answers_a_stranger() -> Result<()> {
+    let local = Local::up().await?;
+    let (mut open, mut answers) = (Vec::new(), Vec::new());
+    // The public port, membership, and from the eleventh on the replicas.
+    for port in local.port..local.port + 14 {
+        let Some(said) = says_to_a_stranger(port).await? else {
+            continue;
+        };
+        open.push(port - local.port);
+        let head = String::from_utf8_lossy(&said[..said.len().min(12)]);
+        println!("port +{}: {head:?}", port - local.port);
+        if head.starts_with("HTTP/") {
+            answers.push(port - local.port);
+        } else {
+            // Nothing, or an alert of TLS.
+            ensure!(matches!(said.first(), None | Some(0x15)), "{said:?}");
+        }
+    }
+    ensure!(answers == [0], "{answers:?} answer");
+    for expected in [0, 1, 11, 12, 13] {
+        ensure!(open.contains(&expected), "{open:?} are open");
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_change_under_load_and_nothing_is_lost() -> Result<()> {
     let local = Local::up().await?;

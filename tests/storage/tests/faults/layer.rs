@@ -62,6 +62,15 @@ fn sqlite_is_seen() {
     disk.verify().unwrap();
 }
 
+/// Property: what the log writes does not depend on the number of the process, so a seed means
+/// the same run in every process.
+#[test]
+fn the_process_has_one_number() {
+    let disk = Disk::empty().unwrap();
+    drop(Wal::open(disk.path()).unwrap());
+    assert_eq!(medium(&disk).seen()["log.lock"], b"4200000\n");
+}
+
 /// Property: a file that is not recorded is left alone.
 #[test]
 fn other_files_are_left_alone() {
