@@ -85,6 +85,10 @@ k8s-roll: ## Restart everything, one by one, the leader last
 test: ## All tests: page, Rust, real processes, browser
 	@tests/run.sh
 
+.PHONY: sbom
+sbom: ## What the image consists of, as CycloneDX in target/sbom: needs cargo-cyclonedx
+	@docker/sbom.sh
+
 .PHONY: test-containers
 test-containers: ## The image and a cluster of containers, killed, saved and restored: needs Docker
 	@tests/containers.sh

@@ -3,6 +3,7 @@
 #
 #   OVERLAY=dev|prod k8s/cluster.sh up|down|status|roll
 #   REPLICAS=5       k8s/cluster.sh scale
+#   AUTHORITY=DIR    k8s/cluster.sh certificates
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -19,7 +20,33 @@ ctl() { kube exec membership-0 -- /usr/local/bin/chatterctl "$@"; }
 command -v kubectl >/dev/null 2>&1 || fail "kubectl is missing: https://kubernetes.io/docs/tasks/tools/"
 [ -d "k8s/overlays/$OVERLAY" ] || fail "OVERLAY=$OVERLAY: there are $(ls k8s/overlays | tr '\n' ' ')"
 
+# Certificates of all roles by an authority of our own in the directory AUTHORITY, which must be kept:
+# called again it renews what is about to end, and the services take that up without a restart.
+certificates() {
+    directory=${AUTHORITY:?where the authority is kept: AUTHORITY=DIR}
+    chatterctl=${CHATTERCTL:-target/release/chatterctl}
+    [ -x "$chatterctl" ] || fail "$chatterctl is missing: make programs"
+    "$chatterctl" ca ensure --dir "$directory" --cluster chatterbox
+    kubectl get namespace "$SPACE" >/dev/null 2>&1 || kubectl apply -f k8s/base/namespace.yaml
+    for role in replica gateway membership operator; do
+        kube create secret generic "$role-tls" --dry-run=client --output=yaml \
+            --from-file="$directory/$role/ca.crt" --from-file="$directory/$role/tls.crt" \
+            --from-file="$directory/$role/tls.key" | kube apply -f -
+    done
+}
+
+# Pods wait for a Secret that is not there for ever, and say so where few look.
+certificates_are_there() {
+    kubectl kustomize "k8s/overlays/$OVERLAY" | grep -q 'secretName: replica-tls' || return 0
+    ! kubectl kustomize "k8s/overlays/$OVERLAY" | grep -q '^apiVersion: cert-manager.io/' || return 0
+    for role in replica gateway membership operator; do
+        kube get secret "$role-tls" >/dev/null 2>&1 || fail "the Secret $role-tls is missing: \
+AUTHORITY=DIR k8s/cluster.sh certificates, or OVERLAY=prod-cert-manager"
+    done
+}
+
 up() {
+    certificates_are_there
     kubectl apply -k "k8s/overlays/$OVERLAY"
     kube rollout status statefulset/membership --timeout=300s
     kube rollout status statefulset/replica --timeout=600s
@@ -123,6 +150,6 @@ roll() {
 }
 
 case ${1:-} in
-    up | down | status | scale | roll) "$1" ;;
-    *) fail "usage: k8s/cluster.sh up|down|status|scale|roll" ;;
+    up | down | status | scale | roll | certificates) "$1" ;;
+    *) fail "usage: k8s/cluster.sh up|down|status|scale|roll|certificates" ;;
 esac

@@ -14,7 +14,10 @@ from manifests import OVERLAYS, environment, port_of, render, workloads
 # The oldest one that has what is used here (a preStop that sleeps), a middle one and the newest known.
 VERSIONS = ("1.30", "1.33", "1.36")
 # Variables that are no setting of one program: of the logger, of the pod itself.
-COMMON = {"RUST_LOG", "CHATTERBOX_LOG_FORMAT", "POD_NAME"}
+COMMON = {"RUST_LOG", "CHATTERBOX_LOG_FORMAT", "POD_NAME", "CHATTERBOX_TLS"}
+# Objects of cert-manager, whose schemas are its own.
+FOREIGN = ("Certificate", "Issuer")
+ROLES = {"replica", "gateway", "membership", "operator"}
 # Who opens connections to whom, on which port: the picture in ARCHITECTURE.md.
 ARROWS = {
     ("gateway", "replica", 1061),
@@ -28,6 +31,8 @@ ARROWS = {
 def schemas(overlay, objects):
     for version in VERSIONS:
         for (kind, name), found in objects.items():
+            if kind in FOREIGN:
+                continue
             try:
                 kubernetes_validate.validate(found, version, strict=True)
             except kubernetes_validate.ValidationError as error:
@@ -80,6 +85,48 @@ def templates(objects, programs):
         volumes = {volume["name"] for volume in spec.get("volumes", [])}
         claims = {claim["metadata"]["name"] for claim in found["spec"].get("volumeClaimTemplates", [])}
         assert mounts == volumes | claims, f"{name}: {mounts} are mounted, {volumes | claims} are there"
+
+
+def certificates(overlay, objects):
+    """Whoever speaks TLS has a certificate of its own role, where its settings look for it."""
+    mounted = set()
+    for name, found in workloads(objects).items():
+        spec = found["spec"]["template"]["spec"]
+        container = spec["containers"][0]
+        secrets = {one["name"]: one["secret"] for one in spec.get("volumes", []) if "secret" in one}
+        at = {
+            mount["mountPath"]: secrets[mount["name"]]["secretName"]
+            for mount in container["volumeMounts"]
+            if mount["name"] in secrets
+        }
+        mounted |= set(at.values())
+        given = environment(objects, container, f"{name}-0")
+        own = given.get(f"CHATTERBOX_{name.upper()}_TLS")
+        assert (own is None) == (not at), f"{name}: {own} is set, {at} is mounted"
+        if own is None:
+            continue
+        assert at[own] == f"{name}-tls", f"{name}: {own} holds {at[own]}"
+        # The probes of a gateway are HTTP; the others' are chatterctl's, which needs one, too.
+        assert name == "gateway" or given["CHATTERBOX_TLS"] in at, f"{name}: its probes speak plain text"
+        assert spec["securityContext"]["fsGroup"] == spec["securityContext"]["runAsGroup"], name
+        for secret in secrets.values():
+            assert secret["defaultMode"] == 0o440, f"{name}: others may read {secret}"
+    assert mounted in (set(), {f"{role}-tls" for role in ROLES}), f"{overlay}: {mounted}"
+    made = {name: found["spec"] for (kind, name), found in objects.items() if kind == "Certificate"}
+    if not made:
+        return
+    cluster = objects["ConfigMap", config_of(objects, "membership")]["data"]
+    for role in ROLES:
+        spec = made.pop(role)
+        wanted = f"spiffe://chatterbox/{cluster['CHATTERBOX_MEMBERSHIP_CLUSTER']}/{role}"
+        assert spec["uris"] == [wanted], f"{role}: {spec['uris']}, not {wanted}"
+        assert spec["secretName"] == f"{role}-tls", role
+        assert {"server auth", "client auth"} <= set(spec["usages"]), role
+        assert ("Issuer", spec["issuerRef"]["name"]) in objects, role
+    (authority,) = made.values()
+    assert authority["isCA"] is True
+    issuer = objects["Issuer", "authority"]["spec"]
+    assert issuer["ca"]["secretName"] == authority["secretName"]
 
 
 def services(objects):
@@ -163,6 +210,7 @@ def main():
         objects = render(overlay)
         schemas(overlay, objects)
         templates(objects, programs)
+        certificates(overlay, objects)
         services(objects)
         policies(objects)
         budgets(objects)

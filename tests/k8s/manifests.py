@@ -7,7 +7,7 @@ import subprocess
 
 import yaml
 
-OVERLAYS = ("dev", "prod")
+OVERLAYS = ("dev", "prod", "prod-cert-manager")
 POD_KINDS = ("StatefulSet", "Deployment")
 
 

@@ -1,4 +1,4 @@
-"""Runs the pod templates of the overlay `dev` without Kubernetes, and chats on them.
+"""Runs the pod templates of the overlays without Kubernetes, and chats on them.
 
 Each pod has a network namespace of its own with its own address, the user, the read-only root, the
 mounts, the environment and the command of its template; its probes are run as a kubelet would. What
@@ -71,8 +71,16 @@ class Pod:
             line += ["--ro-bind", str(self.cluster.data / name), f"/etc/{name}"]
         line += ["--proc", "/proc", "--dev", "/dev"]
         memory = {volume["name"] for volume in self.spec["volumes"] if "emptyDir" in volume}
+        secrets = {
+            volume["name"]: volume["secret"]["secretName"]
+            for volume in self.spec["volumes"]
+            if "secret" in volume
+        }
         for mount in self.container["volumeMounts"]:
-            if mount["name"] in memory:
+            if mount["name"] in secrets:
+                secret = self.cluster.data / "secrets" / secrets[mount["name"]]
+                line += ["--ro-bind", str(secret), mount["mountPath"]]
+            elif mount["name"] in memory:
                 line += ["--perms", "1777", "--tmpfs", mount["mountPath"]]
             else:
                 line += ["--bind", str(self.claim(mount["name"], user)), mount["mountPath"]]
@@ -152,14 +160,29 @@ class Pod:
 
 
 class Cluster:
-    def __init__(self, programs, data):
+    def __init__(self, programs, data, overlay):
         self.programs, self.data = programs, data
-        self.objects = render("dev")
+        shutil.rmtree(data, ignore_errors=True)
+        data.mkdir(parents=True)
+        self.objects = render(overlay)
         self.templates = workloads(self.objects)
         self.pods = {}
 
+    def make_secrets(self):
+        """What `k8s/cluster.sh certificates` puts into Secrets, as a kubelet mounts them."""
+        made = self.data / "authority"
+        run(self.programs / "chatterctl", "ca", "ensure", "--dir", made, "--cluster", "chatterbox")
+        for role in ("replica", "gateway", "membership", "operator"):
+            secret = self.data / "secrets" / f"{role}-tls"
+            secret.mkdir(parents=True)
+            for name in ("ca.crt", "tls.crt", "tls.key"):
+                shutil.copy(made / role / name, secret)
+                shutil.chown(secret / name, 0, 65532)
+                (secret / name).chmod(0o440)
+
     def __enter__(self):
         self.clear()
+        self.make_secrets()
         run("ip", "link", "add", BRIDGE, "type", "bridge")
         run("ip", "addr", "add", f"{NETWORK}.1/24", "dev", BRIDGE)
         run("ip", "link", "set", BRIDGE, "up")
@@ -287,11 +310,35 @@ def addresses(count):
     return [f"replica-{n}.replica:1061" for n in range(count)]
 
 
+def encrypted(programs, data):
+    """The overlay `prod`: the services speak TLS with each other, and with nobody else."""
+    with Cluster(programs, data, "prod") as cluster:
+        pods = cluster.pods
+        cluster.wait("every pod of prod is ready", lambda: cluster.is_ready(*pods))
+        ann = Person(pods["gateway-x"], "ann")
+        said = ["by certificates"]
+        ann.say(said[-1])
+        assert len(cluster.voters()) == 3
+        for target, port in (("replica-0", "grpc"), ("membership-0", "grpc")):
+            pod = pods[target]
+            address = f"grpc://{pod.address}:{port_of(pod.container, port)}"
+            stranger = [cluster.programs / "chatterctl", "health", address]
+            found = subprocess.run(stranger, capture_output=True, env={})
+            assert found.returncode != 0, f"{target} answers whoever has no certificate"
+        for name in ("replica-1", "gateway-x"):
+            pods[name].terminate()
+            pods[name].start()
+            cluster.wait(f"{name} of prod is ready again", lambda: cluster.is_ready(name))
+        said.append("and again")
+        ann.say(said[-1])
+        assert ann.texts() == said, f"said {said}, there is {ann.texts()}"
+    print("prod: certificates are needed, and enough")
+
+
 def main():
     programs, data = (pathlib.Path(path).resolve() for path in sys.argv[1:])
-    shutil.rmtree(data, ignore_errors=True)
-    data.mkdir(parents=True)
-    with Cluster(programs, data) as cluster:
+    encrypted(programs, data)
+    with Cluster(programs, data, "dev") as cluster:
         pods = cluster.pods
         cluster.wait("every pod has started", lambda: all(p.probe("startupProbe") for p in pods.values()))
         cluster.wait("every pod is ready", lambda: cluster.is_ready(*pods))

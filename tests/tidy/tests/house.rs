@@ -253,3 +253,63 @@ fn documents_point_to_what_exists() -> Result<()> {
         &broken,
     )
 }
+
+/// The settings of a program by their names in the environment, from its table of fields.
+fn settings(program: &str, text: &str) -> Vec<String> {
+    let table = text.split("const FIELDS").nth(1).unwrap_or_default();
+    // A field is a pair of texts: its key is the first, in small letters without a space.
+    let table = table.split("];").next().unwrap_or_default();
+    table
+        .split('(')
+        .skip(1)
+        .filter_map(|pair| pair.split('"').nth(1))
+        .map(|key| format!("CHATTERBOX_{program}_{}", key.to_uppercase()))
+        .collect()
+}
+
+/// Every setting that compose, Kubernetes, a script or a document names is one of its program.
+#[test]
+fn settings_have_the_names_of_their_programs() -> Result<()> {
+    let all = files()?;
+    let mut known = Vec::new();
+    for (program, path) in [
+        ("REPLICA", "services/replica/src/config.rs"),
+        ("GATEWAY", "services/gateway/src/config.rs"),
+        ("MEMBERSHIP", "services/membership/src/config.rs"),
+    ] {
+        let found = all.iter().find(|file| file.path == path);
+        let own = found.map_or_else(Vec::new, |file| settings(program, &file.text));
+        ensure!(own.len() > 5, "{path}: no table of settings was found");
+        known.extend(own);
+        // The file with all of them.
+        known.push(format!("CHATTERBOX_{program}_CONFIG"));
+    }
+    let mut broken = Vec::new();
+    for file in &all {
+        let named = file.path.starts_with("docker/")
+            || file.path.starts_with("k8s/")
+            || file.path == "Makefile"
+            || file.path.ends_with(".md")
+            || file.path.ends_with(".sh");
+        if !named {
+            continue;
+        }
+        for word in file
+            .text
+            .split(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'))
+        {
+            let ours = ["REPLICA", "GATEWAY", "MEMBERSHIP"]
+                .iter()
+                .any(|program| word.starts_with(&format!("CHATTERBOX_{program}_")));
+            // A prefix alone stands for all of them.
+            if ours && !word.ends_with('_') && !known.iter().any(|one| one == word) {
+                broken.push(format!("{}: {word}", file.path));
+            }
+        }
+    }
+    report(
+        "settings are called as their programs call them",
+        "a misspelt variable is a default that nobody chose",
+        &broken,
+    )
+}
