@@ -53,7 +53,8 @@ pub fn percentile(sorted: &[u64], of_hundred: usize) -> u64 {
 }
 
 /// For each death of a leader the longest silence of all clients together that it began, or went
-/// on with: what was acknowledged just before may still arrive just after. A silence that was there
+/// on with: it begins between the wish and the moment when what was acknowledged just before the death
+/// has arrived. A silence that was there
 /// already, because a majority was dead, say, counts from the death on.
 #[must_use]
 pub fn failovers(traffic: &Traffic, kills: &[LeaderKill]) -> Vec<Failover> {
@@ -63,7 +64,8 @@ pub fn failovers(traffic: &Traffic, kills: &[LeaderKill]) -> Vec<Failover> {
         let killed = kill.at_ms * 1000;
         let first_after = acks.partition_point(|ack| *ack < killed);
         let from = acks.get(first_after.saturating_sub(1)..)?;
-        let began_in_time = |pair: &&[u64]| pair[0] <= killed + ON_THE_WAY_US;
+        let arrived = kill.dead_ms * 1000 + ON_THE_WAY_US;
+        let began_in_time = |pair: &&[u64]| pair[0] <= arrived;
         let pairs = from.windows(2).take_while(began_in_time);
         let silence = |pair: &[u64]| pair[1].saturating_sub(pair[0].max(killed));
         let longest = pairs.map(silence).max()?;
@@ -94,9 +96,11 @@ mod tests {
     fn a_silence_follows_a_death() {
         let acks = traffic(&[100, 110, 120, 125, 700, 710, 1500]);
         let gap = |at_ms| {
-            failovers(&acks, &[LeaderKill { at_ms }])
-                .first()
-                .map(|f| f.gap_ms)
+            let kill = LeaderKill {
+                at_ms,
+                dead_ms: at_ms,
+            };
+            failovers(&acks, &[kill]).first().map(|f| f.gap_ms)
         };
         assert_eq!(gap(121), Some(575));
         // A later silence has another reason.
@@ -106,6 +110,20 @@ mod tests {
         assert_eq!(gap(1450), Some(50));
         // Nothing was acknowledged after it: no figure.
         assert_eq!(gap(1600), None);
+    }
+
+    /// An engine of containers that takes 400 ms to kill: the silence is after that.
+    #[test]
+    fn a_death_may_take_its_time() {
+        let acks = traffic(&[100, 150, 250, 350, 450, 500, 950]);
+        let kill = LeaderKill {
+            at_ms: 120,
+            dead_ms: 520,
+        };
+        assert_eq!(
+            failovers(&acks, &[kill]).first().map(|f| f.gap_ms),
+            Some(450)
+        );
     }
 
     #[test]

@@ -67,8 +67,10 @@ struct Active {
 /// A leader that was killed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LeaderKill {
-    /// When.
+    /// When it was asked for.
     pub at_ms: u64,
+    /// When it was done: an engine of containers may take its time.
+    pub dead_ms: u64,
 }
 
 /// What a run of the nemesis leaves.

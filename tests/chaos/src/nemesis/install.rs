@@ -54,6 +54,7 @@ impl<G: Ground> Nemesis<G> {
             .filter(|leader| targets.contains(leader));
         self.tell_current(Some(format!("{} {title}", step.kind.name())));
         let begun = self.begin(step, &targets, &view, &mut random).await;
+        let dead_ms = self.began.ms();
         let (begun, outcome) = match begun {
             Ok(begun) => (begun, Outcome::Installed),
             Err(error) => {
@@ -64,7 +65,11 @@ impl<G: Ground> Nemesis<G> {
         };
         let mut words = begun.words.clone();
         if led.is_some() && kills(step.kind) && outcome == Outcome::Installed {
-            self.done.leader_kills.push(LeaderKill { at_ms: from_ms });
+            let kill = LeaderKill {
+                at_ms: from_ms,
+                dead_ms,
+            };
+            self.done.leader_kills.push(kill);
             words = format!("it led; {words}");
         }
         let fault = Fault {
