@@ -4,6 +4,7 @@ mod backup;
 mod bad_input;
 mod basic;
 mod basic9;
+mod bent;
 mod disk_full;
 mod failover;
 mod figures;
