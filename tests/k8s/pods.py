@@ -62,7 +62,8 @@ class Pod:
         """The command line that runs a command in this pod."""
         user = self.spec["securityContext"]
         line = ["ip", "netns", "exec", self.namespace, "bwrap", "--die-with-parent", "--unshare-ipc"]
-        line += ["--perms", "0755", "--dir", "/etc"]
+        for path in ("/etc", "/tls"):
+            line += ["--perms", "0755", "--dir", path]
         for path in ("/usr", "/lib", "/lib64", "/bin", "/etc/ssl"):
             if pathlib.Path(path).exists():
                 line += ["--ro-bind", path, path]
@@ -114,7 +115,9 @@ class Pod:
         # The sandbox waits for the program, whose signals it does not pass on.
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         while not (found := children.read_text().split()):
-            assert self.process.poll() is None, f"{self.name} did not start"
+            assert self.process.poll() is None, (
+                f"{self.name} did not start:\n{pathlib.Path(log.name).read_text()[-2000:]}"
+            )
             time.sleep(0.01)
         self.pid = int(found[0])
 
