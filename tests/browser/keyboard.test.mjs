@@ -98,6 +98,17 @@ test("Esc marks the open room as read, wherever the focus is", async () => {
   await alice.id("jump-latest").waitFor({ state: "detached" });
 });
 
+test("the wheel leads back from the end, with the pointer over the rows", async () => {
+  for (let line = 1; line <= 30; line += 1) await alice.say(`read back ${line}`);
+  await alice.sees("read back 30");
+  // What the pointer is over is drawn anew, before the page hears that it was scrolled.
+  await alice.id("message").last().hover();
+  await alice.page.mouse.wheel(0, -600);
+  await alice.id("jump-latest").waitFor();
+  await alice.id("jump-latest").click();
+  await alice.id("jump-latest").waitFor({ state: "detached" });
+});
+
 test("Esc in the right panel closes it, and marks nothing as read", async () => {
   await alice.id("history").evaluate((element) => {
     element.scrollTop = 0;

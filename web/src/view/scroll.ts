@@ -27,29 +27,41 @@ export interface ScrollOptions {
  */
 export function useScroll({ scroller, is_following, moved }: ScrollOptions): () => void {
   const anchor = useRef<Anchor | undefined>(undefined);
+  /** Where the list stood when that was last looked at. */
+  const top = useRef(0);
   const latest = useRef(moved);
   latest.current = moved;
 
+  const standing = (element: HTMLElement) => {
+    anchor.current = anchorOf(element);
+    top.current = element.scrollTop;
+  };
+  const scrolled = (element: HTMLElement) => {
+    is_following.current = distanceToEnd(element) < END_PX;
+    standing(element);
+  };
+  const settle = (element: HTMLElement) => {
+    // A browser tells what the pointer is over before it tells of the scrolling that brought it
+    // there: a render in between must not take the person back.
+    if (Math.abs(element.scrollTop - top.current) > 1) scrolled(element);
+    else keepPlace(element, is_following.current, anchor.current);
+    standing(element);
+  };
+
   // After every render, before the browser paints.
   useLayoutEffect(() => {
-    const element = scroller.current;
-    if (element === null) return;
-    keepPlace(element, is_following.current, anchor.current);
-    anchor.current = anchorOf(element);
+    if (scroller.current !== null) settle(scroller.current);
   });
 
   useEffect(() => {
     const element = scroller.current;
     if (element === null) return;
     const onScroll = () => {
-      is_following.current = distanceToEnd(element) < END_PX;
-      anchor.current = anchorOf(element);
+      scrolled(element);
       latest.current();
     };
     // The pane shrinks when the composer grows or a phone shows its keyboard.
-    const resized = new ResizeObserver(() =>
-      keepPlace(element, is_following.current, anchor.current),
-    );
+    const resized = new ResizeObserver(() => settle(element));
     element.addEventListener("scroll", onScroll, { passive: true });
     resized.observe(element);
     return () => {
@@ -59,10 +71,7 @@ export function useScroll({ scroller, is_following, moved }: ScrollOptions): () 
   }, []);
 
   return () => {
-    const element = scroller.current;
-    if (element === null) return;
-    is_following.current = distanceToEnd(element) < END_PX;
-    anchor.current = anchorOf(element);
+    if (scroller.current !== null) scrolled(scroller.current);
   };
 }
 
