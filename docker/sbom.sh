@@ -25,9 +25,12 @@ for program in $PROGRAMS; do
     find services proto tests -name "$program.cdx.json" -delete
     [ -s "$OUT/$program.cdx.json" ] || fail "cargo-cyclonedx wrote nothing for $program"
 done
+# Our own crates are named by where they lie: from the root of the sources, not of this machine's disk.
+sed -i "s#file://$(pwd)#file://#g" "$OUT"/*.cdx.json
 (cd web && npm sbom --omit=dev --package-lock-only --sbom-format=cyclonedx) >"$OUT/page.cdx.json"
 for file in "$OUT"/*.cdx.json; do
     parts=$(grep -c '"purl"' "$file" || true)
     [ "$parts" -gt 0 ] || fail "$file names no package"
+    ! grep -qF "$(pwd)" "$file" || fail "$file names a path of this machine"
     say "$file: $parts packages"
 done
