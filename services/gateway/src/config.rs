@@ -100,7 +100,8 @@ impl Default for Options {
             idle_timeout_ms: 75_000,
             stall_timeout_ms: 30_000,
             frames_per_second: 20,
-            frames_burst: 100,
+            // To mark all rooms as read, or to come back with an outbox, takes a frame for each room.
+            frames_burst: 1_000,
             sockets_per_user: 16,
             sockets: 10_000,
             demo: false,
