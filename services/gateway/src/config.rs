@@ -101,7 +101,8 @@ impl Default for Options {
             stall_timeout_ms: 30_000,
             frames_per_second: 20,
             // To mark all rooms as read, or to come back with an outbox, takes a frame for each room.
-            frames_burst: 1_000,
+            // Fewer than fit into the queue of answers: a flood is called one, not a slow reader.
+            frames_burst: 400,
             sockets_per_user: 16,
             sockets: 10_000,
             demo: false,

@@ -2,7 +2,6 @@
 
 mod compare;
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,12 +60,6 @@ pub struct Cluster {
     gateway_env: Vec<(&'static str, String)>,
     directory: TempDir,
     _room: OwnedSemaphorePermit,
-}
-
-fn reserve() -> Result<u16> {
-    let port = ports::free();
-    drop(TcpListener::bind(("127.0.0.1", port))?);
-    Ok(port)
 }
 
 fn spec(directory: &Path, name: &str, binary: &'static str, env: &[(&str, String)]) -> Spec {
@@ -191,7 +184,7 @@ impl Cluster {
         replica_env: &[(&'static str, String)],
     ) -> Result<Self> {
         let root = directory.path();
-        let membership_port = reserve()?;
+        let membership_port = ports::free();
         let membership_url = format!("http://127.0.0.1:{membership_port}");
         let membership = Process::start(spec(
             root,
@@ -222,9 +215,7 @@ impl Cluster {
             _room: room,
         };
         // Membership names the first voters in the order of their addresses.
-        let mut ports = (0..replicas)
-            .map(|_| reserve())
-            .collect::<Result<Vec<_>>>()?;
+        let mut ports: Vec<u16> = (0..replicas).map(|_| ports::free()).collect();
         ports.sort_unstable();
         for (index, port) in ports.into_iter().enumerate() {
             cluster.add_replica(index + 1, port)?;
@@ -241,7 +232,7 @@ impl Cluster {
     /// When it cannot be started.
     pub fn add_standby(&mut self) -> Result<usize> {
         let index = self.replicas.len();
-        self.add_replica(index + 1, reserve()?)?;
+        self.add_replica(index + 1, ports::free())?;
         Ok(index)
     }
 
@@ -265,7 +256,7 @@ impl Cluster {
     }
 
     fn add_gateway(&mut self, number: usize) -> Result<()> {
-        let (name, port) = (format!("gateway{number}"), reserve()?);
+        let (name, port) = (format!("gateway{number}"), ports::free());
         let mut env = vec![
             ("CHATTERBOX_GATEWAY_LISTEN", format!("127.0.0.1:{port}")),
             ("CHATTERBOX_GATEWAY_MEMBERSHIP", self.membership_url.clone()),

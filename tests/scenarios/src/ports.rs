@@ -10,7 +10,9 @@ const LAST: u16 = 31_000;
 
 static NEXT: AtomicU16 = AtomicU16::new(0);
 
-/// A port of loopback on which nothing listens, never given twice by this process.
+/// A port of loopback on which nothing listens, never given twice by this process. Whoever tries it
+/// again by binding it may find it taken: a process that is just being started holds a copy of the
+/// listener below until it runs.
 ///
 /// # Panics
 /// When none of the range is free.
