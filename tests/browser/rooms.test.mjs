@@ -111,6 +111,8 @@ test("whoever leaves a room has it no more, and joins it again by the letters of
   await bob.page.locator('[data-testid="history"]', { hasText: "Eve left" }).waitFor();
   await eve.page.keyboard.press("Control+k");
   await eve.id("palette-field").fill("tea");
+  // What can be joined is asked for when the palette opens: a person presses when it is there.
+  await eve.page.locator('[role="option"][aria-selected="true"]', { hasText: "tea-kitchen" }).waitFor();
   await eve.page.keyboard.press("Enter");
   await eve.sees("the kettle is on");
 });
