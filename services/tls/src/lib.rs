@@ -11,6 +11,7 @@
 //! a port shows to people, who have none.
 
 pub mod access;
+mod complaint;
 mod connector;
 mod identity;
 mod incoming;

@@ -19,6 +19,7 @@ use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::complaint::Complaint;
 use crate::limits::LOOK_EVERY;
 use crate::material::{CERTIFICATE_FILE, Error, KEY_FILE, certificates, particulars, read};
 use crate::trust::days_left;
@@ -116,7 +117,7 @@ impl Pair {
 
 /// Looks at the files again and again, until the port is gone.
 async fn follow(public: Weak<Public>, mut known: Pair) {
-    let (mut last, mut said) = (String::new(), false);
+    let mut complaint = Complaint::default();
     loop {
         sleep(LOOK_EVERY).await;
         let Some(public) = public.upgrade() else {
@@ -147,16 +148,11 @@ async fn follow(public: Weak<Public>, mut known: Pair) {
             }
             Err(error) => error.to_string(),
         };
-        // Files that are written one after the other do not fit for a moment: what is still so at
-        // the next look is a fault, and is said once.
-        said &= fault == last;
-        if !fault.is_empty() && fault == last && !said {
-            said = true;
+        if complaint.is_due(&fault) {
             tracing::error!(
                 why = fault,
                 "a new certificate for people cannot be used; the one before it stays in use"
             );
         }
-        last = fault;
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, sleep};
 
+use crate::complaint::Complaint;
 use crate::identity::{Identity, Role};
 use crate::limits::{ENDS_SOON, ENDS_SOON_SAID_EVERY, LOOK_EVERY};
 use crate::material::{Error, Files, Material};
@@ -54,8 +55,7 @@ impl Trust {
     /// Looks at the files again and again, until nobody else has this trust.
     pub(crate) async fn follow(self: Arc<Self>, mut known: Files) {
         let mut warned = None;
-        let mut last = String::new();
-        let mut said = false;
+        let mut complaint = Complaint::default();
         while Arc::strong_count(&self) > 1 {
             self.warn_of_the_end(&mut warned);
             sleep(LOOK_EVERY).await;
@@ -63,17 +63,12 @@ impl Trust {
                 Ok(()) => String::new(),
                 Err(error) => error.to_string(),
             };
-            // Files that are written one after the other do not fit for a moment: what is still
-            // so at the next look is a fault, and is said once.
-            said &= fault == last;
-            if !fault.is_empty() && fault == last && !said {
-                said = true;
+            if complaint.is_due(&fault) {
                 tracing::error!(
                     why = fault,
                     "a new certificate cannot be used; the one before it stays in use"
                 );
             }
-            last = fault;
         }
     }
 

@@ -43,8 +43,11 @@ export function useScroll({ scroller, is_following, moved }: ScrollOptions): () 
   const settle = (element: HTMLElement) => {
     // A browser tells what the pointer is over before it tells of the scrolling that brought it
     // there: a render in between must not take the person back.
-    if (Math.abs(element.scrollTop - top.current) > 1) scrolled(element);
-    else keepPlace(element, is_following.current, anchor.current);
+    if (Math.abs(element.scrollTop - top.current) > 1) {
+      scrolled(element);
+      return;
+    }
+    keepPlace(element, is_following.current, anchor.current);
     standing(element);
   };
 
