@@ -2,7 +2,7 @@
 # Starts, shows and stops a cluster on this machine: in containers by compose, or as
 # processes by `chatterctl up`. `make up`, `make down` and their like are this script.
 #
-#   cluster.sh up | demo | down | status | logs | images | wipe | need PROGRAM…
+#   cluster.sh up | demo | down | status | logs | images | wipe | need PROGRAM… | compose WORD…
 #
 # MODE=auto|compose|local   PORT=1050   DATA=data   READY_SECONDS=120
 set -eu
@@ -309,5 +309,6 @@ case $command in
         build_image
         ;;
     need) need "$@" ;;
-    *) fail "usage: cluster.sh up | demo | down | status | logs | images | wipe | need PROGRAM…" ;;
+    compose) compose "$@" ;;
+    *) fail "usage: cluster.sh up|demo|down|status|logs|images|wipe|need PROGRAM…|compose WORD…" ;;
 esac

@@ -30,14 +30,11 @@ cleanup() {
 }
 trap cleanup EXIT
 
+# compose PROJECT WORD…
 compose() {
     project=$1
     shift
-    if docker compose version >/dev/null 2>&1; then
-        docker compose -p "$project" -f docker/compose.yaml "$@"
-    else
-        docker-compose -p "$project" -f docker/compose.yaml "$@"
-    fi
+    COMPOSE_PROJECT_NAME=$project docker/cluster.sh compose "$@"
 }
 
 # The container of a service; compose v1 and v2 name it differently.

@@ -11,7 +11,6 @@ pub(crate) mod status;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use proto::v1::chat_client::ChatClient;
@@ -67,10 +66,6 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
         match Json::<T>::from_request(request, state).await {
             Ok(Json(body)) => Ok(Self(body)),
-            Err(JsonRejection::BytesRejection(rejection)) => Err(Error::new(
-                crate::frames::ErrorCode::TooLarge,
-                rejection.body_text(),
-            )),
             Err(rejection) => Err(Error::bad_request(rejection.body_text())),
         }
     }

@@ -103,6 +103,10 @@ pub(crate) const LINK_BACKOFF: Duration = Duration::from_millis(25);
 /// Before a command that a replica had no room for is sent again, if it gave no time.
 pub(crate) const OVERLOADED_BACKOFF: Duration = Duration::from_millis(50);
 
+/// How long a connection is read on after its last answer, so that the other end gets it: to close
+/// with something unread resets the connection, and a reset can overtake the answer.
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
+
 /// After the system refused a connection (no more files): it may have room later.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long browsers keep to HTTPS once they have seen it here: a year, as is usual.

@@ -124,6 +124,30 @@ pub(crate) fn read(path: PathBuf) -> Result<Vec<u8>, Error> {
     }
 }
 
+/// A certificate with its key, as they lie in `directory`.
+pub(crate) fn certified(
+    certificate: &[u8],
+    key: &[u8],
+    directory: &Path,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, Error> {
+    let chain = certificates(certificate, &directory.join(CERTIFICATE_FILE))?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| Error::Content {
+        path: directory.join(KEY_FILE),
+        wanted: "private key",
+        why: error.to_string(),
+    })?;
+    CertifiedKey::from_der(chain, key, provider).map_err(|why| no_pair(directory, &why))
+}
+
+/// What rustls says against certificate and key in `directory`.
+pub(crate) fn no_pair(directory: &Path, why: &rustls::Error) -> Error {
+    Error::Pair {
+        directory: directory.to_owned(),
+        why: why.to_string(),
+    }
+}
+
 /// Files that were found good.
 pub(crate) struct Material {
     pub(crate) identity: Identity,
@@ -158,18 +182,9 @@ impl Material {
             })?;
         }
         let roots = Arc::new(roots);
-        let chain = certificates(&files.certificate, &directory.join(CERTIFICATE_FILE))?;
-        let key = PrivateKeyDer::from_pem_slice(&files.key).map_err(|error| Error::Content {
-            path: directory.join(KEY_FILE),
-            wanted: "private key",
-            why: error.to_string(),
-        })?;
-        let pair = |why: rustls::Error| Error::Pair {
-            directory: directory.to_owned(),
-            why: why.to_string(),
-        };
-        let own = CertifiedKey::from_der(chain, key, &provider).map_err(pair)?;
+        let own = certified(&files.certificate, &files.key, directory, &provider)?;
         let own = Arc::new(own);
+        let pair = |why: rustls::Error| no_pair(directory, &why);
         let unfit = |why| Error::Unfit {
             directory: directory.to_owned(),
             why,

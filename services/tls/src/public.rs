@@ -10,9 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::sign::SingleCertAndKey;
 use rustls::version::TLS13;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
@@ -21,7 +19,9 @@ use tokio_rustls::server::TlsStream;
 
 use crate::complaint::Complaint;
 use crate::limits::LOOK_EVERY;
-use crate::material::{CERTIFICATE_FILE, Error, KEY_FILE, certificates, particulars, read};
+use crate::material::{
+    CERTIFICATE_FILE, Error, KEY_FILE, certified, no_pair, particulars, read,
+};
 use crate::trust::days_left;
 
 /// WebSockets begin as a request of HTTP/1.1, and a browser opens them on a connection of their own.
@@ -86,19 +86,9 @@ impl Pair {
 
     /// Says whose certificate it is, as far as that is of use in a log.
     fn config(&self, directory: &Path) -> Result<ServerConfig, Error> {
-        let path = directory.join(CERTIFICATE_FILE);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let chain = certificates(&self.certificate, &path)?;
-        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| Error::Content {
-            path: directory.join(KEY_FILE),
-            wanted: "private key",
-            why: error.to_string(),
-        })?;
-        let no_pair = |why: rustls::Error| Error::Pair {
-            directory: directory.to_owned(),
-            why: why.to_string(),
-        };
-        let own = CertifiedKey::from_der(chain, key, &provider).map_err(no_pair)?;
+        let own = certified(&self.certificate, &self.key, directory, &provider)?;
+        let no_pair = |why: rustls::Error| no_pair(directory, &why);
         let leaf = own.end_entity_cert().map_err(no_pair)?;
         let (ends, serial) = particulars(leaf).map_err(|why| Error::Unfit {
             directory: directory.to_owned(),

@@ -45,9 +45,7 @@ impl Account {
         password: &str,
         within: Duration,
     ) -> Result<Self> {
-        let body = json!({"cid": Uuid::now_v7(), "name": name, "password": password,
-            "secret": secret()});
-        Self::enter(bases, "sign-up", &body, within).await
+        Self::enter(bases, "sign-up", &credentials(name, password), within).await
     }
 
     /// Begins another session of an account, retrying while the cluster cannot commit.
@@ -60,9 +58,7 @@ impl Account {
         password: &str,
         within: Duration,
     ) -> Result<Self> {
-        let body = json!({"cid": Uuid::now_v7(), "name": name, "password": password,
-            "secret": secret()});
-        Self::enter(bases, "sign-in", &body, within).await
+        Self::enter(bases, "sign-in", &credentials(name, password), within).await
     }
 
     /// Posts `body` to `/api/v1/{how}` until it is answered for good.
@@ -132,6 +128,11 @@ impl Account {
         ensure!(response.status() == 200, "{url}: {}", response.status());
         Ok(response.bytes().await?.to_vec())
     }
+}
+
+/// What signing up and signing in ask for.
+fn credentials(name: &str, password: &str) -> Value {
+    json!({"cid": Uuid::now_v7(), "name": name, "password": password, "secret": secret()})
 }
 
 /// What a client makes so that a retry gets the same session (docs/protocol.md, section 1).

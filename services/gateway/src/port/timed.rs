@@ -1,5 +1,5 @@
-//! A connection with deadlines: for the head of a request, between two requests, and for an answer
-//! that nobody takes.
+//! A connection with deadlines: for the head of a request, between two requests, for an answer that
+//! nobody takes, and for what still comes after the last one.
 //!
 //! Must hold: a byte now and then moves no deadline but that of the answer; a WebSocket has none
 //! here, since its session has its own.
@@ -7,13 +7,14 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::config::Options;
+use crate::limits::LINGER;
 use crate::metrics::{METRICS, Refused};
 use crate::port::places::Place;
 
@@ -124,6 +125,8 @@ pub(super) struct Timed<S> {
     patience: Patience,
     reading: Deadline,
     writing: Deadline,
+    /// Nothing more is sent: what comes is thrown away until the other end closes, or then.
+    lingering: Deadline,
     /// Goes with the connection, also when that becomes a WebSocket.
     _place: Place,
 }
@@ -136,6 +139,7 @@ impl<S> Timed<S> {
             patience,
             reading: None,
             writing: None,
+            lingering: None,
             _place: place,
         }
     }
@@ -217,7 +221,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Timed<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -246,7 +250,31 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.written(shut, context)
+        if self.lingering.is_none() {
+            let shut = Pin::new(&mut self.stream).poll_shutdown(context);
+            ready!(self.written(shut, context))?;
+        }
+        self.poll_linger(context).map(Ok)
+    }
+}
+
+impl<S: AsyncRead + Unpin> Timed<S> {
+    /// Reads and throws away: RFC 9112, section 9.6.
+    fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let until = match &self.lingering {
+            Some(deadline) => deadline.deadline(),
+            None => Instant::now() + LINGER,
+        };
+        if passed(&mut self.lingering, until, context) {
+            return Poll::Ready(());
+        }
+        let mut bytes = [0; 4096];
+        loop {
+            let mut thrown_away = ReadBuf::new(&mut bytes);
+            match ready!(Pin::new(&mut self.stream).poll_read(context, &mut thrown_away)) {
+                Ok(()) if !thrown_away.filled().is_empty() => {}
+                Ok(()) | Err(_) => return Poll::Ready(()),
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! In: nothing. Out: worlds. Invariants: as in `worlds`. Tested by: tests/worlds.rs.
 
-use crate::world::{Goal, World};
+use crate::world::{Goal, Opening, World};
 
 pub(super) fn small() -> Vec<World> {
     vec![
@@ -49,8 +49,64 @@ pub(super) fn small() -> Vec<World> {
             goals: &[Goal::Read, Goal::Everywhere(1)],
             ..World::still("read", "two candidates, one slot, one linearizable read")
         },
+        World {
+            campaigns: 1,
+            proposers: &[2],
+            opening: OLD_ROW,
+            goals: &[Goal::Everywhere(2)],
+            ..World::still(
+                "old-row",
+                "a node holds a row that lost, below the base of the next ballot",
+            )
+        },
+        World {
+            nodes: &[1, 2, 3, 4],
+            slots: 1,
+            proposers: &[1, 4],
+            goals: &[Goal::Everywhere(1)],
+            ..World::still("learner", "a candidate, and a node that does not vote")
+        },
+        World {
+            voters: &[1, 2, 3, 4, 5],
+            nodes: &[1, 2, 3, 4, 5],
+            campaigns: 0,
+            opening: CUT_OFF,
+            goals: &[Goal::Decided(1), Goal::Everywhere(1)],
+            ..World::still(
+                "cut-off",
+                "a leader of two goes on, while three others have decided another value",
+            )
+        },
     ]
 }
+
+/// Node 1 has a row that nobody else has; the others have decided another one in its slot.
+const OLD_ROW: &[Opening] = &[
+    Opening::Campaign(1),
+    Opening::Settle(&[1, 2]),
+    Opening::Propose(1),
+    Opening::Lose,
+    Opening::Campaign(2),
+    Opening::Settle(&[2, 3]),
+    Opening::Propose(2),
+    Opening::Settle(&[2, 3]),
+    Opening::Lose,
+];
+
+/// Node 1 leads nodes 1 and 2, which hold its row; nodes 3 to 5 have decided another one in its
+/// slot, and node 1 has not heard of it.
+const CUT_OFF: &[Opening] = &[
+    Opening::Campaign(1),
+    Opening::Settle(&[1, 2, 3]),
+    Opening::Propose(1),
+    Opening::Settle(&[2]),
+    Opening::Lose,
+    Opening::Campaign(4),
+    Opening::Settle(&[3, 4, 5]),
+    Opening::Propose(4),
+    Opening::Settle(&[3, 4, 5]),
+    Opening::Lose,
+];
 
 #[expect(clippy::too_many_lines, reason = "a table")]
 pub(super) fn large() -> Vec<World> {

@@ -2,7 +2,7 @@
 //!
 //! In: nothing. Out: worlds. Invariants: as in `worlds`. Tested by: tests/worlds.rs.
 
-use crate::world::{Goal, World};
+use crate::world::{Goal, Opening, World};
 
 pub(super) fn small() -> Vec<World> {
     vec![
@@ -59,8 +59,37 @@ pub(super) fn small() -> Vec<World> {
             goals: &[Goal::Ready(2), Goal::Read],
             ..World::still("read-seal", "one candidate, which is replaced, one read")
         },
+        World {
+            nodes: &[1, 2, 3, 4],
+            seals: &[&[1, 2, 4]],
+            slots: 3,
+            seal_slots: 0,
+            campaigns: 1,
+            proposers: &[3],
+            opening: SEAL_BELOW_A_ROW,
+            goals: &[Goal::Ready(2), Goal::Everywhere(2)],
+            ..World::still(
+                "seal-below-a-row",
+                "a Seal is found in phase 1, and above it a row that lost",
+            )
+        },
     ]
 }
+
+/// Node 1 has two rows that nobody else has; nodes 2 and 3 have a Seal in the slot of the first one,
+/// and nobody knows that it is decided.
+const SEAL_BELOW_A_ROW: &[Opening] = &[
+    Opening::Campaign(1),
+    Opening::Settle(&[1, 2]),
+    Opening::Propose(1),
+    Opening::Propose(1),
+    Opening::Lose,
+    Opening::Campaign(2),
+    Opening::Settle(&[2, 3]),
+    Opening::Reconfigure(2),
+    Opening::Settle(&[3]),
+    Opening::Lose,
+];
 
 #[expect(clippy::too_many_lines, reason = "a table")]
 pub(super) fn large() -> Vec<World> {

@@ -203,6 +203,28 @@ async fn many(ground: &Ground) -> Result<usize> {
     Ok(refused)
 }
 
+/// Sends on after it was refused, as a browser does that has begun to send. To close at once would
+/// reset the connection, and a reset can overtake the answer. Answers what was said.
+async fn refused_while_sending(port: u16) -> Result<String> {
+    let (mut reading, mut writing) = attacker(port).await?.into_split();
+    let head = "POST /api/v1/sign-in HTTP/1.1\r\nHost: x\r\nContent-Length: 71680\r\n\r\n";
+    writing.write_all(head.as_bytes()).await?;
+    let mut text = vec![0; 4096];
+    let count = timeout(SOON, reading.read(&mut text)).await??;
+    for _ in 0..10 {
+        writing.write_all(&[b'x'; 100]).await?;
+        sleep(Duration::from_millis(20)).await;
+    }
+    // Not for ever: somebody who goes on is cut off.
+    let goes_on = async {
+        while writing.write_all(b"x").await.is_ok() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(SOON, goes_on).await.context("it is read for ever")?;
+    Ok(String::from_utf8_lossy(&text[..count]).into_owned())
+}
+
 async fn oversized(port: u16) -> Result<usize> {
     let lines = "x: y\r\n".repeat(65);
     let long = "y".repeat(20 * 1024);
@@ -277,6 +299,9 @@ async fn an_attacker_is_refused_and_people_chat_on() -> Result<()> {
     let honest = Honest::begin(alice);
     let refused = oversized(ground.port).await?;
     let alice = honest.end(&ground, "oversized requests", refused).await?;
+
+    let said = refused_while_sending(ground.port).await?;
+    ensure!(said.starts_with("HTTP/1.1 413"), "{said:?}");
 
     let honest = Honest::begin(alice);
     let large = Message::text("x".repeat(70 * 1024));
