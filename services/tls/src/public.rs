@@ -19,9 +19,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::complaint::Complaint;
 use crate::limits::LOOK_EVERY;
-use crate::material::{
-    CERTIFICATE_FILE, Error, KEY_FILE, certified, no_pair, particulars, read,
-};
+use crate::material::{CERTIFICATE_FILE, Error, KEY_FILE, certified, no_pair, particulars, read};
 use crate::trust::days_left;
 
 /// WebSockets begin as a request of HTTP/1.1, and a browser opens them on a connection of their own.

@@ -5,9 +5,11 @@
 
 #![allow(clippy::print_stdout, reason = "a tool for people")]
 
+use std::any::Any;
+use std::panic::catch_unwind;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
 use model::checker::{Bounds, Report, check};
 use model::fault::Rule;
@@ -79,12 +81,20 @@ fn main() -> Result<ExitCode> {
                     None => world.broken,
                 };
                 let name = world.name;
-                let report = check(world, bounds);
+                let report = catch_unwind(|| check(world, bounds));
+                let report = report.map_err(|panic| anyhow!("{name}: {}", reason(&*panic)))?;
                 code = worse(code, tell(name, &report, wanted, way));
             }
             Ok(code)
         }
     }
+}
+
+/// What a panic said that no core made: the opening of a world is not possible.
+fn reason(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("it panicked")
 }
 
 fn worse(code: ExitCode, other: ExitCode) -> ExitCode {

@@ -248,7 +248,9 @@ export const de: Words = {
       title: "Zeit bis zur Entscheidung",
       none: "Senden Sie eine Nachricht, um zu sehen, wann eine Mehrheit sie hat.",
       figures: (p50, p99, count) =>
-        `Die Hälfte ${count === 1 ? "Ihrer letzten Nachricht" : `Ihrer letzten ${count.toLocaleString("de")} Nachrichten`} in ${p50}, 99 % in ${p99}.`,
+        count === 1
+          ? `Ihre letzte Nachricht in ${p50}.`
+          : `Die Hälfte Ihrer letzten ${count.toLocaleString("de")} Nachrichten in ${p50}, 99 % in ${p99}.`,
     },
   },
   body: {

@@ -247,7 +247,9 @@ export const en = {
       title: "Time to commit",
       none: "Send a message to see how long it takes until a majority has it.",
       figures: (p50: string, p99: string, count: number) =>
-        `Half of your last ${many(count, "message", "messages")} within ${p50}, 99 % within ${p99}.`,
+        count === 1
+          ? `Your last message within ${p50}.`
+          : `Half of your last ${many(count, "message", "messages")} within ${p50}, 99 % within ${p99}.`,
     },
   },
   body: {

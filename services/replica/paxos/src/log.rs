@@ -305,12 +305,17 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use bytes::Bytes;
 
     use super::Log;
     use crate::entry::{Chain, Entry, EntryKind};
     use crate::ids::{Ballot, Epoch, NodeId, PersistSeq, Round, Slot, Timestamp};
-    use crate::limits::{CACHE_BYTES_MAX, CHAINS_MAX, ENTRY_OVERHEAD_BYTES, PAGE_BYTES};
+    use crate::limits::{
+        APPLY_LAG_BYTES_MAX, APPLY_LAG_SLOTS_MAX, CACHE_BYTES_MAX, CHAINS_MAX,
+        ENTRY_OVERHEAD_BYTES, PAGE_BYTES,
+    };
     use crate::restored::Restored;
 
     const BALLOT: Ballot = Ballot {
@@ -420,7 +425,72 @@ mod tests {
         assert_eq!(log.chain_at(log.decided()), Some(chain));
         assert_eq!(log.chain_at(log.decided().next()), None);
         assert_eq!(log.chain_at(Slot::FIRST), None);
+        let oldest = Slot(log.decided().0 - CHAINS_MAX as u64 + 1);
+        assert!(log.chain_at(oldest).is_some(), "so many");
+        assert_eq!(log.chain_at(oldest.prev()), None, "and no more");
         let previous = log.chain_at(log.decided().prev()).unwrap();
         assert!(log.get(log.decided()).unwrap().follows(previous));
+    }
+
+    /// `count` rows of so many bytes each, decided and durable.
+    fn decided(count: u64, weight: usize) -> Log {
+        let mut log = empty();
+        let mut chain = Chain::GENESIS;
+        for offset in 0..count {
+            let slot = Slot(Slot::FIRST.0 + offset);
+            chain = append(&mut log, chain, slot, weight - ENTRY_OVERHEAD_BYTES, 1);
+            log.decide_next();
+        }
+        log
+    }
+
+    fn apply(log: &mut Log, upto: Slot) {
+        log.hand_out(PersistSeq(1), Slot(u64::MAX));
+        log.note_applied(upto);
+    }
+
+    /// Property: compaction forgets what it names and nothing above it.
+    #[test]
+    fn compaction_forgets_up_to_its_slot() {
+        let mut log = decided(4, 200);
+        let last = log.decided();
+        apply(&mut log, last);
+        log.compact(Slot::FIRST.next());
+        let held: Vec<bool> = (0..4)
+            .map(|offset| log.holds(Slot(Slot::FIRST.0 + offset)))
+            .collect();
+        assert_eq!(held, [false, false, true, true]);
+        assert_eq!(log.compacted_to(), Slot::FIRST.next());
+    }
+
+    /// Property: a cache that is exactly full is kept whole.
+    #[test]
+    fn a_full_cache_forgets_nothing() {
+        let mut log = decided((CACHE_BYTES_MAX / (64 * 1024)) as u64, 64 * 1024);
+        let last = log.decided();
+        apply(&mut log, last);
+        assert!(log.holds(Slot::FIRST));
+    }
+
+    /// Property: either bound by itself, slots or bytes, stops what is decided and not applied,
+    /// one past the limit.
+    #[test]
+    fn a_slow_state_machine_stops_the_log_by_slots_or_by_bytes() {
+        let mut log = decided(APPLY_LAG_SLOTS_MAX, ENTRY_OVERHEAD_BYTES + 1);
+        assert!(log.has_room(), "as many as may be");
+        let (chain, next) = (log.chain(), log.decided().next());
+        append(&mut log, chain, next, 1, 1);
+        log.decide_next();
+        assert!(!log.has_room(), "one slot too many");
+        apply(&mut log, Slot::FIRST);
+        assert!(log.has_room());
+
+        let large = 64 * 1024;
+        let mut log = decided((APPLY_LAG_BYTES_MAX / large) as u64, large);
+        assert!(log.has_room(), "as much as may be");
+        let (chain, next) = (log.chain(), log.decided().next());
+        append(&mut log, chain, next, 1, 1);
+        log.decide_next();
+        assert!(!log.has_room(), "too many bytes");
     }
 }

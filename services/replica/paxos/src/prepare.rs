@@ -223,7 +223,8 @@ impl Core {
         let mut bytes = 0_usize;
         for entry in self.log.undecided(from) {
             let weight = entry.weight_bytes();
-            if bytes > 0 && bytes.saturating_add(weight) > PAGE_BYTES {
+            // A row fits a page (`limits`), so no page is empty.
+            if bytes.saturating_add(weight) > PAGE_BYTES {
                 pages.push(Vec::new());
                 bytes = 0;
             }

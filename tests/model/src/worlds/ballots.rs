@@ -51,7 +51,7 @@ pub(super) fn small() -> Vec<World> {
         },
         World {
             campaigns: 1,
-            proposers: &[2],
+            proposers: &[3],
             opening: OLD_ROW,
             goals: &[Goal::Everywhere(2)],
             ..World::still(

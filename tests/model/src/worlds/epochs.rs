@@ -63,7 +63,7 @@ pub(super) fn small() -> Vec<World> {
             nodes: &[1, 2, 3, 4],
             seals: &[&[1, 2, 4]],
             slots: 3,
-            seal_slots: 0,
+            seal_slots: 1,
             campaigns: 1,
             proposers: &[3],
             opening: SEAL_BELOW_A_ROW,
@@ -73,8 +73,33 @@ pub(super) fn small() -> Vec<World> {
                 "a Seal is found in phase 1, and above it a row that lost",
             )
         },
+        World {
+            nodes: &[1, 2, 3, 4, 5],
+            seals: &[&[1, 2, 4], &[1, 4, 5]],
+            slots: 0,
+            seal_slots: 3,
+            campaigns: 0,
+            slow_disks: true,
+            opening: TWO_SEALS,
+            goals: &[Goal::Returned(5, 3), Goal::Everywhere(4)],
+            ..World::still(
+                "late-newcomer",
+                "a node on a slow disk learns of two Seals that others are past",
+            )
+        },
     ]
 }
+
+/// Nodes 1 to 4 have been through two Seals; node 5 has nothing.
+const TWO_SEALS: &[Opening] = &[
+    Opening::Campaign(1),
+    Opening::Settle(&[1, 2, 3, 4]),
+    Opening::Reconfigure(1),
+    Opening::Settle(&[1, 2, 3, 4]),
+    Opening::Reconfigure(1),
+    Opening::Settle(&[1, 2, 3, 4]),
+    Opening::Lose,
+];
 
 /// Node 1 has two rows that nobody else has; nodes 2 and 3 have a Seal in the slot of the first one,
 /// and nobody knows that it is decided.

@@ -1,14 +1,15 @@
 //! Measures what docs/testing.md states about history and growth, on real processes:
 //!
 //! ```text
-//! cargo build --release && cargo run --release -p scenarios --bin million -- [MESSAGES] [BYTES]
+//! cargo build --release && cargo run --release -p scenarios --bin million -- [MESSAGES] [BYTES] [fill]
 //! ```
 //!
 //! 1. Fills a room of a cluster of three with MESSAGES (1,000,000) of BYTES (128) each, and says
 //!    how large log and state became on the way.
 //! 2. Deletes the directory of one replica, starts it again as a new node while load goes on at a
 //!    steady pace, and says how long until it serves reads, until it has caught up, and until it
-//!    votes; and what that did to the latency of commits.
+//!    votes; and what that did to the latency of commits. With `fill` it ends before this: for so
+//!    many messages that the disk has no room for one more copy of them.
 
 #![allow(clippy::print_stdout, reason = "its figures are what it is for")]
 
@@ -24,13 +25,17 @@ use tokio::time::Instant;
 const PATIENCE: Duration = Duration::from_secs(120);
 const MIB: u64 = 1024 * 1024;
 /// How many parts the filling has, to say how things grow.
-const PARTS: usize = 5;
+const PARTS: usize = 10;
+/// A part is handed over in pieces of so many messages, which is what the memory of this program
+/// has to hold.
+const PIECE: usize = 100_000;
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
     let messages: usize = args.next().map_or(Ok(1_000_000), |arg| arg.parse())?;
     let bytes: usize = args.next().map_or(Ok(128), |arg| arg.parse())?;
+    let fill_only = args.next().is_some_and(|arg| arg == "fill");
     let mut cluster = Cluster::start(3).await?;
     let alice = Client::sign_up(&cluster.gateway_urls[0], "alice").await?;
     let pour = |count| Pour {
@@ -41,16 +46,20 @@ async fn main() -> Result<()> {
     };
     let started = Instant::now();
     for part in 1..=PARTS {
-        pour(messages / PARTS).run(&cluster, PATIENCE).await?;
-        let status = cluster.status(cluster.leader(PATIENCE).await?).await?;
+        let mut left = messages / PARTS;
+        while left > 0 {
+            let count = left.min(PIECE);
+            pour(count).run(&cluster, PATIENCE).await?;
+            left -= count;
+        }
         println!(
-            "{:>9} messages, {:>6.1} s: log {:>4} MiB, state {:>4} MiB, log begins after {}",
+            "{:>9} messages, {:>6.1} s:",
             messages / PARTS * part,
-            started.elapsed().as_secs_f64(),
-            status.log_bytes / MIB,
-            status.state_bytes / MIB,
-            status.compacted_to
+            started.elapsed().as_secs_f64()
         );
+        for index in cluster.all() {
+            println!("  {}", size(&cluster, index).await?);
+        }
     }
     let took = started.elapsed().as_secs_f64();
     println!(
@@ -58,6 +67,9 @@ async fn main() -> Result<()> {
         messages as f64 / took
     );
 
+    if fill_only {
+        return cluster.equal_chains(&cluster.all(), PATIENCE).await;
+    }
     let calm = pace(&cluster, &alice, Duration::from_secs(5)).await?;
     println!("commits before: {calm}");
     let victim = cluster.others(cluster.leader(PATIENCE).await?)[0];
@@ -78,6 +90,28 @@ async fn main() -> Result<()> {
         status.log_bytes / MIB
     );
     cluster.equal_chains(&cluster.all(), PATIENCE).await
+}
+
+/// What a replica holds, on disk and in memory.
+async fn size(cluster: &Cluster, index: usize) -> Result<String> {
+    let status = cluster.status(index).await?;
+    let id = cluster.replicas[index].process.id();
+    let id = id.context("it runs")?;
+    let text = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib: u64 = line
+        .and_then(|rest| rest.split_whitespace().next())
+        .context("VmRSS")?
+        .parse()?;
+    Ok(format!(
+        "r{}: log {} MiB, state {} MiB, memory {} MiB, log begins after {}, {} slots decided",
+        status.node,
+        status.log_bytes / MIB,
+        status.state_bytes / MIB,
+        kib / 1024,
+        status.compacted_to,
+        status.decided
+    ))
 }
 
 /// Waits until the wiped replica serves, has caught up, and votes.

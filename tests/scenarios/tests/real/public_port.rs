@@ -221,7 +221,9 @@ async fn refused_while_sending(port: u16) -> Result<String> {
             sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(SOON, goes_on).await.context("it is read for ever")?;
+    timeout(SOON, goes_on)
+        .await
+        .context("it is read for ever")?;
     Ok(String::from_utf8_lossy(&text[..count]).into_owned())
 }
 

@@ -223,6 +223,8 @@ fn disks_that_left_are_forgotten() {
     assert_eq!(ask(&mut bench, 2), Some(7));
     assert_eq!(ask(&mut bench, 4), Some(0));
     assert_eq!(ask(&mut bench, 3), None);
+    let known: Vec<NodeId> = bench.core.admission.witnessed.keys().copied().collect();
+    assert_eq!(known, [NodeId(2)]);
 }
 
 /// A node that learned and becomes a voter is admitted like one that starts.
@@ -312,6 +314,28 @@ fn accepted_rows_repair_damaged_ones() {
         [(2, Message::Promise(promise))] => assert_eq!(promise.entries, log),
         other => panic!("one promise, not {other:?}"),
     }
+}
+
+/// Property: rows that are written make no other row whole, neither above nor below them.
+#[test]
+fn a_row_is_repaired_by_itself_only() {
+    let mut bench = damaged(&[1, 3]);
+    let b = ballot(4, 3);
+    let log = entries(b, 3, 0);
+    let above = Message::Accept(crate::message::Accept {
+        ballot: b,
+        base: slot(3),
+        first: slot(3),
+        entries: log[2..].to_vec(),
+        decided: slot(2),
+    });
+    assert!(wrote(&bench.receive(3, above)));
+    assert_eq!(
+        bench.core.status().damaged_slots,
+        1,
+        "the first one is left"
+    );
+    assert!(bench.receive(2, prepare(5, 2)).is_empty());
 }
 
 /// So do decided rows of another replica, whatever was here.

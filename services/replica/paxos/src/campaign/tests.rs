@@ -3,13 +3,14 @@
 
 use super::doubled;
 use crate::RoleName;
+use crate::ids::Millis;
 use crate::limits::{
     BACKOFF_MAX_MS, CAMPAIGN_WAIT_MIN_MS, CAMPAIGN_WAIT_MS, ELECTION_TIMEOUT_MS, HEARTBEAT_MS,
-    PENALTY_MS, STUCK_MS, TICK_MS,
+    PENALTY_MS, STUCK_MS, STUCK_RESET_MS, TICK_MS,
 };
-use crate::message::{Message, Nack, Pong};
+use crate::message::{Message, Nack, Pong, Prepare};
 use crate::output::Event;
-use crate::testing::{Bench, accepted, ballot, traced};
+use crate::testing::{Bench, accepted, ballot, entries, rows, slot, traced};
 
 #[test]
 fn backoff_doubles_up_to_its_bound() {
@@ -69,6 +70,102 @@ fn a_live_candidate_is_left_alone_for_its_time() {
     assert!(began <= ELECTION_TIMEOUT_MS + 6 * HEARTBEAT_MS, "{began}");
     let status = bench.core.status();
     assert_eq!(status.promised, ballot(6, 1), "above all that it heard of");
+}
+
+/// Property: a candidate is left alone for as long as it may take and not a tick longer, and only
+/// if its ballot would have to be beaten. Method: the condition itself, at the limit.
+#[test]
+fn a_candidate_is_alive_until_its_time_is_over() {
+    let campaigning = |at| {
+        move |peer: u64, pong: Pong| Pong {
+            ballot: at,
+            candidate: (peer == 3).then_some(at),
+            ..pong
+        }
+    };
+    let mut bench = Bench::new(3);
+    for _ in 0..4 {
+        bench.round_with(&[2, 3], campaigning(ballot(5, 3)));
+    }
+    let since = HEARTBEAT_MS;
+    bench.core.now = Millis(since + ELECTION_TIMEOUT_MS - 1);
+    assert!(!bench.core.may_campaign(), "it still has a moment");
+    bench.core.now = Millis(since + ELECTION_TIMEOUT_MS);
+    assert!(bench.core.may_campaign());
+
+    let mut bench = Bench::new(3);
+    let higher = Prepare {
+        ballot: ballot(7, 2),
+        from: slot(1),
+    };
+    bench.receive(2, Message::Prepare(higher));
+    bench.persisted();
+    // A new ballot in each round, so that it is never old.
+    let began = bench.now;
+    for round in 1..6 {
+        bench.round_with(&[2, 3], campaigning(ballot(round, 3)));
+    }
+    let status = bench.core.status();
+    assert_eq!(
+        (status.role, bench.now.since(began)),
+        (RoleName::Candidate, 5 * HEARTBEAT_MS),
+        "who is refused here already is no rival"
+    );
+}
+
+/// Property: what a candidate learns is progress, and gives it its full time again.
+#[test]
+fn a_candidate_that_learns_gets_its_time_again() {
+    let mut bench = Bench::new(3);
+    bench.campaign(&[2, 3]);
+    bench.wait(ELECTION_TIMEOUT_MS - HEARTBEAT_MS);
+    bench.receive(2, rows(1, &entries(ballot(0, 2), 1, 0)));
+    bench.wait(HEARTBEAT_MS + TICK_MS);
+    assert_eq!(bench.core.status().role, RoleName::Candidate);
+    bench.wait(ELECTION_TIMEOUT_MS);
+    assert_eq!(bench.core.status().role, RoleName::Follower);
+}
+
+/// Property: having nothing to do is not being stuck, for however long, and to be cut off is not
+/// either: others will lead.
+#[test]
+fn an_idle_leader_and_one_that_is_cut_off_are_not_stuck() {
+    let led = |_: u64, pong: Pong| Pong {
+        ballot: ballot(1, 1),
+        ..pong
+    };
+    let mut bench = Bench::leader(3);
+    for _ in 0..2 * STUCK_MS / HEARTBEAT_MS {
+        bench.round_with(&[2, 3], led);
+        bench.persisted();
+    }
+    assert_eq!(bench.core.status().role, RoleName::Leader, "idle");
+    bench.propose(1, 1);
+    bench.persisted();
+    for _ in 0..2 * STUCK_MS / HEARTBEAT_MS {
+        bench.round(&[]);
+    }
+    assert_eq!(bench.core.status().role, RoleName::Leader, "cut off");
+}
+
+/// Property: a leader that was stuck once is believed again only after it has led for long.
+#[test]
+fn to_have_been_stuck_is_forgotten_after_a_long_lead() {
+    let mut bench = Bench::leader(3);
+    bench.core.election.stuck = 3;
+    let began = bench.core.election.steady_since;
+    let led = |_: u64, pong: Pong| Pong {
+        ballot: ballot(1, 1),
+        ..pong
+    };
+    while bench.now.since(began) < STUCK_RESET_MS - HEARTBEAT_MS {
+        bench.round_with(&[2, 3], led);
+        assert_eq!(bench.core.election.stuck, 3, "{:?}", bench.now);
+    }
+    for _ in 0..2 {
+        bench.round_with(&[2, 3], led);
+    }
+    assert_eq!(bench.core.election.stuck, 0);
 }
 
 /// A node looks around before it campaigns: two rounds without a happy leader, two with a
@@ -193,4 +290,11 @@ fn times_follow_the_median_commit_latency() {
         ..pong
     });
     assert_eq!(bench.core.election_timeout_ms(), 900);
+    // Of five it is the third.
+    let mut bench = Bench::new(5);
+    bench.round_with(&[2, 3, 4, 5], |peer, pong| Pong {
+        commit_latency_ms: [1, 200, 9_000, 9_000][peer as usize - 2],
+        ..pong
+    });
+    assert_eq!(bench.core.election_timeout_ms(), 600);
 }

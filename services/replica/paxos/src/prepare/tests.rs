@@ -5,11 +5,13 @@ use alloc::vec;
 use bytes::Bytes;
 
 use super::{Candidate, Selection, is_well_formed, keep_highest, select};
+use crate::RoleName;
 use crate::entry::{Chain, Entry, EntryKind};
 use crate::ids::{Ballot, DiskSeq, Epoch, Millis, NodeId, Round, Slot, Timestamp};
-use crate::limits::{ACCEPT_AHEAD_SLOTS_MAX, PAGE_BYTES, PROMISE_PAGES_MAX};
+use crate::limits::{ACCEPT_AHEAD_SLOTS_MAX, PAGE_BYTES, PROMISE_PAGES_MAX, TICK_MS};
 use crate::message::{Message, Prepare, Promise};
-use crate::testing::{Bench, accept, sent, slot};
+use crate::output::RejectReason;
+use crate::testing::{Bench, accept, promise, rejected, sent, slot};
 
 fn ballot(round: u64) -> Ballot {
     Ballot {
@@ -267,4 +269,47 @@ fn a_promise_is_cut_where_a_page_is_full() {
             .count();
         assert_eq!(pages, wanted, "{bytes} bytes");
     }
+}
+
+/// Property: of promises those count that were made to the present campaign, after its own promise is
+/// on disk, and that make sense.
+#[test]
+fn only_promises_to_the_present_campaign_count() {
+    let own = |round| crate::testing::ballot(round, 1);
+    let role = |bench: &Bench| bench.core.status().role;
+    let mut bench = Bench::new(3);
+    bench.campaign(&[2, 3]);
+    let nobody = RejectReason::NotLeader { leader: None };
+    assert_eq!(
+        rejected(&bench.propose(1, 1)),
+        Some(nobody),
+        "it has to win"
+    );
+    while role(&bench) == RoleName::Candidate {
+        bench.wait(TICK_MS);
+    }
+    while role(&bench) != RoleName::Candidate {
+        bench.round(&[2, 3]);
+    }
+    assert_eq!(bench.core.status().promised, own(2));
+    bench.receive(2, promise(own(1), vec![]));
+    bench.receive(2, promise(own(2), vec![]));
+    bench.persisted();
+    assert_eq!(
+        role(&bench),
+        RoleName::Candidate,
+        "an old one, an early one"
+    );
+    let Message::Promise(page) = promise(own(2), vec![]) else {
+        panic!("it is a promise");
+    };
+    let beyond = Promise { page: 1, ..page };
+    bench.receive(2, Message::Promise(beyond));
+    assert_eq!(
+        role(&bench),
+        RoleName::Candidate,
+        "a page that is not there"
+    );
+    bench.receive(2, promise(own(2), vec![]));
+    assert_eq!(role(&bench), RoleName::Leader);
 }
