@@ -279,6 +279,9 @@ fn is_well_formed(accept: &Accept) -> bool {
 }
 
 #[cfg(test)]
+mod limit_tests;
+
+#[cfg(test)]
 mod tests {
     use crate::ids::DiskSeq;
     use crate::message::{Accepted, Gap, Message, Nack, Prepare};

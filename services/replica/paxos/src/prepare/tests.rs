@@ -9,7 +9,7 @@ use crate::RoleName;
 use crate::entry::{Chain, Entry, EntryKind};
 use crate::ids::{Ballot, DiskSeq, Epoch, Millis, NodeId, Round, Slot, Timestamp};
 use crate::limits::{ACCEPT_AHEAD_SLOTS_MAX, PAGE_BYTES, PROMISE_PAGES_MAX, TICK_MS};
-use crate::message::{Message, Prepare, Promise};
+use crate::message::{Message, Nack, Prepare, Promise};
 use crate::output::RejectReason;
 use crate::testing::{Bench, accept, promise, rejected, sent, slot};
 
@@ -312,4 +312,23 @@ fn only_promises_to_the_present_campaign_count() {
     );
     bench.receive(2, promise(own(2), vec![]));
     assert_eq!(role(&bench), RoleName::Leader);
+}
+
+/// Property: a refusal ends the campaign that it refuses, and only if it names a higher ballot.
+#[test]
+fn a_refusal_ends_the_campaign_that_it_refuses() {
+    let at = crate::testing::ballot;
+    let mut bench = Bench::new(3);
+    bench.campaign(&[2, 3]);
+    let mut hears = |ballot, promised| {
+        bench.receive(2, Message::Nack(Nack { ballot, promised }));
+        bench.core.status().role
+    };
+    assert_eq!(hears(at(1, 1), at(1, 1)), RoleName::Candidate, "no higher");
+    assert_eq!(
+        hears(at(0, 1), at(5, 3)),
+        RoleName::Candidate,
+        "another one"
+    );
+    assert_eq!(hears(at(1, 1), at(5, 3)), RoleName::Follower);
 }
