@@ -185,8 +185,9 @@ impl Core {
             return Some(self.no_leader_here());
         };
         let pending = leader.pending_bytes.saturating_add(bytes);
-        let full = leader.count(self.log.decided()) >= WINDOW_SLOTS_MAX
-            || (leader.pending_bytes > 0 && pending > WINDOW_BYTES_MAX);
+        // A batch by itself always fits (`limits`).
+        let full =
+            leader.count(self.log.decided()) >= WINDOW_SLOTS_MAX || pending > WINDOW_BYTES_MAX;
         if bytes > BATCH_BYTES_MAX {
             Some(RejectReason::TooLarge)
         } else if leader.sealed.is_some() || leader.transfer.is_some() {

@@ -102,20 +102,18 @@ impl Core {
             return;
         }
         for peer in self.peers() {
-            let mut sent = 0_u32;
-            while let Some(accept) = self.next_accept(peer, sent > 0) {
+            while let Some(accept) = self.next_accept(peer) {
                 assert!(
                     accept.ballot == self.acceptor.promised,
                     "sent at the promised ballot"
                 );
                 self.send(peer, Message::Accept(accept));
-                sent = sent.saturating_add(1);
             }
         }
     }
 
-    /// The next message for `peer`: entries, or news if nothing was sent in this step.
-    fn next_accept(&mut self, peer: NodeId, sent: bool) -> Option<Accept> {
+    /// The next message for `peer`: entries, or news, which entries bring along.
+    fn next_accept(&mut self, peer: NodeId) -> Option<Accept> {
         let now = self.now;
         let decided = self.log.decided();
         let Role::Leader(leader) = &mut self.role else {
@@ -137,7 +135,7 @@ impl Core {
             "sent at the leader's own ballot"
         );
         let news = progress.told < decided || progress.due;
-        if entries.is_empty() && (sent || !news) {
+        if entries.is_empty() && !news {
             return None;
         }
         let first = progress.next;
@@ -207,10 +205,14 @@ impl Core {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::Progress;
     use crate::ids::{Millis, Slot};
+    use crate::input::Input;
     use crate::limits::{HEARTBEAT_MS, RETRANSMIT_MS, WINDOW_SLOTS_MAX};
-    use crate::message::{Message, Pong};
+    use crate::message::{Accept, Message, Pong};
+    use crate::output::Output;
     use crate::testing::{Bench, accepted, ballot, sent, slot};
 
     #[test]
@@ -229,6 +231,9 @@ mod tests {
             !progress.acknowledge(Slot(2004), Millis(300)),
             "the same again is no progress"
         );
+        progress.due = false;
+        progress.retransmit(Slot(2000), RETRANSMIT_MS, Millis(9_000));
+        assert!(!progress.due && !progress.probing, "it owes nothing");
     }
 
     #[test]
@@ -277,5 +282,85 @@ mod tests {
         };
         assert_eq!(accept.first, slot(far + 1));
         assert_eq!(accept.entries.len(), 1);
+    }
+
+    fn led(_: u64, pong: Pong) -> Pong {
+        Pong {
+            ballot: ballot(1, 1),
+            ..pong
+        }
+    }
+
+    fn accepts_to(peer: u64, outputs: &[Output]) -> Vec<Accept> {
+        let accept = |(to, message)| match message {
+            Message::Accept(accept) if to == peer => Some(accept),
+            _ => None,
+        };
+        sent(outputs).into_iter().filter_map(accept).collect()
+    }
+
+    /// Property: the time for an answer begins when the first row is sent, however long there was
+    /// nothing to send before.
+    #[test]
+    fn rows_after_a_pause_have_their_full_time() {
+        let mut bench = Bench::leader(3);
+        for _ in 0..10 {
+            bench.round_with(&[2, 3], led);
+        }
+        assert_eq!(accepts_to(2, &bench.propose(1, 1)).len(), 1);
+        bench.persisted();
+        let soon = bench.round_with(&[2, 3], led);
+        assert_eq!(accepts_to(2, &soon), []);
+        let late = bench.round_with(&[2, 3], led);
+        assert_eq!(accepts_to(2, &late).len(), 1, "{late:?}");
+        assert_eq!(accepts_to(2, &bench.propose(2, 1)), [], "one at a time");
+    }
+
+    /// Property: a peer that does not know what is decided is told again in each round, and one that
+    /// does is not.
+    #[test]
+    fn news_is_told_until_it_is_known() {
+        let mut bench = Bench::leader(3);
+        bench.propose(1, 1);
+        bench.persisted();
+        for peer in [2, 3] {
+            bench.receive(peer, accepted(ballot(1, 1), 1));
+        }
+        let chain = bench.core.status().chain;
+        let answer = |peer, pong| match peer {
+            2 => Pong {
+                decided: slot(1),
+                chain,
+                ..led(peer, pong)
+            },
+            _ => led(peer, pong),
+        };
+        bench.round_with(&[2, 3], answer);
+        for _ in 0..2 {
+            let out = bench.round_with(&[2, 3], answer);
+            assert_eq!(accepts_to(2, &out), []);
+            let told = accepts_to(3, &out);
+            assert_eq!(told.len(), 1);
+            assert_eq!((told[0].decided, told[0].entries.len()), (slot(1), 0));
+        }
+    }
+
+    /// Property: what is no longer in memory is not sent again; the stream goes on above it, and
+    /// the peer fetches what it lacks.
+    #[test]
+    fn a_stream_goes_on_above_what_was_forgotten() {
+        let mut bench = Bench::leader(3);
+        bench.propose(1, 1);
+        bench.persisted();
+        bench.receive(2, accepted(ballot(1, 1), 1));
+        bench.give(Input::Applied { slot: slot(1) });
+        bench.give(Input::Compact { upto: slot(1) });
+        bench.persisted();
+        let mut again = Vec::new();
+        for _ in 0..3 {
+            again.append(&mut accepts_to(3, &bench.round_with(&[2, 3], led)));
+        }
+        let last = again.last().expect("it owes a row");
+        assert_eq!((last.first, last.decided), (slot(2), slot(1)));
     }
 }

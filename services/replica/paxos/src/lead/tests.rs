@@ -2,9 +2,14 @@
 
 use alloc::vec::Vec;
 
+use crate::RoleName;
 use crate::ids::{DiskSeq, NodeId, ProposalToken, Slot, Timestamp};
-use crate::limits::{BATCH_BYTES_MAX, WINDOW_BYTES_MAX, WINDOW_SLOTS_MAX};
-use crate::message::{Accepted, Message, Promise};
+use crate::input::Input;
+use crate::limits::{
+    APPLY_LAG_SLOTS_MAX, BATCH_BYTES_MAX, ENTRY_OVERHEAD_BYTES, STUCK_MS, WINDOW_BYTES_MAX,
+    WINDOW_SLOTS_MAX,
+};
+use crate::message::{Accepted, Gap, Message, Promise};
 use crate::output::{Output, RejectReason};
 use crate::testing::{Bench, ballot, entries, sent, slot};
 
@@ -228,5 +233,137 @@ fn time_rises_along_the_log() {
         };
         assert!(Some(rows[0].timestamp) > last && rows[0].timestamp >= Timestamp(clock));
         last = Some(rows[0].timestamp);
+    }
+}
+
+/// Property: the window is full at its last byte, not before.
+#[test]
+fn the_window_takes_its_last_byte() {
+    const WEIGHT: usize = BATCH_BYTES_MAX + ENTRY_OVERHEAD_BYTES;
+    let rows = WINDOW_BYTES_MAX / WEIGHT;
+    let left = WINDOW_BYTES_MAX - rows * WEIGHT;
+    for (bytes, fits) in [(left + 1, false), (left, true)] {
+        let mut bench = leader();
+        for token in 0..rows as u64 {
+            assert_eq!(rejected(&bench.propose(token, BATCH_BYTES_MAX)), None);
+        }
+        assert_eq!(
+            rejected(&bench.propose(99, bytes)).is_none(),
+            fits,
+            "{bytes}"
+        );
+    }
+}
+
+/// Property: while the state machine is too far behind nothing more is taken, and then it goes on.
+#[test]
+fn a_leader_waits_for_its_state_machine() {
+    let mut bench = leader();
+    let last = APPLY_LAG_SLOTS_MAX + 1;
+    for number in 1..=last {
+        assert_eq!(rejected(&bench.propose(number, 1)), None, "{number}");
+        bench.persisted();
+        bench.receive(2, accepted(number));
+    }
+    assert_eq!(bench.core.status().decided, slot(last));
+    assert_eq!(
+        rejected(&bench.propose(0, 1)),
+        Some(RejectReason::WindowFull)
+    );
+    bench.give(Input::Applied { slot: slot(1) });
+    assert_eq!(rejected(&bench.propose(0, 1)), None);
+}
+
+/// The slots that are sent to a peer.
+fn rows_to(peer: u64, outputs: &[Output]) -> Vec<Slot> {
+    let rows = |(to, message): (u64, Message)| match message {
+        Message::Accept(accept) if to == peer => accept.entries,
+        _ => Vec::new(),
+    };
+    let rows = sent(outputs).into_iter().flat_map(rows);
+    rows.map(|entry| entry.slot).collect()
+}
+
+fn gap(round: u64, expect: u64) -> Message {
+    Message::Gap(Gap {
+        ballot: ballot(round, 1),
+        expect: slot(expect),
+    })
+}
+
+/// Property: an acceptor gets again what it asks for at this ballot; what it cannot lack, and what was
+/// asked of another ballot, changes nothing.
+#[test]
+fn a_gap_is_filled_from_where_it_begins() {
+    let mut bench = leader();
+    for token in 1..=3 {
+        bench.propose(token, 1);
+    }
+    assert_eq!(
+        rows_to(2, &bench.receive(2, gap(0, 2))),
+        [],
+        "another ballot"
+    );
+    assert_eq!(
+        rows_to(2, &bench.receive(2, gap(1, 5))),
+        [],
+        "never proposed"
+    );
+    assert_eq!(rows_to(2, &bench.propose(4, 1)), [slot(4)], "as if unasked");
+    let again = bench.receive(2, gap(1, 2));
+    assert_eq!(rows_to(2, &again), [slot(2), slot(3), slot(4)]);
+    assert_eq!(rows_to(3, &again), []);
+    assert_eq!(
+        rows_to(3, &bench.receive(3, gap(1, 1))),
+        [slot(1), slot(2), slot(3), slot(4)],
+        "from the base on"
+    );
+}
+
+/// Property: an acceptor that lacks nothing is not waited for any longer. Method: its votes are lost
+/// until the leader sends one page at a time.
+#[test]
+fn a_gap_after_the_last_row_ends_the_waiting() {
+    let mut bench = leader();
+    for token in 1..=3 {
+        bench.propose(token, 1);
+        bench.persisted();
+    }
+    for _ in 0..4 {
+        bench.round(&[2, 3]);
+    }
+    assert_eq!(rows_to(2, &bench.propose(4, 1)), [], "one page at a time");
+    bench.receive(2, gap(1, 5));
+    assert_eq!(rows_to(2, &bench.propose(5, 1)), [slot(5)]);
+}
+
+/// Property: what is no longer in memory is not promised again: the acceptor fetches it.
+#[test]
+fn a_gap_below_what_is_in_memory_is_left_to_the_acceptor() {
+    let mut bench = leader();
+    bench.propose(1, 1);
+    bench.persisted();
+    bench.receive(2, accepted(1));
+    bench.give(Input::Applied { slot: slot(1) });
+    bench.give(Input::Compact { upto: slot(1) });
+    bench.receive(3, gap(1, 1));
+    assert_eq!(rows_to(3, &bench.propose(2, 1)), [slot(2)]);
+}
+
+/// Property: one acceptor that is ahead of the others brings no decision, so a leader that only this one
+/// hears is stuck.
+#[test]
+fn votes_without_a_quorum_are_no_progress() {
+    let mut bench = Bench::leader(5);
+    bench.round(&[2, 3, 4, 5]);
+    let began = bench.now;
+    let mut number = 0;
+    while bench.core.status().role == RoleName::Leader {
+        number += 1;
+        bench.propose(number, 1);
+        bench.persisted();
+        bench.receive(2, accepted(number));
+        bench.round(&[2, 3, 4, 5]);
+        assert!(bench.now.since(began) < 2 * STUCK_MS, "it steps down");
     }
 }
