@@ -231,7 +231,7 @@ impl Core {
     /// Looks at what came too early, once the epoch is active. Runs in the step that activated
     /// it.
     pub(crate) fn take_early(&mut self) {
-        if self.is_activating() || self.succession.early.is_empty() {
+        if self.is_activating() {
             return;
         }
         let epoch = self.configuration.epoch;
@@ -318,6 +318,8 @@ impl Core {
     }
 }
 
+#[cfg(test)]
+mod early_tests;
 #[cfg(test)]
 mod seal_tests;
 #[cfg(test)]

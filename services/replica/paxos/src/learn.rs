@@ -346,4 +346,6 @@ fn are_well_formed(rows: &Rows) -> bool {
 }
 
 #[cfg(test)]
+mod fetch_tests;
+#[cfg(test)]
 mod tests;
