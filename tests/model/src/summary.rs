@@ -47,6 +47,8 @@ pub struct Summary {
     acknowledged: Vec<(NodeId, Slot)>,
     /// The promise, and the durable one.
     promised: (Ballot, Ballot),
+    /// The next slot that it takes at its promise.
+    next: Option<Slot>,
     /// The durable commit index.
     marked: Slot,
     /// The log begins after this slot.
@@ -86,6 +88,7 @@ impl Summary {
             leads_at: at(RoleName::Leader),
             acknowledged: acknowledged.collect(),
             promised: (status.promised, disk.promised),
+            next: node.core.model_next(),
             marked,
             compacted_to: disk.compacted_to,
             voters: disk.configuration.voters.clone(),
@@ -146,10 +149,12 @@ impl Summary {
                         self.leads_at == Some(ballot) && *peer == from && *slot >= upto
                     })
             }
-            // All of it is taken in, and no crash makes it needed again.
-            Until::Accepted(ballot, base) => {
+            // All of it is taken in, and no crash makes it needed again. One that came before its
+            // time is ignored now, and not later.
+            Until::Accepted(ballot, base, first) => {
                 let whole = base <= decided.next() || !letters;
-                passed(ballot) || (last && whole && !mortal && ballot == promised)
+                let in_order = self.next.is_some_and(|next| first <= next);
+                passed(ballot) || (last && whole && in_order && !mortal && ballot == promised)
             }
             Until::Ballot(ballot) => passed(ballot),
             Until::Epoch(epoch) => epoch <= self.epoch,
@@ -197,8 +202,8 @@ enum Until {
     Answered(Ballot),
     /// As before, or so much of this peer is counted.
     Counted(Ballot, NodeId, Slot),
-    /// A higher ballot is promised, or everything is accepted.
-    Accepted(Ballot, Slot),
+    /// A higher ballot is promised, or everything from the first slot on is accepted.
+    Accepted(Ballot, Slot, Slot),
     /// A higher ballot is promised, or nobody waits for the answer.
     Asked(Ballot),
     /// A higher ballot is promised.
@@ -234,7 +239,7 @@ impl Letter {
             Message::Accept(accept) => {
                 let value = |entry: &paxos::Entry| (accept.ballot, entry.slot, entry.chain);
                 proposes.extend(accept.entries.iter().map(value));
-                Until::Accepted(accept.ballot, accept.base)
+                Until::Accepted(accept.ballot, accept.base, accept.first)
             }
             Message::Accepted(accepted) => {
                 Until::Counted(accepted.ballot, envelope.from, accepted.upto)
@@ -259,7 +264,7 @@ impl Letter {
             | Until::Answered(ballot)
             | Until::Asked(ballot)
             | Until::Counted(ballot, ..)
-            | Until::Accepted(ballot, _)
+            | Until::Accepted(ballot, ..)
             | Until::Ballot(ballot) => Some(ballot),
             Until::Epoch(_) | Until::Decided(..) | Until::Never => None,
         };

@@ -87,3 +87,36 @@ impl Core {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Bench, accept, ballot, entries};
+
+    /// Property: a step that ends with a promise on disk that was never given stops the process.
+    #[test]
+    #[should_panic(expected = "promised before durable")]
+    fn a_promise_that_is_only_on_disk_is_noticed() {
+        let mut bench = Bench::new(3);
+        bench.core.acceptor.durable = ballot(9, 2);
+        bench.core.check();
+    }
+
+    /// Property: so does one that ends with a leader whose promise is another's.
+    #[test]
+    #[should_panic(expected = "a leader has promised itself")]
+    fn a_leader_of_another_ballot_is_noticed() {
+        let mut bench = Bench::leader(3);
+        bench.core.acceptor.promised = ballot(9, 2);
+        bench.core.check();
+    }
+
+    /// Property: so does one that ends with rows accepted at a ballot that is not the promised one.
+    #[test]
+    #[should_panic(expected = "one ballot's rows are accepted")]
+    fn a_stream_of_another_ballot_is_noticed() {
+        let (mut bench, b) = (Bench::new(3), ballot(1, 2));
+        bench.receive(2, accept(b, &entries(b, 1, 0), 0));
+        bench.core.acceptor.promised = ballot(9, 3);
+        bench.core.check();
+    }
+}

@@ -52,6 +52,14 @@ impl Core {
         self.log.get(slot)
     }
 
+    /// The next slot that this acceptor takes at its promised ballot, once it knows its stream.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn model_next(&self) -> Option<Slot> {
+        let upto = self.acceptor.stream.map(|stream| stream.upto);
+        upto.map(|upto| upto.max(self.log.decided()).next())
+    }
+
     /// Where the rows of the promised ballot begin, as far as this acceptor knows.
     #[doc(hidden)]
     #[must_use]

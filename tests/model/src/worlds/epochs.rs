@@ -81,7 +81,7 @@ pub(super) fn small() -> Vec<World> {
             campaigns: 0,
             slow_disks: true,
             opening: TWO_SEALS,
-            goals: &[Goal::Returned(5, 3), Goal::Everywhere(4)],
+            goals: &[Goal::Returned(5, 3), Goal::Everywhere(3)],
             ..World::still(
                 "late-newcomer",
                 "a node on a slow disk learns of two Seals that others are past",
