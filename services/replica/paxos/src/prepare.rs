@@ -252,7 +252,6 @@ impl Core {
     /// This node's promise is durable. If it is its own, phase 1 goes out now (D1).
     pub(crate) fn on_own_promise_durable(&mut self, ballot: Ballot) {
         match &self.role {
-            Role::Candidate(candidate) if candidate.ballot != ballot => {}
             Role::Candidate(candidate) if candidate.skips_phase_one => {
                 self.lead(ballot, Vec::new());
             }

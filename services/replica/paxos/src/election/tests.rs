@@ -139,11 +139,12 @@ fn a_promise_ends_happiness() {
 #[test]
 fn a_leader_announces_that_it_lost_its_quorum() {
     let mut bench = Bench::leader(5);
+    let told = |out: &[Output], connected| traced(out, Event::QuorumConnected(connected));
     bench.round(&[2, 3]);
-    bench.round(&[2]);
+    assert!(!told(&bench.round(&[2]), true), "it was so before");
     assert!(answer(&mut bench).happy);
     assert_eq!(answer(&mut bench).following, None, "it leads");
-    bench.round(&[2]);
+    assert!(told(&bench.round(&[2]), false));
     let said = answer(&mut bench);
     assert_eq!((said.happy, said.quorum_connected), (false, false));
     assert_eq!(said.leading, Some(ballot(1, 1)));
