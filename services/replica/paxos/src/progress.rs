@@ -363,4 +363,39 @@ mod tests {
         let last = again.last().expect("it owes a row");
         assert_eq!((last.first, last.decided), (slot(2), slot(1)));
     }
+
+    fn rows_to(peer: u64, outputs: &[Output]) -> Vec<Slot> {
+        let rows = accepts_to(peer, outputs)
+            .into_iter()
+            .flat_map(|a| a.entries);
+        rows.map(|entry| entry.slot).collect()
+    }
+
+    /// Property: what a full window held back is sent when there is room, unless it was forgotten
+    /// meanwhile: then the stream goes on above it.
+    #[test]
+    fn a_full_window_holds_rows_back_and_loses_none() {
+        for forgotten in [false, true] {
+            let mut bench = Bench::leader(3);
+            let last = WINDOW_SLOTS_MAX + 2;
+            for number in 1..=last {
+                bench.propose(number, 1);
+                bench.persisted();
+                bench.receive(2, accepted(ballot(1, 1), number));
+            }
+            bench.give(Input::Applied { slot: slot(last) });
+            if forgotten {
+                bench.give(Input::Compact { upto: slot(last) });
+                bench.persisted();
+            }
+            let held_back = bench.receive(3, accepted(ballot(1, 1), WINDOW_SLOTS_MAX));
+            let sent: &[Slot] = if forgotten {
+                &[]
+            } else {
+                &[slot(last - 1), slot(last)]
+            };
+            assert_eq!(rows_to(3, &held_back), sent);
+            assert_eq!(rows_to(3, &bench.propose(last + 1, 1)), [slot(last + 1)]);
+        }
+    }
 }
