@@ -313,6 +313,8 @@ mod tests {
         assert_eq!(accepts_to(2, &soon), []);
         let late = bench.round_with(&[2, 3], led);
         assert_eq!(accepts_to(2, &late).len(), 1, "{late:?}");
+        // That it is there, and has no more than before, is no answer.
+        bench.round_with(&[2, 3], led);
         assert_eq!(accepts_to(2, &bench.propose(2, 1)), [], "one at a time");
     }
 

@@ -9,8 +9,8 @@ use crate::ids::{Epoch, Slot};
 use crate::input::Input;
 use crate::limits::{APPLY_LAG_SLOTS_MAX, CATCH_UP_RETRY_MS, HEARTBEAT_MS};
 use crate::message::{Message, Pong, Rows};
-use crate::output::Output;
-use crate::testing::{Bench, accept, ballot, entries, rows, sent, slot};
+use crate::output::{Output, PersistOp};
+use crate::testing::{Bench, accept, ballot, entries, rows, sent, slot, written};
 use crate::{Entry, Restored, RoleName};
 
 /// Far above everything here.
@@ -189,4 +189,20 @@ fn rows_whose_time_stands_still_are_not_learned() {
     let mut bench = Bench::new(3);
     bench.receive(2, rows(1, &[first, still]));
     assert_eq!(bench.core.status().decided, slot(1));
+}
+
+/// Property: what was accepted here is not written again when it turns out to be decided.
+#[test]
+fn rows_that_are_here_are_decided_without_a_write() {
+    let b = ballot(1, 2);
+    let log = entries(b, 2, 0);
+    let mut bench = Bench::new(3);
+    bench.receive(2, accept(b, &log, 0));
+    bench.persisted();
+    let ops = written(&bench.receive(3, rows(1, &log)));
+    assert!(
+        !ops.iter().any(|op| matches!(op, PersistOp::Accept(_))),
+        "{ops:?}"
+    );
+    assert_eq!(bench.core.status().decided, slot(2));
 }
