@@ -24,7 +24,7 @@ fn from_base(base: u64, rows: &[Entry], decided: u64) -> Message {
     Message::Accept(Accept {
         ballot: ballot(1, 2),
         base: slot(base),
-        first: rows.first().map_or(slot(base), |row| row.slot),
+        first: rows.first().map_or_else(|| slot(base), |row| row.slot),
         entries: rows.to_vec(),
         decided: slot(decided),
     })

@@ -36,7 +36,7 @@ fn of_starter(rows: &[Entry], decided: u64) -> Message {
     Message::Accept(Accept {
         ballot: starts(),
         base: slot(3),
-        first: rows.first().map_or(slot(3), |row| row.slot),
+        first: rows.first().map_or_else(|| slot(3), |row| row.slot),
         entries: rows.to_vec(),
         decided: slot(decided),
     })
