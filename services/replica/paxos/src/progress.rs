@@ -211,9 +211,8 @@ mod tests {
     use crate::ids::{Millis, Slot};
     use crate::input::Input;
     use crate::limits::{HEARTBEAT_MS, RETRANSMIT_MS, WINDOW_SLOTS_MAX};
-    use crate::message::{Accept, Message, Pong};
-    use crate::output::Output;
-    use crate::testing::{Bench, accepted, ballot, sent, slot};
+    use crate::message::{Message, Pong};
+    use crate::testing::{Bench, accepted, accepts_to, ballot, led, rows_to, sent, slot};
 
     #[test]
     fn unacknowledged_rows_are_sent_again_after_the_timeout_only() {
@@ -284,21 +283,6 @@ mod tests {
         assert_eq!(accept.entries.len(), 1);
     }
 
-    fn led(_: u64, pong: Pong) -> Pong {
-        Pong {
-            ballot: ballot(1, 1),
-            ..pong
-        }
-    }
-
-    fn accepts_to(peer: u64, outputs: &[Output]) -> Vec<Accept> {
-        let accept = |(to, message)| match message {
-            Message::Accept(accept) if to == peer => Some(accept),
-            _ => None,
-        };
-        sent(outputs).into_iter().filter_map(accept).collect()
-    }
-
     /// Property: the time for an answer begins when the first row is sent, however long there was
     /// nothing to send before.
     #[test]
@@ -364,13 +348,6 @@ mod tests {
         }
         let last = again.last().expect("it owes a row");
         assert_eq!((last.first, last.decided), (slot(2), slot(1)));
-    }
-
-    fn rows_to(peer: u64, outputs: &[Output]) -> Vec<Slot> {
-        let rows = accepts_to(peer, outputs)
-            .into_iter()
-            .flat_map(|a| a.entries);
-        rows.map(|entry| entry.slot).collect()
     }
 
     /// Property: what a full window held back is sent when there is room, unless it was forgotten

@@ -155,6 +155,30 @@ pub(crate) fn rejected(outputs: &[Output]) -> Option<RejectReason> {
     })
 }
 
+/// The answer of a peer that has promised the leader of [`Bench::leader`].
+pub(crate) fn led(_: u64, pong: Pong) -> Pong {
+    Pong {
+        ballot: ballot(1, 1),
+        ..pong
+    }
+}
+
+/// The `Accept`s to a peer, in order.
+pub(crate) fn accepts_to(peer: u64, outputs: &[Output]) -> Vec<Accept> {
+    let accept = |(to, message)| match message {
+        Message::Accept(accept) if to == peer => Some(accept),
+        _ => None,
+    };
+    sent(outputs).into_iter().filter_map(accept).collect()
+}
+
+/// The slots whose rows are sent to a peer, in order.
+pub(crate) fn rows_to(peer: u64, outputs: &[Output]) -> Vec<Slot> {
+    let accepts = accepts_to(peer, outputs).into_iter();
+    let rows = accepts.flat_map(|accept| accept.entries);
+    rows.map(|entry| entry.slot).collect()
+}
+
 /// The slots that were handed out to be applied.
 pub(crate) fn applied(outputs: &[Output]) -> Vec<Slot> {
     let slots = |output: &Output| match output {

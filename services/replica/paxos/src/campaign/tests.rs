@@ -10,7 +10,7 @@ use crate::limits::{
 };
 use crate::message::{Message, Nack, Pong, Prepare};
 use crate::output::Event;
-use crate::testing::{Bench, accepted, ballot, entries, rows, slot, traced};
+use crate::testing::{Bench, accepted, ballot, entries, led, rows, slot, traced};
 
 #[test]
 fn backoff_doubles_up_to_its_bound() {
@@ -130,10 +130,6 @@ fn a_candidate_that_learns_gets_its_time_again() {
 /// either: others will lead.
 #[test]
 fn an_idle_leader_and_one_that_is_cut_off_are_not_stuck() {
-    let led = |_: u64, pong: Pong| Pong {
-        ballot: ballot(1, 1),
-        ..pong
-    };
     let mut bench = Bench::leader(3);
     for _ in 0..2 * STUCK_MS / HEARTBEAT_MS {
         bench.round_with(&[2, 3], led);
@@ -154,10 +150,6 @@ fn to_have_been_stuck_is_forgotten_after_a_long_lead() {
     let mut bench = Bench::leader(3);
     bench.core.election.stuck = 3;
     let began = bench.core.election.steady_since;
-    let led = |_: u64, pong: Pong| Pong {
-        ballot: ballot(1, 1),
-        ..pong
-    };
     while bench.now.since(began) < STUCK_RESET_MS - HEARTBEAT_MS {
         bench.round_with(&[2, 3], led);
         assert_eq!(bench.core.election.stuck, 3, "{:?}", bench.now);
@@ -220,10 +212,6 @@ fn a_stuck_leader_steps_down_and_stays_away() {
     let mut bench = Bench::leader(3);
     bench.round(&[2, 3]);
     bench.propose(1, 1);
-    let led = |_: u64, pong: Pong| Pong {
-        ballot: ballot(1, 1),
-        ..pong
-    };
     let began = bench.now;
     while bench.core.status().role == RoleName::Leader {
         bench.round_with(&[2, 3], led);
@@ -244,10 +232,6 @@ fn a_stuck_leader_steps_down_and_stays_away() {
 fn a_leader_that_makes_progress_stays() {
     let mut bench = Bench::leader(3);
     for token in 1..40 {
-        let led = |_: u64, pong: Pong| Pong {
-            ballot: ballot(1, 1),
-            ..pong
-        };
         if token % 4 == 0 {
             bench.propose(token, 1);
             bench.persisted();

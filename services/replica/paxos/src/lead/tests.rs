@@ -11,7 +11,7 @@ use crate::limits::{
 };
 use crate::message::{Accepted, Gap, Message, Promise};
 use crate::output::{Output, RejectReason};
-use crate::testing::{Bench, ballot, entries, sent, slot};
+use crate::testing::{Bench, ballot, entries, rejected, rows_to, sent, slot};
 
 fn promise(round: u64, rows: Vec<crate::Entry>) -> Message {
     Message::Promise(Promise {
@@ -31,13 +31,6 @@ fn leader() -> Bench {
     bench.receive(2, promise(1, Vec::new()));
     assert!(bench.core.status().accepts_proposals);
     bench
-}
-
-fn rejected(outputs: &[Output]) -> Option<RejectReason> {
-    outputs.iter().find_map(|output| match output {
-        Output::Rejected { reason, .. } => Some(*reason),
-        _ => None,
-    })
 }
 
 fn accepted(upto: u64) -> Message {
@@ -272,16 +265,6 @@ fn a_leader_waits_for_its_state_machine() {
     );
     bench.give(Input::Applied { slot: slot(1) });
     assert_eq!(rejected(&bench.propose(0, 1)), None);
-}
-
-/// The slots that are sent to a peer.
-fn rows_to(peer: u64, outputs: &[Output]) -> Vec<Slot> {
-    let rows = |(to, message): (u64, Message)| match message {
-        Message::Accept(accept) if to == peer => accept.entries,
-        _ => Vec::new(),
-    };
-    let rows = sent(outputs).into_iter().flat_map(rows);
-    rows.map(|entry| entry.slot).collect()
 }
 
 fn gap(round: u64, expect: u64) -> Message {
