@@ -1,8 +1,14 @@
 //! Listening on an address, with an error that says what to do.
 
 use std::io;
+use std::net::SocketAddr;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
+
+/// Connections that wait to be accepted: all clients of a gateway that comes back knock at once. With
+/// the usual 128 the system answers those above it with SYN cookies and resets some of them on their
+/// second packet. Linux takes no more than `net.core.somaxconn`, which is 4096 since 5.4.
+const BACKLOG: u32 = 4096;
 
 /// A listener could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -61,11 +67,40 @@ pub async fn bind(address: &str, setting: &'static str) -> Result<TcpListener, E
             },
         }
     };
-    TcpListener::bind(address).await.map_err(named)
+    listen(address).await.map_err(named)
+}
+
+/// On the first address of that name that can be had.
+async fn listen(address: &str) -> io::Result<TcpListener> {
+    let mut last = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
+    for address in lookup_host(address).await? {
+        match listen_at(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A restarted server must not wait for the connections of the one before it to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+    use tokio::time::timeout;
+
     use super::{bind, host_and_port};
 
     #[test]
@@ -84,6 +119,30 @@ mod tests {
             ("é:1", None),
         ] {
             assert_eq!(host_and_port(address), expected, "{address}");
+        }
+    }
+
+    /// Property: clients that come back all at once are taken in, also while nobody accepts; none is
+    /// reset or left to try again.
+    #[tokio::test]
+    async fn a_crowd_may_knock_at_once() {
+        const CROWD: usize = 400;
+        let listener = bind("127.0.0.1:0", "X_LISTEN").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let mut crowd = Vec::new();
+        for nth in 0..CROWD {
+            let knock = timeout(Duration::from_secs(10), TcpStream::connect(address));
+            let mut stream = knock.await.expect("taken in").expect("not refused");
+            // The second packet is the one that a SYN cookie does not fit.
+            stream
+                .write_all(b"a")
+                .await
+                .unwrap_or_else(|error| panic!("{nth}: {error}"));
+            crowd.push(stream);
+        }
+        for _ in 0..CROWD {
+            let (mut stream, _) = listener.accept().await.expect("one of them");
+            assert_eq!(stream.read_u8().await.expect("what it said"), b'a');
         }
     }
 

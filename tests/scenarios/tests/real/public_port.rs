@@ -153,9 +153,12 @@ async fn drip(port: u16, beginning: String) -> Result<(String, Duration)> {
     });
     let mut text = [0; 64];
     let read = timeout(SOON, reading.read(&mut text)).await;
-    let count = read.context("nothing was done about it")?.unwrap_or(0);
+    let read = read.context("nothing was done about it")?;
     drips.abort();
-    let text = String::from_utf8_lossy(&text[..count]).into_owned();
+    let text = match read {
+        Ok(count) => String::from_utf8_lossy(&text[..count]).into_owned(),
+        Err(error) => error.to_string(),
+    };
     Ok((text, begun.elapsed()))
 }
 
@@ -168,7 +171,10 @@ async fn slowly(port: u16, beginning: &str, wanted: &str) -> Result<usize> {
     let mut closed = 0;
     while let Some(ended) = all.join_next().await {
         let (said, after) = ended??;
-        ensure!(said.starts_with(wanted), "{said:?} instead of {wanted:?}");
+        ensure!(
+            said.starts_with(wanted),
+            "{said:?} instead of {wanted:?} after {after:?}"
+        );
         ensure!(after > PATIENCE / 2, "closed after {after:?} already");
         ensure!(after < 4 * PATIENCE, "closed after {after:?} only");
         closed += 1;
