@@ -93,6 +93,10 @@ sbom: ## What the image consists of, as CycloneDX in target/sbom: needs cargo-cy
 test-containers: ## The image and a cluster of containers, killed, saved and restored: needs Docker
 	@tests/containers.sh
 
+.PHONY: test-versions
+test-versions: ## Programs of an older revision and of this one in one cluster: FROM=HEAD~1
+	@FROM='$(FROM)' tests/versions.sh
+
 .PHONY: sim
 sim: ## Simulated clusters: SEED=42 shows one, SEEDS=100000 SEED_START=0 runs many
 	@cargo run --quiet --locked --profile sim -p simulator --bin sim -- $(SIM)

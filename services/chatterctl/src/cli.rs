@@ -348,7 +348,8 @@ pub(crate) struct NameArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ChatArgs {
-    /// A gateway.
+    /// A gateway. Of https the authority must be one that this machine trusts, or in the file that SSL_CERT_FILE
+    /// names.
     #[arg(long, default_value = "http://localhost:1050", env = "CHATTERBOX_URL")]
     pub(crate) url: String,
     /// Your name; a new one makes an account [default: the last one used here].
@@ -361,7 +362,8 @@ pub(crate) struct ChatArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// A gateway.
+    /// A gateway. Of https the authority must be one that this machine trusts, or in the file that SSL_CERT_FILE
+    /// names.
     #[arg(long, default_value = "http://localhost:1050", env = "CHATTERBOX_URL")]
     pub(crate) url: String,
     /// The secret of an invitation, where nobody can make an account without one.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use proto::v1::admin_client::AdminClient;
 use proto::v1::membership_client::MembershipClient;
 use proto::v1::{GetServersRequest, GetServersResponse, GetStatusRequest, GetStatusResponse};
@@ -31,6 +31,16 @@ pub(crate) fn certify(directory: &Path) -> anyhow::Result<()> {
 pub(crate) fn bare(address: &str) -> &str {
     let address = address.split_once("://").map_or(address, |(_, rest)| rest);
     address.trim_end_matches('/')
+}
+
+/// The address of a gateway as a person writes it, without the slash at its end.
+pub(crate) fn gateway(url: &str) -> anyhow::Result<String> {
+    let url = url.trim_end_matches('/');
+    ensure!(
+        url.starts_with("http://") || url.starts_with("https://"),
+        "`{url}` must begin with http:// or https://"
+    );
+    Ok(url.to_owned())
 }
 
 /// Connects, or says in words why not.

@@ -58,6 +58,8 @@ pub struct Cluster {
     replica_env: Vec<(&'static str, String)>,
     /// For every gateway.
     gateway_env: Vec<(&'static str, String)>,
+    /// Of every process that is started; `None`: those of the workspace.
+    programs: Option<PathBuf>,
     directory: TempDir,
     _room: OwnedSemaphorePermit,
 }
@@ -158,7 +160,18 @@ impl Cluster {
         replica_env: &[(&'static str, String)],
     ) -> Result<Self> {
         let room = Arc::clone(&ROOM).acquire_owned().await?;
-        Self::spawn_in(TempDir::new()?, room, replicas, gateways, replica_env)
+        let directory = TempDir::new()?;
+        Self::spawn_in(directory, None, room, replicas, gateways, replica_env)
+    }
+
+    /// As [`Cluster::spawn`], with the programs that lie in `programs`: those of another version.
+    ///
+    /// # Errors
+    /// When a process cannot be started.
+    pub async fn spawn_of(programs: &Path, replicas: usize, gateways: usize) -> Result<Self> {
+        let room = Arc::clone(&ROOM).acquire_owned().await?;
+        let directory = TempDir::new()?;
+        Self::spawn_in(directory, Some(programs), room, replicas, gateways, &[])
     }
 
     /// Starts a cluster on data that is there, in the directories `membership` and `replica1`,
@@ -168,7 +181,7 @@ impl Cluster {
     /// When it is not ready within 60 s; the error holds the end of each log.
     pub async fn start_from(directory: TempDir, replicas: usize) -> Result<Self> {
         let room = Arc::clone(&ROOM).acquire_owned().await?;
-        let cluster = Self::spawn_in(directory, room, replicas, 1, &[])?;
+        let cluster = Self::spawn_in(directory, None, room, replicas, 1, &[])?;
         // Data of an older format are brought to the present one first.
         match cluster.ready(Duration::from_secs(60)).await {
             Ok(()) => Ok(cluster),
@@ -178,6 +191,7 @@ impl Cluster {
 
     fn spawn_in(
         directory: TempDir,
+        programs: Option<&Path>,
         room: OwnedSemaphorePermit,
         replicas: usize,
         gateways: usize,
@@ -186,7 +200,7 @@ impl Cluster {
         let root = directory.path();
         let membership_port = ports::free();
         let membership_url = format!("http://127.0.0.1:{membership_port}");
-        let membership = Process::start(spec(
+        let spec = spec(
             root,
             "membership",
             "membership",
@@ -202,7 +216,8 @@ impl Cluster {
                 ("CHATTERBOX_MEMBERSHIP_CLUSTER", "scenario".to_owned()),
                 ("CHATTERBOX_MEMBERSHIP_REPLICAS", replicas.to_string()),
             ],
-        ))?;
+        );
+        let membership = Process::start_of(programs, spec)?;
         let mut cluster = Self {
             replicas: Vec::new(),
             membership,
@@ -211,6 +226,7 @@ impl Cluster {
             gateway_urls: Vec::new(),
             replica_env: replica_env.to_vec(),
             gateway_env: Vec::new(),
+            programs: programs.map(Path::to_owned),
             directory,
             _room: room,
         };
@@ -246,7 +262,8 @@ impl Cluster {
             ("CHATTERBOX_REPLICA_MEMBERSHIP", self.membership_url.clone()),
         ];
         env.extend(self.replica_env.iter().cloned());
-        let process = Process::start(spec(self.directory.path(), &name, "replica", &env))?;
+        let spec = spec(self.directory.path(), &name, "replica", &env);
+        let process = Process::start_of(self.programs.as_deref(), spec)?;
         self.replicas.push(Replica {
             process,
             address,
@@ -263,7 +280,8 @@ impl Cluster {
             ("CHATTERBOX_GATEWAY_NAME", name.clone()),
         ];
         env.extend(self.gateway_env.iter().cloned());
-        let process = Process::start(spec(self.directory.path(), &name, "gateway", &env))?;
+        let spec = spec(self.directory.path(), &name, "gateway", &env);
+        let process = Process::start_of(self.programs.as_deref(), spec)?;
         self.gateways.push(process);
         self.gateway_urls.push(format!("http://127.0.0.1:{port}"));
         Ok(())

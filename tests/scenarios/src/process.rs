@@ -25,6 +25,8 @@ pub struct Spec {
 #[derive(Debug)]
 pub struct Process {
     spec: Spec,
+    /// The folder of programs of another version; `None`: those of the workspace.
+    programs: Option<PathBuf>,
     child: Option<Child>,
 }
 
@@ -70,7 +72,20 @@ impl Process {
     /// # Errors
     /// When the binary is missing or cannot be started.
     pub fn start(spec: Spec) -> Result<Self> {
-        let mut process = Self { spec, child: None };
+        Self::start_of(None, spec)
+    }
+
+    /// Starts the program of that name in a folder, that of another version.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_of(programs: Option<&Path>, spec: Spec) -> Result<Self> {
+        let programs = programs.map(Path::to_owned);
+        let mut process = Self {
+            spec,
+            programs,
+            child: None,
+        };
         process.restart()?;
         Ok(process)
     }
@@ -87,7 +102,11 @@ impl Process {
             .create(true)
             .append(true)
             .open(&self.spec.log)?;
-        let child = Command::new(binary(self.spec.binary)?)
+        let program = match &self.programs {
+            Some(folder) => folder.join(self.spec.binary),
+            None => binary(self.spec.binary)?,
+        };
+        let child = Command::new(program)
             .envs(self.spec.env.iter().map(|(key, value)| (key, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -102,6 +121,11 @@ impl Process {
     pub fn set_env(&mut self, key: &str, value: &str) {
         self.spec.env.retain(|(present, _)| present != key);
         self.spec.env.push((key.to_owned(), value.to_owned()));
+    }
+
+    /// From the next start on it is the program of the workspace, or of that folder.
+    pub fn set_programs(&mut self, folder: Option<&Path>) {
+        self.programs = folder.map(Path::to_owned);
     }
 
     /// Whether it has not ended.

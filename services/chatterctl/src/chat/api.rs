@@ -183,11 +183,13 @@ async fn read<T: DeserializeOwned>(answer: Response) -> Result<T, Failure> {
 }
 
 fn unreachable(url: &str, error: reqwest::Error) -> Failure {
-    let error = error.without_url();
-    Failure::Unreachable(format!(
-        "{url} does not answer: {}",
-        ops::errors::chain(&error)
-    ))
+    let why = ops::errors::chain(&error.without_url());
+    let remedy = if why.contains("certificate") {
+        "; SSL_CERT_FILE names a file with an authority that this machine does not trust yet"
+    } else {
+        ""
+    };
+    Failure::Unreachable(format!("{url} does not answer: {why}{remedy}"))
 }
 
 /// The token in `chatterbox_session=TOKEN; HttpOnly; …`.

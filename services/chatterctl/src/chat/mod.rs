@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use crate::cli::ChatArgs;
 use crate::output::Output;
+use crate::remote;
 use api::{Api, Failure};
 use frames::Person;
 use tokens::Tokens;
@@ -32,10 +33,7 @@ const LINES_MAX: usize = 256;
 const RETRY: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(args: ChatArgs, output: &mut Output) -> anyhow::Result<ExitCode> {
-    let url = args.url.trim_end_matches('/').to_owned();
-    if !url.starts_with("http://") {
-        bail!("`{url}` must begin with http://; TLS is not supported here yet");
-    }
+    let url = remote::gateway(&args.url)?;
     let mut tokens = Tokens::open()?;
     let mut lines = read_lines();
     let name = match args.name.or_else(|| tokens.last(&url)) {

@@ -12,12 +12,13 @@ mod seed;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::cli::DemoArgs;
 use crate::output::Output;
+use crate::remote;
 use person::{Answer, Person};
 use script::{ACTS, Act, PEOPLE, ROOMS};
 use seed::Seed;
@@ -40,10 +41,7 @@ struct Stage {
 }
 
 pub(crate) async fn run(args: DemoArgs, output: &mut Output) -> anyhow::Result<ExitCode> {
-    let url = args.url.trim_end_matches('/').to_owned();
-    if !url.starts_with("http://") {
-        bail!("`{url}` must begin with http://; TLS is not supported here yet");
-    }
+    let url = remote::gateway(&args.url)?;
     let seed = Seed::of(&url)?;
     let first = !person::has_accounts(&url).await?;
     let mut people = BTreeMap::new();

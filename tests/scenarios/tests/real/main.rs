@@ -22,3 +22,4 @@ mod twice;
 mod under_load;
 mod upgrade;
 mod verify;
+mod versions;

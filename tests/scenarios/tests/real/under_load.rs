@@ -82,7 +82,7 @@ async fn judged_by_the_checker() -> Result<()> {
 }
 
 /// The logs and states of all replicas, once they stand at one slot.
-async fn collect(cluster: &Cluster, folder: &Path) -> Result<()> {
+pub(super) async fn collect(cluster: &Cluster, folder: &Path) -> Result<()> {
     cluster.equal_chains(&cluster.all(), SOON).await?;
     for index in cluster.all() {
         let replica = &cluster.replicas[index];

@@ -1,16 +1,18 @@
 //! TLS of the public port.
 
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use scenarios::{Cluster, ports, process};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
+use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -45,6 +47,42 @@ async fn ask(stream: &mut TlsStream<TcpStream>, request: &str) -> Result<String>
     let mut text = vec![0; 16 * 1024];
     let count = timeout(SOON, stream.read(&mut text)).await??;
     Ok(String::from_utf8_lossy(&text[..count]).to_lowercase())
+}
+
+/// Property: `chatterctl chat` speaks TLS with a gateway whose authority is trusted, and says what is
+/// wrong with another one.
+async fn talks_from_a_terminal(port: u16, place: &Path) -> Result<()> {
+    let url = format!("https://localhost:{port}");
+    let chat = |trusted: &str| {
+        let mut command = Command::new(process::binary("chatterctl")?);
+        command
+            .args(["chat", "--url", &url, "--name", "bob"])
+            .env("SSL_CERT_FILE", place.join(trusted))
+            .env("XDG_STATE_HOME", place)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
+        anyhow::Ok(command.spawn()?)
+    };
+    let other = KeyPair::generate()?;
+    let other = CertificateParams::new(vec!["localhost".to_owned()])?.self_signed(&other)?;
+    std::fs::write(place.join("other.crt"), other.pem())?;
+    let mut stranger = chat("other.crt")?;
+    let said = stranger.stdout.take().context("piped")?;
+    let line = timeout(SOON, BufReader::new(said).lines().next_line()).await??;
+    let line = line.context("it said nothing")?;
+    ensure!(line.contains("SSL_CERT_FILE"), "{line}");
+    stranger.kill().await?;
+
+    let mut bob = chat("tls.crt")?;
+    let mut keys = bob.stdin.take().context("piped")?;
+    keys.write_all(b"hello over TLS\n").await?;
+    drop(keys);
+    let ended = timeout(SOON, bob.wait_with_output()).await??;
+    let said = String::from_utf8_lossy(&ended.stdout);
+    ensure!(ended.status.success(), "{said}");
+    ensure!(said.contains("hello over TLS"), "{said}");
+    Ok(())
 }
 
 const LIVE: &str = "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -114,6 +152,7 @@ async fn people_are_served_over_tls() -> Result<()> {
     }
     let said = ask(&mut old, LIVE).await?;
     ensure!(said.starts_with("http/1.1 200"), "{said}");
+    talks_from_a_terminal(port, place.path()).await?;
     std::fs::write(place.path().join("tls.crt"), "nonsense")?;
     // Two looks, which find it at fault both times.
     let deadline = Instant::now() + SOON;

@@ -1,0 +1,120 @@
+//! Two versions side by side: a cluster of older programs is brought to those of the workspace, one
+//! process after the other and under load, as docs/operations.md ("Upgrade") tells people to.
+//! `make test-versions` builds the older ones.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use checker::Clock;
+use scenarios::Cluster;
+use workload::{Options, Workload};
+
+use crate::under_load::collect;
+
+const SOON: Duration = Duration::from_secs(30);
+/// People chat for so long between two steps.
+const STEP: Duration = Duration::from_secs(2);
+/// Where the programs of the other version lie.
+const OLD: &str = "CHATTERBOX_OLD_PROGRAMS";
+
+/// Property: whichever version leads and whichever follows, a message that was acknowledged is
+/// there, once and in order, at every step of a roll, also when the leader dies in it; and the
+/// states of all replicas are equal in the end.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the programs of another version: make test-versions"]
+async fn two_versions_are_one_cluster() -> Result<()> {
+    let old = std::env::var_os(OLD).map(PathBuf::from);
+    let old = old.with_context(|| format!("{OLD} names no folder; use make test-versions"))?;
+    let mut cluster = Cluster::spawn_of(&old, 3, 2).await?;
+    cluster.ready(SOON).await?;
+    let run = tempfile::tempdir()?;
+    let options = Options {
+        clients: 16,
+        rooms: 6,
+        rate: 100.0,
+        reconnect_every: Duration::from_secs(3),
+        read_every: Duration::from_secs(1),
+        visit_every: Duration::from_secs(2),
+        ..Options::new(run.path().to_owned(), cluster.gateway_urls.clone())
+    };
+    let mut load = Workload::start(options, Clock::start()).await?;
+    tokio::time::sleep(STEP).await;
+
+    let first = roll_replicas(&mut cluster, &mut load).await?;
+    for gateway in &mut cluster.gateways {
+        gateway.stop(SOON)?;
+        gateway.set_programs(None);
+        gateway.restart()?;
+        tokio::time::sleep(STEP).await;
+    }
+    cluster.membership.stop(SOON)?;
+    cluster.membership.set_programs(None);
+    cluster.membership.restart()?;
+    tokio::time::sleep(STEP).await;
+    load.check()?;
+    cluster.ready(SOON).await?;
+    ensure!(cluster.leader(SOON).await? != first, "the lead never moved");
+
+    let ended = load.stop(Duration::from_secs(20), SOON).await?;
+    collect(&cluster, run.path()).await?;
+    let report = checker::check(run.path())?;
+    let _ = writeln!(std::io::stderr(), "{report}");
+    ensure!(report.holds(), "{report}");
+    ensure!(ended.unknown == 0, "{} have no answer", ended.unknown);
+    let figures = &report.figures;
+    ensure!(figures.acknowledged >= 500, "{figures:?}");
+    ensure!(figures.states == 3, "{figures:?}");
+    Ok(())
+}
+
+/// The followers first. With one new follower the old leader is killed, and comes back; with two,
+/// a new one leads the last old one for a while. Answers who led in the beginning.
+async fn roll_replicas(cluster: &mut Cluster, load: &mut Workload) -> Result<usize> {
+    let first = cluster.leader(SOON).await?;
+    let followers = cluster.others(first);
+    renew(cluster, followers[0]).await?;
+    cluster.replicas[first].process.kill();
+    tokio::time::sleep(STEP).await;
+    cluster.replicas[first].process.restart()?;
+    until_it_votes(cluster, first).await?;
+    load.check()?;
+
+    renew(cluster, followers[1]).await?;
+    for target in [followers[0], first, followers[1]] {
+        lead(cluster, target).await?;
+        load.check()?;
+    }
+    renew(cluster, first).await?;
+    Ok(first)
+}
+
+/// Stops a replica, puts the new program in its place, and waits until it votes.
+async fn renew(cluster: &mut Cluster, index: usize) -> Result<()> {
+    let process = &mut cluster.replicas[index].process;
+    let status = process.stop(SOON)?;
+    ensure!(status.success(), "{status}: {}", process.output());
+    process.set_programs(None);
+    process.restart()?;
+    until_it_votes(cluster, index).await?;
+    tokio::time::sleep(STEP).await;
+    Ok(())
+}
+
+async fn until_it_votes(cluster: &Cluster, index: usize) -> Result<()> {
+    let votes = cluster.until(index, SOON, |status| status.admitted && status.leader != 0);
+    votes.await.map(drop)
+}
+
+/// Hands the lead to a replica, if it does not lead, and lets it lead for a while.
+async fn lead(cluster: &Cluster, target: usize) -> Result<()> {
+    if cluster.leader(SOON).await? != target {
+        let name = format!("r{}", cluster.status(target).await?.node);
+        let (said, ok) = cluster.ctl(&["node", "transfer-leader", &name]).await?;
+        ensure!(ok, "{said}");
+        ensure!(cluster.leader(SOON).await? == target, "{name} leads");
+    }
+    tokio::time::sleep(STEP).await;
+    Ok(())
+}
