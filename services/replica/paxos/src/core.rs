@@ -328,6 +328,7 @@ fn cut_after_seal(entries: &mut Vec<Entry>, decided: Slot) {
 #[cfg(test)]
 mod tests {
     use crate::ids::{Ballot, Epoch, NodeId, Round, Slot};
+    use crate::limits::ROUND_MAX;
     use crate::message::{CatchUp, Message, Nack, Ping, Prepare};
     use crate::output::{HaltReason, Output};
     use crate::testing::{Bench, ballot, entries, halted, pong, sent, slot};
@@ -376,6 +377,20 @@ mod tests {
         let out = bench.receive(2, prepare(later));
         assert_eq!(sent(&out), [(2, Message::CatchUp(asked))]);
         assert_eq!(bench.core.status().promised, Ballot::ZERO);
+    }
+
+    /// The last round that can be is one; the next one is not.
+    #[test]
+    fn the_highest_round_counts() {
+        let mut bench = Bench::new(3);
+        for (round, promised) in [
+            (ROUND_MAX.0 + 1, Ballot::ZERO),
+            (ROUND_MAX.0, ballot(ROUND_MAX.0, 2)),
+        ] {
+            let (ballot, from) = (ballot(round, 2), slot(1));
+            bench.receive(2, Message::Prepare(Prepare { ballot, from }));
+            assert_eq!(bench.core.status().promised, promised);
+        }
     }
 
     #[test]

@@ -48,7 +48,7 @@ mod tests {
     use crate::ids::{NodeId, Slot};
     use crate::message::{Message, Pong, Prepare};
     use crate::output::{Event, HaltReason, Output};
-    use crate::testing::{Bench, ballot, entries, pong, rows, sent, slot, traced};
+    use crate::testing::{Bench, accept, ballot, entries, pong, rows, sent, slot, traced};
 
     /// A `Pong` of a node whose history differs from that of [`decided`].
     fn other_history() -> Message {
@@ -89,6 +89,18 @@ mod tests {
         };
         bench.receive(2, from_other);
         assert!(!sent(&bench.persisted()).is_empty(), "others count");
+    }
+
+    /// A leader that differs is followed no more; one that another node differs from is.
+    #[test]
+    fn only_a_leader_that_differs_is_left() {
+        for (leader, followed) in [(2, Some(NodeId(2))), (3, None)] {
+            let mut bench = decided(3);
+            bench.receive(leader, accept(ballot(2, leader), &[], 0));
+            assert_eq!(bench.core.status().leader, Some(NodeId(leader)));
+            bench.receive(3, other_history());
+            assert_eq!(bench.core.status().leader, followed);
+        }
     }
 
     /// Who differs from so many that no majority can agree with it stops.

@@ -332,8 +332,11 @@ mod tests {
 
     use super::{Durable, Held};
     use crate::ids::{DiskSeq, Millis, PersistSeq, Slot};
+    use crate::input::Input;
     use crate::limits::{HELD_MAX, LATENCY_SAMPLES, PERSISTS_IN_FLIGHT_MAX};
-    use crate::output::PersistOp;
+    use crate::message::Message;
+    use crate::output::{Output, PersistOp};
+    use crate::testing::{Bench, accept, ballot, entries, sent, slot, written};
 
     #[test]
     fn latency_is_the_median_or_the_age_of_what_is_stuck() {
@@ -400,6 +403,65 @@ mod tests {
         assert!(durable.has_room());
         durable.held.push_back(waits());
         assert!(!durable.has_room(), "full is full");
+        assert_eq!(durable.held_len(), HELD_MAX);
+    }
+
+    /// The numbers of slots that were acknowledged to node 2, in order.
+    fn acknowledged(outputs: &[Output]) -> Vec<u64> {
+        let upto = |(to, message)| match message {
+            Message::Accepted(accepted) if to == 2 => Some(accepted.upto.0 - Slot::GENESIS.0),
+            _ => None,
+        };
+        sent(outputs).into_iter().filter_map(upto).collect()
+    }
+
+    /// D2: an acknowledgement waits for its own write, not for an earlier one, and is given once
+    /// however often it was asked for meanwhile.
+    #[test]
+    fn each_acknowledgement_waits_for_its_own_write() {
+        let (mut bench, b) = (Bench::new(3), ballot(1, 2));
+        let log = entries(b, 2, 0);
+        let mut request = |upto: usize| {
+            let out = bench.receive(2, accept(b, &log[..upto], 0));
+            assert_eq!(acknowledged(&out), []);
+            out.iter().find_map(|output| match output {
+                Output::Persist { seq, .. } => Some(*seq),
+                _ => None,
+            })
+        };
+        let first = request(1).expect("a row is written");
+        assert_eq!(request(1), None, "once");
+        let second = request(2).expect("another row is written");
+        for (seq, upto) in [(first, 1), (second, 2)] {
+            let disk_seq = DiskSeq(seq.0);
+            let out = bench.give(Input::Persisted { seq, disk_seq });
+            assert_eq!(acknowledged(&out), [upto]);
+        }
+    }
+
+    /// The commit index goes along with the next write, or is written alone in a quiet round;
+    /// either way once.
+    #[test]
+    fn the_commit_index_is_written_once() {
+        let (mut bench, b) = (Bench::new(3), ballot(1, 2));
+        let log = entries(b, 2, 0);
+        let marks = |outputs: &[Output]| {
+            let mark = |op| match op {
+                PersistOp::Decided { slot, .. } => Some(slot),
+                _ => None,
+            };
+            written(outputs)
+                .into_iter()
+                .filter_map(mark)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(marks(&bench.receive(2, accept(b, &log[..1], 0))), []);
+        assert_eq!(marks(&bench.receive(2, accept(b, &log, 1))), [slot(1)]);
+        bench.persisted();
+        assert_eq!(marks(&bench.receive(2, accept(b, &[], 2))), []);
+        assert_eq!(marks(&bench.round(&[])), [slot(2)]);
+        bench.persisted();
+        assert_eq!(marks(&bench.round(&[])), []);
     }
 
     #[test]

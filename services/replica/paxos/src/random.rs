@@ -35,6 +35,22 @@ impl Random {
 mod tests {
     use super::Random;
 
+    /// The first numbers of the generator of the paper with seed 1234567, as its reference
+    /// implementation gives them.
+    #[test]
+    fn the_numbers_are_those_of_the_paper() {
+        let mut random = Random::new(1_234_567);
+        for number in [
+            6_457_827_717_110_365_317,
+            3_203_168_211_198_807_973,
+            9_817_491_932_198_370_423,
+        ] {
+            assert_eq!(random.next(), number);
+        }
+        let mut bounded = Random::new(1_234_567);
+        assert_eq!(bounded.up_to(999), 317);
+    }
+
     #[test]
     fn equal_seeds_give_equal_numbers_within_the_bound() {
         let (mut left, mut right) = (Random::new(7), Random::new(7));

@@ -137,9 +137,12 @@ fn a_leader_without_a_quorum_takes_nothing_and_resumes() {
         bench.round(&[]);
     }
     assert_eq!(rejected(&bench.propose(1, 1)), Some(RejectReason::NoQuorum));
+    let status = bench.core.status();
+    assert!(!status.accepts_proposals && !status.unsettled, "{status:?}");
     bench.round(&[2, 3]);
     bench.round(&[2, 3]);
     assert_eq!(rejected(&bench.propose(2, 1)), None);
+    assert!(bench.core.status().accepts_proposals);
 }
 
 #[test]
