@@ -321,6 +321,8 @@ impl Core {
 #[cfg(test)]
 mod early_tests;
 #[cfg(test)]
+mod ready_tests;
+#[cfg(test)]
 mod seal_tests;
 #[cfg(test)]
 mod tests;

@@ -56,7 +56,7 @@ fn all_sent(outputs: &[Output]) -> Vec<(u64, Message)> {
 
 /// A follower of node 2 whose epoch 1 of three voters was just sealed at slot 2, for `voters`.
 /// Nothing of it is durable yet.
-fn sealed(starter: u64, voters: &[u64]) -> (Bench, Vec<Entry>, Vec<Output>) {
+pub(super) fn sealed(starter: u64, voters: &[u64]) -> (Bench, Vec<Entry>, Vec<Output>) {
     let (mut bench, b) = (Bench::new(3), ballot(1, 2));
     let mut log = entries(b, 1, 0);
     log.push(seal(&log, b, 2, starter, voters));
@@ -350,38 +350,6 @@ fn fetched_rows_stop_at_a_seal() {
     let status = bench.core.status();
     assert_eq!((status.decided, status.promised), (slot(3), first));
     assert!(status.ready);
-}
-
-/// What is decided is told, and an epoch is ready once, with its `Ready`: then those that left may go.
-#[test]
-fn an_epoch_is_ready_once() {
-    let (mut bench, mut log, out) = sealed(3, &[1, 2, 3]);
-    let ready = Event::EpochReady(Epoch(2));
-    assert!(traced(&out, Event::Decided(slot(2))));
-    assert!(!traced(&out, ready), "sealed, and no more");
-    let out = bench.persisted();
-    assert!(!traced(&out, ready) && !traced(&out, Event::Decided(slot(2))));
-    let first = ballot_of(2, 0, 3);
-    for (kind, news) in [(EntryKind::Ready, true), (EntryKind::Batch, false)] {
-        log.push(after(&log, first, kind, Bytes::new()));
-        let out = bench.receive(2, rows(2, &log[log.len() - 1..]));
-        let last = log.last().expect("just pushed");
-        assert_eq!(bench.core.commit_index(), (last.slot, last.chain));
-        assert!(traced(&out, Event::Decided(last.slot)), "{out:?}");
-        assert_eq!(traced(&out, ready), news, "{kind:?}");
-    }
-}
-
-/// The same when the `Ready` comes together with what follows it.
-#[test]
-fn an_epoch_is_ready_when_its_ready_was_one_of_many() {
-    let (mut bench, mut log, _) = sealed(3, &[1, 2, 3]);
-    bench.persisted();
-    for kind in [EntryKind::Ready, EntryKind::Batch] {
-        log.push(after(&log, ballot_of(2, 0, 3), kind, Bytes::new()));
-    }
-    let out = bench.receive(2, rows(2, &log[2..]));
-    assert!(traced(&out, Event::EpochReady(Epoch(2))), "{out:?}");
 }
 
 /// A node that missed the end of its epoch asks who told it, and reaches the new voters.
