@@ -32,6 +32,21 @@ pub(super) fn small() -> Vec<World> {
                 "two candidates, one slot, one crash of anybody at any moment",
             )
         },
+        crash_of(
+            &[1],
+            "crash-1",
+            "two candidates, two slots, one crash of the first",
+        ),
+        crash_of(
+            &[2],
+            "crash-2",
+            "two candidates, two slots, one crash of the second",
+        ),
+        crash_of(
+            &[3],
+            "crash-3",
+            "two candidates, two slots, one crash of the third node",
+        ),
         World {
             campaigns: 1,
             transfers: 1,
@@ -81,6 +96,17 @@ pub(super) fn small() -> Vec<World> {
     ]
 }
 
+/// One crash of anybody at any moment is one of the first, of the second or of the third node: three
+/// worlds, each of which can be searched to its end. Only the disk of a node that may die is slow.
+fn crash_of(crashing: &'static [u64], name: &'static str, about: &'static str) -> World {
+    World {
+        crashes: 1,
+        crashing,
+        goals: &[Goal::AfterCrashes(2)],
+        ..World::still(name, about)
+    }
+}
+
 /// Node 1 has a row that nobody else has; the others have decided another one in its slot.
 const OLD_ROW: &[Opening] = &[
     Opening::Campaign(1),
@@ -120,11 +146,6 @@ pub(super) fn large() -> Vec<World> {
                 "two-slots-slow",
                 "two candidates, two slots, every disk slow",
             )
-        },
-        World {
-            crashes: 1,
-            goals: &[Goal::AfterCrashes(2)],
-            ..World::still("crash-two-slots", "two candidates, two slots, one crash")
         },
         World {
             crashes: 2,
