@@ -23,14 +23,8 @@ async fn judged_by_the_checker() -> Result<()> {
     cluster.ready(SOON).await?;
     let run = tempfile::tempdir()?;
     let options = Options {
-        clients: 16,
-        rooms: 6,
-        rate: 100.0,
-        reconnect_every: Duration::from_secs(3),
-        read_every: Duration::from_secs(1),
-        visit_every: Duration::from_secs(2),
         stray_one_in: 50,
-        ..Options::new(run.path().to_owned(), cluster.gateway_urls.clone())
+        ..sixteen_people(run.path(), &cluster)
     };
     let mut load = Workload::start(options, Clock::start()).await?;
     tokio::time::sleep(Duration::from_secs(4)).await;
@@ -79,6 +73,19 @@ async fn judged_by_the_checker() -> Result<()> {
         "an exchange is not seen: {exchanged}"
     );
     Ok(())
+}
+
+/// People who write, look and come back often, through all gateways.
+pub(super) fn sixteen_people(folder: &Path, cluster: &Cluster) -> Options {
+    Options {
+        clients: 16,
+        rooms: 6,
+        rate: 100.0,
+        reconnect_every: Duration::from_secs(3),
+        read_every: Duration::from_secs(1),
+        visit_every: Duration::from_secs(2),
+        ..Options::new(folder.to_owned(), cluster.gateway_urls.clone())
+    }
 }
 
 /// The logs and states of all replicas, once they stand at one slot.

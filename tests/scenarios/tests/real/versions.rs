@@ -9,9 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use checker::Clock;
 use scenarios::Cluster;
-use workload::{Options, Workload};
+use workload::Workload;
 
-use crate::under_load::collect;
+use crate::under_load::{collect, sixteen_people};
 
 const SOON: Duration = Duration::from_secs(30);
 /// People chat for so long between two steps.
@@ -30,19 +30,11 @@ async fn two_versions_are_one_cluster() -> Result<()> {
     let mut cluster = Cluster::spawn_of(&old, 3, 2).await?;
     cluster.ready(SOON).await?;
     let run = tempfile::tempdir()?;
-    let options = Options {
-        clients: 16,
-        rooms: 6,
-        rate: 100.0,
-        reconnect_every: Duration::from_secs(3),
-        read_every: Duration::from_secs(1),
-        visit_every: Duration::from_secs(2),
-        ..Options::new(run.path().to_owned(), cluster.gateway_urls.clone())
-    };
+    let options = sixteen_people(run.path(), &cluster);
     let mut load = Workload::start(options, Clock::start()).await?;
     tokio::time::sleep(STEP).await;
 
-    let first = roll_replicas(&mut cluster, &mut load).await?;
+    roll_replicas(&mut cluster, &mut load).await?;
     for gateway in &mut cluster.gateways {
         gateway.stop(SOON)?;
         gateway.set_programs(None);
@@ -55,7 +47,6 @@ async fn two_versions_are_one_cluster() -> Result<()> {
     tokio::time::sleep(STEP).await;
     load.check()?;
     cluster.ready(SOON).await?;
-    ensure!(cluster.leader(SOON).await? != first, "the lead never moved");
 
     let ended = load.stop(Duration::from_secs(20), SOON).await?;
     collect(&cluster, run.path()).await?;
@@ -70,8 +61,8 @@ async fn two_versions_are_one_cluster() -> Result<()> {
 }
 
 /// The followers first. With one new follower the old leader is killed, and comes back; with two,
-/// a new one leads the last old one for a while. Answers who led in the beginning.
-async fn roll_replicas(cluster: &mut Cluster, load: &mut Workload) -> Result<usize> {
+/// each of the three leads for a while, two new ones and the last old one.
+async fn roll_replicas(cluster: &mut Cluster, load: &mut Workload) -> Result<()> {
     let first = cluster.leader(SOON).await?;
     let followers = cluster.others(first);
     renew(cluster, followers[0]).await?;
@@ -86,8 +77,7 @@ async fn roll_replicas(cluster: &mut Cluster, load: &mut Workload) -> Result<usi
         lead(cluster, target).await?;
         load.check()?;
     }
-    renew(cluster, first).await?;
-    Ok(first)
+    renew(cluster, first).await
 }
 
 /// Stops a replica, puts the new program in its place, and waits until it votes.
