@@ -9,7 +9,9 @@ use anyhow::{Context as _, Result, ensure};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use scenarios::{Cluster, ports, process};
+use scenarios::client::GENERAL;
+use scenarios::{Client, Cluster, ports, process};
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -51,7 +53,7 @@ async fn ask(stream: &mut TlsStream<TcpStream>, request: &str) -> Result<String>
 
 /// Property: `chatterctl chat` speaks TLS with a gateway whose authority is trusted, and says what is
 /// wrong with another one.
-async fn talks_from_a_terminal(port: u16, place: &Path) -> Result<()> {
+async fn talks_from_a_terminal(cluster: &Cluster, port: u16, place: &Path) -> Result<()> {
     let url = format!("https://localhost:{port}");
     let chat = |trusted: &str| {
         let mut command = Command::new(process::binary("chatterctl")?);
@@ -64,10 +66,10 @@ async fn talks_from_a_terminal(port: u16, place: &Path) -> Result<()> {
             .kill_on_drop(true);
         anyhow::Ok(command.spawn()?)
     };
-    let other = KeyPair::generate()?;
-    let other = CertificateParams::new(vec!["localhost".to_owned()])?.self_signed(&other)?;
-    std::fs::write(place.join("other.crt"), other.pem())?;
-    let mut stranger = chat("other.crt")?;
+    let other = place.join("other");
+    std::fs::create_dir(&other)?;
+    issue(&other)?;
+    let mut stranger = chat("other/tls.crt")?;
     let said = stranger.stdout.take().context("piped")?;
     let line = timeout(SOON, BufReader::new(said).lines().next_line()).await??;
     let line = line.context("it said nothing")?;
@@ -81,7 +83,15 @@ async fn talks_from_a_terminal(port: u16, place: &Path) -> Result<()> {
     let ended = timeout(SOON, bob.wait_with_output()).await??;
     let said = String::from_utf8_lossy(&ended.stdout);
     ensure!(ended.status.success(), "{said}");
-    ensure!(said.contains("hello over TLS"), "{said}");
+    // It goes as soon as everything is acknowledged, whether it was shown its own line or not: ask
+    // somebody else.
+    let carol = Client::sign_up(&cluster.gateway_urls[0], "carol").await?;
+    let history = carol.whole_history(GENERAL).await?;
+    let hello = |event: &Value| event.to_string().contains("hello over TLS");
+    ensure!(
+        history.iter().filter(|event| hello(event)).count() == 1,
+        "{said}"
+    );
     Ok(())
 }
 
@@ -152,7 +162,7 @@ async fn people_are_served_over_tls() -> Result<()> {
     }
     let said = ask(&mut old, LIVE).await?;
     ensure!(said.starts_with("http/1.1 200"), "{said}");
-    talks_from_a_terminal(port, place.path()).await?;
+    talks_from_a_terminal(&cluster, port, place.path()).await?;
     std::fs::write(place.path().join("tls.crt"), "nonsense")?;
     // Two looks, which find it at fault both times.
     let deadline = Instant::now() + SOON;
