@@ -123,9 +123,9 @@ impl Process {
         self.spec.env.push((key.to_owned(), value.to_owned()));
     }
 
-    /// From the next start on it is the program of the workspace, or of that folder.
-    pub fn set_programs(&mut self, folder: Option<&Path>) {
-        self.programs = folder.map(Path::to_owned);
+    /// From the next start on it is the program of the workspace.
+    pub fn use_workspace(&mut self) {
+        self.programs = None;
     }
 
     /// Whether it has not ended.

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use checker::{Clock, Event, Kind, Line, Report, Row};
 use scenarios::Cluster;
 use uuid::Uuid;
-use workload::{Options, Workload};
+use workload::{Ended, Options, Workload};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -35,16 +35,9 @@ async fn judged_by_the_checker() -> Result<()> {
     tokio::time::sleep(Duration::from_secs(4)).await;
     load.check()?;
     cluster.ready(SOON).await?;
-    let ended = load.stop(Duration::from_secs(20), SOON).await?;
-    collect(&cluster, run.path()).await?;
-
-    let report = checker::check(run.path())?;
-    // Past the capture of the test runner: a figure is for people even when the test passes.
-    let _ = writeln!(std::io::stderr(), "{report}");
-    ensure!(report.holds(), "{report}");
+    let (ended, report) = judged(load, &cluster, run.path()).await?;
     let figures = &report.figures;
     ensure!(figures.acknowledged == ended.live.acked, "{ended:?}");
-    ensure!(ended.unknown == 0, "{} have no answer", ended.unknown);
     // A run in which these did not happen would prove less than this test says.
     ensure!(figures.acknowledged >= 200, "{figures:?}");
     ensure!(figures.connections > 16, "{figures:?}");
@@ -88,8 +81,24 @@ pub(super) fn sixteen_people(folder: &Path, cluster: &Cluster) -> Options {
     }
 }
 
+/// Everybody goes; then what the checker says, which is that all claims hold, and how it was for them.
+pub(super) async fn judged(
+    load: Workload,
+    cluster: &Cluster,
+    folder: &Path,
+) -> Result<(Ended, Report)> {
+    let ended = load.stop(Duration::from_secs(20), SOON).await?;
+    collect(cluster, folder).await?;
+    let report = checker::check(folder)?;
+    // Past the capture of the test runner: a figure is for people even when the test passes.
+    let _ = writeln!(std::io::stderr(), "{report}");
+    ensure!(report.holds(), "{report}");
+    ensure!(ended.unknown == 0, "{} have no answer", ended.unknown);
+    Ok((ended, report))
+}
+
 /// The logs and states of all replicas, once they stand at one slot.
-pub(super) async fn collect(cluster: &Cluster, folder: &Path) -> Result<()> {
+async fn collect(cluster: &Cluster, folder: &Path) -> Result<()> {
     cluster.equal_chains(&cluster.all(), SOON).await?;
     for index in cluster.all() {
         let replica = &cluster.replicas[index];

@@ -2,16 +2,16 @@
 //! process after the other and under load, as docs/operations.md ("Upgrade") tells people to.
 //! `make test-versions` builds the older ones.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use checker::Clock;
 use scenarios::Cluster;
+use scenarios::process::Process;
 use workload::Workload;
 
-use crate::under_load::{collect, sixteen_people};
+use crate::under_load::{judged, sixteen_people};
 
 const SOON: Duration = Duration::from_secs(30);
 /// People chat for so long between two steps.
@@ -36,24 +36,15 @@ async fn two_versions_are_one_cluster() -> Result<()> {
 
     roll_replicas(&mut cluster, &mut load).await?;
     for gateway in &mut cluster.gateways {
-        gateway.stop(SOON)?;
-        gateway.set_programs(None);
-        gateway.restart()?;
+        renew(gateway)?;
         tokio::time::sleep(STEP).await;
     }
-    cluster.membership.stop(SOON)?;
-    cluster.membership.set_programs(None);
-    cluster.membership.restart()?;
+    renew(&mut cluster.membership)?;
     tokio::time::sleep(STEP).await;
     load.check()?;
     cluster.ready(SOON).await?;
 
-    let ended = load.stop(Duration::from_secs(20), SOON).await?;
-    collect(&cluster, run.path()).await?;
-    let report = checker::check(run.path())?;
-    let _ = writeln!(std::io::stderr(), "{report}");
-    ensure!(report.holds(), "{report}");
-    ensure!(ended.unknown == 0, "{} have no answer", ended.unknown);
+    let (_, report) = judged(load, &cluster, run.path()).await?;
     let figures = &report.figures;
     ensure!(figures.acknowledged >= 500, "{figures:?}");
     ensure!(figures.states == 3, "{figures:?}");
@@ -65,28 +56,32 @@ async fn two_versions_are_one_cluster() -> Result<()> {
 async fn roll_replicas(cluster: &mut Cluster, load: &mut Workload) -> Result<()> {
     let first = cluster.leader(SOON).await?;
     let followers = cluster.others(first);
-    renew(cluster, followers[0]).await?;
+    renew_replica(cluster, followers[0]).await?;
     cluster.replicas[first].process.kill();
     tokio::time::sleep(STEP).await;
     cluster.replicas[first].process.restart()?;
     until_it_votes(cluster, first).await?;
     load.check()?;
 
-    renew(cluster, followers[1]).await?;
+    renew_replica(cluster, followers[1]).await?;
     for target in [followers[0], first, followers[1]] {
         lead(cluster, target).await?;
         load.check()?;
     }
-    renew(cluster, first).await
+    renew_replica(cluster, first).await
 }
 
-/// Stops a replica, puts the new program in its place, and waits until it votes.
-async fn renew(cluster: &mut Cluster, index: usize) -> Result<()> {
-    let process = &mut cluster.replicas[index].process;
+/// Stops a process and puts the new program in its place.
+fn renew(process: &mut Process) -> Result<()> {
     let status = process.stop(SOON)?;
     ensure!(status.success(), "{status}: {}", process.output());
-    process.set_programs(None);
-    process.restart()?;
+    process.use_workspace();
+    process.restart()
+}
+
+/// The same of a replica, which then votes for a while.
+async fn renew_replica(cluster: &mut Cluster, index: usize) -> Result<()> {
+    renew(&mut cluster.replicas[index].process)?;
     until_it_votes(cluster, index).await?;
     tokio::time::sleep(STEP).await;
     Ok(())
