@@ -53,8 +53,9 @@ enum Command {
     },
 }
 
-const SERIES: [Series; 7] = [
+const SERIES: [Series; 8] = [
     Series::Commit,
+    Series::Open,
     Series::Larger,
     Series::Web,
     Series::Fanout,

@@ -19,8 +19,10 @@ use crate::{closed, failover, open};
 /// A series of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Series {
-    /// Closed and open loop of all that replicate, three voters, and what they cost when idle.
+    /// Closed loop of all that replicate, three voters, and what they cost when idle.
     Commit,
+    /// Their open loop: messages at a fixed rate, to a cluster that had nothing else to do.
+    Open,
     /// The closed loop with more voters.
     Larger,
     /// Ours over WebSocket: sender to acknowledgement, and to the last reader of the room.
@@ -63,6 +65,7 @@ impl Run {
         for one in series {
             match one {
                 Series::Commit => self.rounds("commit", &REPLICATED, 3).await,
+                Series::Open => self.rounds("open", &REPLICATED, 3).await,
                 Series::Larger => {
                     for replicas in self.plan.larger.clone() {
                         self.rounds("larger", &REPLICATED, replicas).await;
@@ -100,6 +103,7 @@ impl Run {
         }
         let measured = match series {
             "commit" => self.commit(system, round).await,
+            "open" => self.paced(system, round).await,
             "larger" => self.larger(system, replicas, round).await,
             "web" => self.web(round).await,
             "fanout" => self.fanout(system, round).await,
@@ -130,8 +134,14 @@ impl Run {
                 self.closed(&running, &client, at, round).await?;
             }
         }
-        for rate in &plan.rates {
-            let at = cell("open", system.name(), 3, 128, *rate);
+        Ok(())
+    }
+
+    async fn paced(&mut self, system: System, round: usize) -> Result<()> {
+        let running = Running::start(system, 3).await?;
+        let client = running.client(CONNECTIONS_MAX, "sender").await?;
+        for rate in self.plan.rates.clone() {
+            let at = cell("open", system.name(), 3, 128, rate);
             self.open(&running, &client, at, round, CONNECTIONS_MAX)
                 .await?;
         }
