@@ -8,6 +8,7 @@
 //! ([`Signals::told`]). Why an answer need not wait: docs/adr/0012-answers-before-the-commit.md
 //! Tests: apply/tests.rs
 
+mod durable;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +18,7 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use machine::{AppliedEntry, Machine};
+use machine::{AppliedEntry, Flusher, Machine};
 use ops::traces::Context;
 use paxos::entry::{Entry, EntryKind};
 use paxos::ids::Slot;
@@ -25,12 +26,13 @@ use prost::Message as _;
 use proto::v1::{RegisterNode, effect, room_event};
 use uuid::Uuid;
 
+use self::durable::Durable;
 use crate::directory::Directory;
 use crate::failpoints;
 use crate::fatal;
 use crate::limits::{
-    APPLY_BYTES_MAX, APPLY_QUEUE_MAX, APPLY_SLOTS_MAX, COMMIT_EVERY, DURABLE_EVERY_BYTES,
-    DURABLE_EVERY_SLOTS, DURABLE_IDLE,
+    APPLY_BYTES_MAX, APPLY_QUEUE_MAX, APPLY_SLOTS_MAX, COMMIT_EVERY, DURABLE_EVERY,
+    DURABLE_EVERY_BYTES, DURABLE_EVERY_SLOTS, DURABLE_IDLE,
 };
 use crate::metrics::{METRICS, Step};
 use crate::notices::Watched;
@@ -113,20 +115,26 @@ pub(crate) struct Listeners {
     pub(crate) traces: Arc<Traces>,
 }
 
-/// Starts the thread. It ends when the queue is dropped.
+/// Starts the thread, and the one that makes durable what it commits. Both end when the queue is
+/// dropped.
+///
+/// # Errors
+/// When the system has no thread left.
 pub(crate) fn start(
     machine: Machine,
+    flusher: Flusher,
     listeners: Listeners,
 ) -> std::io::Result<(Queue, JoinHandle<()>)> {
     let (sender, receiver) = mpsc::sync_channel(APPLY_QUEUE_MAX);
     let sender = Arc::new(sender);
     let hurry = Hurry(Arc::downgrade(&sender));
     listeners.signals.set_hurry(hurry);
+    let durable = Durable::start(flusher, Arc::clone(&listeners.signals))?;
     let thread = std::thread::Builder::new()
         .name("apply".to_owned())
         .spawn(move || {
             let _vital = fatal::Vital("apply");
-            Applier::new(machine, listeners).run(&receiver);
+            Applier::new(machine, listeners, durable).run(&receiver);
         })?;
     Ok((
         Queue {
@@ -143,8 +151,9 @@ struct Applier {
     listeners: Listeners,
     /// Told and not committed.
     open: Open,
-    /// Committed and not durable, or open.
+    /// Committed and not made durable, or open.
     flush: Flush,
+    durable: Durable,
 }
 
 /// What comes next.
@@ -159,12 +168,13 @@ enum Next {
 }
 
 impl Applier {
-    fn new(machine: Machine, listeners: Listeners) -> Self {
+    fn new(machine: Machine, listeners: Listeners, durable: Durable) -> Self {
         Self {
             machine,
             listeners,
             open: Open::default(),
             flush: Flush::default(),
+            durable,
         }
     }
 
@@ -182,7 +192,7 @@ impl Applier {
     fn next(&self, queue: &mpsc::Receiver<Work>) -> Next {
         let (received, then) = if let Some(rest) = self.open.rest() {
             (queue.recv_timeout(rest), Next::Commit)
-        } else if self.flush.slots > 0 {
+        } else if self.flush.since.is_some() {
             (queue.recv_timeout(DURABLE_IDLE), Next::Idle)
         } else {
             let received = queue.recv().map_err(|_| RecvTimeoutError::Disconnected);
@@ -242,7 +252,11 @@ impl Applier {
         if self.open.since.is_none() {
             return;
         }
-        if let Err(error) = self.machine.commit() {
+        let committed = match self.durable.wants_the_rest_copied() {
+            true => self.machine.finish_checkpoint(),
+            false => self.machine.commit(),
+        };
+        if let Err(error) = committed {
             fatal::state_failed(&error);
         }
         self.open = Open::default();
@@ -253,10 +267,7 @@ impl Applier {
 
     fn make_durable(&mut self) {
         self.commit();
-        match self.machine.checkpoint_durable() {
-            Ok(applied) => self.listeners.signals.note_state_durable(applied.slot),
-            Err(error) => fatal::state_failed(&error),
-        }
+        self.durable.make(self.machine.applied().slot);
         self.flush = Flush::default();
     }
 }
@@ -293,19 +304,23 @@ impl Open {
 /// the log.
 #[derive(Debug, Default)]
 struct Flush {
+    /// The first of it; `None`: there is none.
+    since: Option<Instant>,
     slots: usize,
     bytes: usize,
 }
 
 impl Flush {
     fn note_applied(&mut self, entries: &[Entry]) {
+        self.since.get_or_insert_with(Instant::now);
         self.slots += entries.len();
         self.bytes += weight(entries);
     }
 
     /// Under load the syncs are few.
-    const fn is_due(&self) -> bool {
-        self.slots >= DURABLE_EVERY_SLOTS || self.bytes >= DURABLE_EVERY_BYTES
+    fn is_due(&self) -> bool {
+        let is_much = self.slots >= DURABLE_EVERY_SLOTS || self.bytes >= DURABLE_EVERY_BYTES;
+        is_much || (self.since).is_some_and(|since| since.elapsed() >= DURABLE_EVERY)
     }
 }
 

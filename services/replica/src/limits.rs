@@ -76,8 +76,9 @@ pub const TURN_INPUTS_MAX: usize = 256;
 /// `APPLY_LAG_SLOTS_MAX` slots ahead of what is applied, so that this is never full.
 pub const APPLY_QUEUE_MAX: usize = 2 * paxos::limits::APPLY_LAG_SLOTS_MAX as usize;
 /// How long the transaction of the state machine stays open for more when nobody wants to read
-/// what is in it. At 500 messages a second ten share one (docs/benchmarks.md).
-pub const COMMIT_EVERY: Duration = Duration::from_millis(20);
+/// what is in it. At 500 messages a second fifty share one
+/// (docs/adr/0015-the-state-is-synced-beside-its-writer.md).
+pub const COMMIT_EVERY: Duration = Duration::from_millis(100);
 /// Slots in one transaction of the state machine.
 pub const APPLY_SLOTS_MAX: usize = 1024;
 /// Payload bytes in one transaction of the state machine: bounds how long a reader of its
@@ -86,8 +87,10 @@ pub const APPLY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Slots that may be applied before the state is made durable …
 pub const DURABLE_EVERY_SLOTS: usize = 4096;
-/// … and their bytes: a sync of the disk for so much is not felt.
+/// … their bytes: a sync of the disk for so much is not felt …
 pub const DURABLE_EVERY_BYTES: usize = 8 * 1024 * 1024;
+/// … and how long it may take until then.
+pub const DURABLE_EVERY: Duration = Duration::from_secs(1);
 /// How long nothing must come before it is made durable anyway.
 pub const DURABLE_IDLE: Duration = Duration::from_millis(200);
 

@@ -8,8 +8,8 @@
 //! 2. An answer leaves the replica after [`Machine::apply`] or [`Machine::advance`] returned. After
 //!    the latter, whoever reads because of an answer waits for [`Machine::commit`].
 //! 3. An [`Error`] means stop. No entry is ever skipped, and no call applied in part.
-//! 4. Before log rows at or below a slot are deleted, [`Machine::checkpoint_durable`] has
-//!    returned that slot or a higher one.
+//! 4. Before log rows at or below a slot are deleted, [`Flusher::sync`] has returned that was called
+//!    after a [`Machine::commit`] of that slot, or [`Machine::checkpoint_durable`].
 //! 5. A leader proposes only commands that it [`understands`], in the form of [`encode_batch`],
 //!    and nodes in the form of [`encode_register_node`]. It names only voters in a `Seal` that
 //!    [`Reader::unknown_nodes`] does not return: the state does not judge a chosen seal.
@@ -19,6 +19,7 @@
 //! Any number of [`Reader`]s read beside the machine; each sees whole `apply` calls only.
 
 mod error;
+mod flusher;
 mod ids;
 pub mod limits;
 mod machine;
@@ -70,6 +71,7 @@ pub use apply::{encode_batch, understands};
 pub use damage::CheckFrom;
 pub use directory::{Credentials, PersonInfo, Profile, SessionInfo, Settings, Who};
 pub use error::Error;
+pub use flusher::Flusher;
 pub use hash::StateHash;
 pub use history::{History, HistoryRange};
 pub use ids::{RoomId, SenderSessionId, Seq, UserId};

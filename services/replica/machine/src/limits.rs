@@ -126,9 +126,14 @@ pub const SQLITE_PAGE_BYTES: u32 = 8 * 1024;
 /// Memory for pages of the writer. A transaction larger than it spills to the WAL early; the
 /// places where rows are added are a few pages per table and one per busy room.
 pub const SQLITE_CACHE_KIB: i64 = 16 * 1024;
-/// Pages in the WAL after which a commit checkpoints it: 32 MiB, so that the syncs of a
-/// checkpoint are shared by some hundred thousand messages.
+/// Pages in the WAL after which it is copied into the file, beside the commits ([`crate::Flusher`]):
+/// 32 MiB, so that the syncs of a checkpoint are shared by some hundred thousand messages.
 pub const CHECKPOINT_PAGES: u32 = 4096;
+/// Pages in the WAL after which a commit checkpoints it itself: the disk does not keep up, and
+/// whoever waits for an answer has to wait.
+pub const CHECKPOINT_PAGES_MAX: u32 = 4 * CHECKPOINT_PAGES;
+/// How often one checkpoint copies what was committed during the last time.
+pub const CHECKPOINT_ROUNDS_MAX: u32 = 8;
 /// Bytes of the WAL that stay on disk after a checkpoint: twice of what a checkpoint usually
 /// finds. It grows beyond that while a snapshot is being made, and should not stay so.
 pub const WAL_BYTES_KEPT: u32 = 2 * CHECKPOINT_PAGES * SQLITE_PAGE_BYTES;

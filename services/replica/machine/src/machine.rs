@@ -20,7 +20,7 @@ use crate::cache::Cache;
 use crate::error::Fault;
 use crate::hash::{self, StateHash};
 use crate::ids::EventId;
-use crate::{Error, Reader, Registration, epochs, notices, schema, snapshot};
+use crate::{Error, Flusher, Reader, Registration, epochs, flusher, notices, schema, snapshot};
 
 /// How far the log is applied: all that the prefix leaves behind beside its effects.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -175,29 +175,36 @@ impl Machine {
         Ok(())
     }
 
-    /// Makes everything that is applied survive a loss of power, and returns how far that is.
-    /// Needed before log rows are deleted; takes a sync of the disk or two.
+    /// Makes everything that is applied survive a loss of power, and returns how far that is. Takes
+    /// a sync of the disk; a [`Flusher`] does the same beside the writer.
     ///
     /// # Errors
     ///
     /// When the disk fails.
-    pub fn checkpoint_durable(&mut self) -> Result<Applied, Error> {
+    pub fn checkpoint_durable(&mut self) -> Result<&Applied, Error> {
         self.commit()?;
-        let failed = |source| Error::sqlite("sync", &self.path, source);
-        // In WAL mode a FULL commit syncs the whole WAL, and what has left the WAL was synced by
-        // the checkpoint that moved it. The counter makes the transaction write something:
-        // SQLite skips a write that changes nothing, and then the sync as well.
-        self.connection
-            .pragma_update(None, "synchronous", "FULL")
-            .map_err(failed)?;
-        let flushed = self
-            .connection
-            .execute("UPDATE applied SET flushes = flushes + 1 WHERE id = 1", []);
-        self.connection
-            .pragma_update(None, "synchronous", "NORMAL")
-            .map_err(failed)?;
-        flushed.map_err(failed)?;
-        read_applied(&self.connection, &self.path)
+        flusher::sync(&self.path)?;
+        Ok(&self.committed)
+    }
+
+    /// Copies what a [`Flusher`] has left of the WAL: what was committed while it copied. There must be a
+    /// moment between two transactions in which nothing is left, or the WAL never begins anew.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails.
+    pub fn finish_checkpoint(&mut self) -> Result<(), Error> {
+        self.commit()?;
+        flusher::checkpoint(&self.connection, &self.path, flusher::PASSIVE).map(drop)
+    }
+
+    /// A connection that makes it durable, for another thread.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be opened once more.
+    pub fn flusher(&self) -> Result<Flusher, Error> {
+        Flusher::open(&self.path)
     }
 
     /// The voters as the notices know them, by id, each with the slot at which its silence was

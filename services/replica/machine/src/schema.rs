@@ -73,7 +73,7 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, Error> {
         .pragma_update(None, "synchronous", "NORMAL")
         .map_err(failed)?;
     connection
-        .pragma_update(None, "wal_autocheckpoint", limits::CHECKPOINT_PAGES)
+        .pragma_update(None, "wal_autocheckpoint", limits::CHECKPOINT_PAGES_MAX)
         .map_err(failed)?;
     connection
         .pragma_update(None, "journal_size_limit", limits::WAL_BYTES_KEPT)
@@ -87,6 +87,19 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, Error> {
         .map_err(failed)?;
     migrate::migrate(&mut connection, path)?;
     damage::at_open(&connection, path, without_wal)?;
+    Ok(connection)
+}
+
+/// Opens an existing file beside its writer, for [`crate::Flusher`].
+pub(crate) fn open_flusher(path: &Path) -> Result<Connection, Error> {
+    require_sqlite_version()?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = open(path, flags)?;
+    require_format(&connection, path)?;
+    connection
+        .pragma_update(None, "wal_autocheckpoint", 0)
+        .and_then(|()| connection.pragma_update(None, "journal_size_limit", limits::WAL_BYTES_KEPT))
+        .map_err(|source| Error::sqlite("prepare", path, source))?;
     Ok(connection)
 }
 

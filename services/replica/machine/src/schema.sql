@@ -14,7 +14,8 @@
 -- Foreign keys are not declared: the only writer is the apply path, which has looked the row
 -- up already, and the check would cost a second look-up per message.
 
--- How far the log is applied. One row, changed by the transaction that has the effects.
+-- How far the log is applied. One row, changed by the transaction that has the effects. `flushes` is
+-- not written any more (flusher.rs syncs without it); SQLite keeps this text, so the table has it.
 CREATE TABLE applied (
     id        INTEGER PRIMARY KEY CHECK (id = 1),
     slot      INTEGER NOT NULL,

@@ -25,7 +25,7 @@ mod receive;
 mod verify;
 
 pub use anew::begin_anew;
-pub(crate) use durable::{beside, remove as remove_file};
+pub(crate) use durable::{beside, remove as remove_file, sync_file};
 pub use install::{condemn, install, set_aside};
 pub(crate) use install::{remove_orphans, require_not_condemned};
 pub use made::{Chunk, Snapshot, discard, make};

@@ -107,7 +107,7 @@ fn a_durable_checkpoint_has_the_open_transaction() {
     let mut fixture = Fixture::with_people(&["Ann"]);
     let entry = fixture.log.batch(vec![post(1, 1, 1, "hi")]);
     fixture.machine.advance(&[entry]).unwrap();
-    let durable = fixture.machine.checkpoint_durable().unwrap();
+    let durable = fixture.machine.checkpoint_durable().unwrap().clone();
     assert_eq!(durable, *fixture.machine.applied());
     let mut reader = fixture.machine.reader().unwrap();
     assert_eq!(reader.applied().unwrap(), durable.slot);

@@ -41,7 +41,8 @@ impl Stage {
             pins: Pins::new(state, Arc::clone(&signals)),
             traces: Arc::new(Traces::new(NodeId(1), Slot::GENESIS)),
         };
-        let (queue, thread) = start(machine, listeners.clone()).expect("starts");
+        let flusher = machine.flusher().expect("opens");
+        let (queue, thread) = start(machine, flusher, listeners.clone()).expect("starts");
         Self {
             directory,
             reads: Reads::new(readers, signals),

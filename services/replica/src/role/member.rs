@@ -126,7 +126,7 @@ impl Member {
             pins: pins.clone(),
             traces: Arc::clone(&traces),
         };
-        let (queue, apply) = apply::start(machine, listeners.clone()).map_err(no_thread)?;
+        let (queue, apply) = start_apply(machine, listeners.clone())?;
         peers.set_voters(&core.configuration().voters);
         say_member(&cluster, &core, applied);
         let (started, demo) = (Instant::now(), shared.demo.clone());
@@ -286,6 +286,14 @@ fn start_driver(driver: Driver, stop: Token) -> Result<JoinHandle<()>, Error> {
 fn start_search(shared: &Shared, signals: &Signals, stop: &Token) -> Result<JoinHandle<()>, Error> {
     let state = recover::state_file(shared.data());
     search::start(state, signals.watch_applied(), stop.clone()).map_err(no_thread)
+}
+
+fn start_apply(
+    machine: Machine,
+    listeners: Listeners,
+) -> Result<(apply::Queue, JoinHandle<()>), Error> {
+    let flusher = machine.flusher()?;
+    apply::start(machine, flusher, listeners).map_err(no_thread)
 }
 
 fn no_thread(source: std::io::Error) -> Error {

@@ -50,7 +50,7 @@ pub(super) fn make_directory(path: &Path) -> Result<(), Error> {
 }
 
 /// Makes the content of a file survive a loss of power.
-pub(super) fn sync_file(path: &Path) -> Result<(), Error> {
+pub(crate) fn sync_file(path: &Path) -> Result<(), Error> {
     File::open(path)
         .and_then(|file| file.sync_all())
         .map_err(|source| Error::io("sync", path, source))
