@@ -15,6 +15,10 @@ from manifests import OVERLAYS, environment, port_of, render, workloads
 VERSIONS = ("1.30", "1.33", "1.36")
 # Variables that are no setting of one program: of the logger, of the pod itself.
 COMMON = {"RUST_LOG", "CHATTERBOX_LOG_FORMAT", "POD_NAME", "CHATTERBOX_TLS"}
+# Those of traces, by the standard (services/ops/src/telemetry.rs).
+TRACES = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"}
+# Where every pod may go besides: to the name server, and with traces to their collector.
+EVERYBODY = {"names": {("UDP", 53), ("TCP", 53)}, "traces": {("TCP", 4317)}}
 # Objects of cert-manager, whose schemas are its own.
 FOREIGN = ("Certificate", "Issuer")
 ROLES = {"replica", "gateway", "membership", "operator"}
@@ -42,7 +46,7 @@ def schemas(overlay, objects):
 def settings(program, programs):
     """The variables that a program reads, by its own help."""
     text = subprocess.run([f"{programs}/{program}", "--help"], check=True, capture_output=True, text=True)
-    return set(re.findall(r"CHATTERBOX_[A-Z_]+", text.stdout)) | COMMON
+    return set(re.findall(r"CHATTERBOX_[A-Z_]+", text.stdout)) | COMMON | TRACES
 
 
 def secure(name, spec):
@@ -169,6 +173,10 @@ def policies(objects):
         for rule in spec.get("ingress", []) if of is None else []:
             assert [list(peer) for peer in rule["from"]] == [["namespaceSelector"]], name
             assert [port["port"] for port in rule["ports"]] == ["metrics"], name
+        for rule in spec.get("egress", []) if of is None else []:
+            ports = {(port["protocol"], port["port"]) for port in rule["ports"]}
+            assert ports == EVERYBODY[name], f"{name}: {ports}"
+            assert all("namespaceSelector" in peer for peer in rule["to"]), name
         if of is None:
             continue
         for rule in spec.get("egress", []):
@@ -180,6 +188,21 @@ def policies(objects):
     assert denied, "what is not allowed is not refused"
     assert goes == ARROWS, f"egress differs from the picture: {goes ^ ARROWS}"
     assert comes == ARROWS, f"ingress differs from the picture: {comes ^ ARROWS}"
+
+
+def traces(overlay, objects):
+    """Either all export, and may, or nobody."""
+    exporting = {
+        name: given["OTEL_EXPORTER_OTLP_ENDPOINT"]
+        for name, found in workloads(objects).items()
+        for given in [environment(objects, found["spec"]["template"]["spec"]["containers"][0], f"{name}-0")]
+        if "OTEL_EXPORTER_OTLP_ENDPOINT" in given
+    }
+    assert set(exporting) in (set(), set(workloads(objects))), f"{overlay}: only {exporting} export"
+    may = ("NetworkPolicy", "traces") in objects
+    assert may == bool(exporting), f"{overlay}: the policy `traces` is there: {may}"
+    ((_, port),) = EVERYBODY["traces"]
+    assert all(where.endswith(f":{port}") for where in exporting.values()), exporting
 
 
 def budgets(objects):
@@ -213,6 +236,7 @@ def main():
         certificates(overlay, objects)
         services(objects)
         policies(objects)
+        traces(overlay, objects)
         budgets(objects)
         print(f"{overlay}: {len(objects)} objects, valid for Kubernetes {', '.join(VERSIONS)}")
 

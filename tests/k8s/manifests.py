@@ -7,7 +7,7 @@ import subprocess
 
 import yaml
 
-OVERLAYS = ("dev", "prod", "prod-cert-manager")
+OVERLAYS = ("dev", "prod", "prod-cert-manager", "prod-traces")
 POD_KINDS = ("StatefulSet", "Deployment")
 
 

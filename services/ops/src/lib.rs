@@ -30,6 +30,7 @@ pub mod config;
 pub mod errors;
 pub mod metrics;
 pub mod net;
+mod otlp;
 pub mod shutdown;
 pub mod telemetry;
 pub mod traces;

@@ -16,6 +16,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
+use crate::otlp;
 use crate::traces::{self, Exporting};
 
 /// Libraries whose `info` is noise to an operator.
@@ -23,16 +24,6 @@ const FILTER_DEFAULT: &str = "info,h2=warn,hyper=warn,tower=warn,opentelemetry=w
 
 /// How long the end of a process waits for its last spans.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
-
-const ENDPOINTS: [&str; 2] = [
-    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-];
-
-const PROTOCOLS: [&str; 2] = [
-    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-    "OTEL_EXPORTER_OTLP_PROTOCOL",
-];
 
 /// A ratio of one, as pages are told it.
 const MILLION: f64 = 1_000_000.0;
@@ -52,6 +43,21 @@ pub enum Error {
     /// Another protocol than the one that is spoken.
     #[error("OTEL_EXPORTER_OTLP_PROTOCOL is `{0}`; traces go out by `grpc` only")]
     Protocol(String),
+    /// A file that a setting of the exporter names cannot be read.
+    #[error("{name} names {path}, which cannot be read: {source}")]
+    File {
+        /// The variable.
+        name: String,
+        /// Its value.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A certificate without its key, or a key without its certificate.
+    #[error(
+        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY belong together: set both or none"
+    )]
+    HalfIdentity,
     /// Called twice.
     #[error("telemetry is already started: {0}")]
     Started(#[from] tracing_subscriber::util::TryInitError),
@@ -112,10 +118,9 @@ pub fn start(service: &'static str) -> Result<Guard, Error> {
 /// Whether the environment asks for traces: an endpoint is named and nothing is said against.
 fn is_wanted(var: impl Fn(&str) -> Option<String>) -> bool {
     let is = |name, value: &str| var(name).is_some_and(|found| found.eq_ignore_ascii_case(value));
-    let named = ENDPOINTS
-        .iter()
-        .any(|name| var(name).is_some_and(|value| !value.is_empty()));
-    named && !is("OTEL_SDK_DISABLED", "true") && !is("OTEL_TRACES_EXPORTER", "none")
+    otlp::has_endpoint(&var)
+        && !is("OTEL_SDK_DISABLED", "true")
+        && !is("OTEL_TRACES_EXPORTER", "none")
 }
 
 /// Of a million messages, how many a page should trace. A sampler that follows the parent follows
@@ -134,13 +139,7 @@ fn page_ppm(var: impl Fn(&str) -> Option<String>) -> u32 {
 }
 
 fn exporter(service: &'static str) -> Result<SdkTracerProvider, Error> {
-    let protocol = PROTOCOLS.iter().find_map(|name| std::env::var(name).ok());
-    if let Some(protocol) = protocol.filter(|name| !name.is_empty() && name != "grpc") {
-        return Err(Error::Protocol(protocol));
-    }
-    let exporter = opentelemetry_otlp::SpanExporter::builder()
-        .with_tonic()
-        .build()?;
+    let exporter = otlp::exporter(|name| std::env::var(name).ok())?;
     // The resource reads OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES itself.
     let mut resource = Resource::builder();
     if std::env::var_os("OTEL_SERVICE_NAME").is_none() {

@@ -66,6 +66,34 @@ async fn one_message_is_one_trace_through_every_disk_and_back() -> Result<()> {
     Ok(())
 }
 
+/// To a receiver that speaks TLS the spans go when somebody who is trusted vouches for it, and not
+/// otherwise; the chat goes on in any case.
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_go_to_an_encrypted_receiver_that_is_trusted() -> Result<()> {
+    let (receiver, certificate) = Receiver::start_encrypted().await?;
+    let directory = tempfile::tempdir()?;
+    let authority = directory.path().join("authority.pem");
+    std::fs::write(&authority, certificate)?;
+    let stranger = receiver.env();
+    let mut trusting = receiver.env();
+    let authority = authority.to_string_lossy().into_owned();
+    trusting.push(("OTEL_EXPORTER_OTLP_CERTIFICATE", authority));
+    // The gateway believes nobody who is not known to this machine.
+    let cluster = Cluster::start_tuned(3, &trusting, &stranger).await?;
+    let mut alice = Client::sign_up(&cluster.gateway_urls[0], "alice").await?;
+    alice.connect().await?;
+    let seq = send(&mut alice, &format!("00-{TRACE}-{PAGE_SPAN}-01")).await?;
+    alice.read_to(GENERAL, seq, SOON).await?;
+    // Of the leader its part, of each replica three spans.
+    let whole = |spans: &[Span]| spans.len() >= 10;
+    let spans = receiver.trace(TRACE, SOON, whole).await?;
+    ensure!(spans.len() == 10, "{spans:#?}");
+    drop(cluster);
+    let all = receiver.all();
+    ensure!(all.iter().all(|span| span.service == "replica"), "{all:#?}");
+    Ok(())
+}
+
 /// A line of the log that belongs to a traced message says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_of_the_log_names_the_trace_that_it_belongs_to() -> Result<()> {

@@ -1,7 +1,6 @@
 //! What a backend of traces is to the services: OTLP over gRPC. Keeps everything.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,9 +12,11 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
+use rcgen::{CertificateParams, KeyPair};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
 /// A span as it was received; ids in hexadecimal.
@@ -38,27 +39,46 @@ struct Collector(Arc<Mutex<Vec<Span>>>);
 /// A receiver on a port of its own, until the test ends.
 #[derive(Debug)]
 pub(super) struct Receiver {
-    address: SocketAddr,
+    /// Its URL.
+    endpoint: String,
     collector: Collector,
 }
 
 impl Receiver {
     pub(super) async fn start() -> Result<Self> {
+        Self::serve("http", Server::builder()).await
+    }
+
+    /// One that speaks TLS, as `localhost`. The second is its certificate in PEM, which signs itself.
+    pub(super) async fn start_encrypted() -> Result<(Self, String)> {
+        let key = KeyPair::generate()?;
+        let certificate =
+            CertificateParams::new(vec!["localhost".to_owned()])?.self_signed(&key)?;
+        let identity = Identity::from_pem(certificate.pem(), key.serialize_pem());
+        let tls = ServerTlsConfig::new().identity(identity);
+        let receiver = Self::serve("https", Server::builder().tls_config(tls)?).await?;
+        Ok((receiver, certificate.pem()))
+    }
+
+    async fn serve(scheme: &str, mut server: Server) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let (address, collector) = (listener.local_addr()?, Collector::default());
+        let endpoint = format!("{scheme}://localhost:{}", listener.local_addr()?.port());
+        let collector = Collector::default();
         let service = TraceServiceServer::new(collector.clone());
-        let server = tonic::transport::Server::builder()
+        let server = server
             .add_service(service)
             .serve_with_incoming(TcpListenerStream::new(listener));
         tokio::spawn(server);
-        Ok(Self { address, collector })
+        Ok(Self {
+            endpoint,
+            collector,
+        })
     }
 
     /// The standard variables that make a service export to this one.
     pub(super) fn env(&self) -> Vec<(&'static str, String)> {
-        let endpoint = format!("http://{}", self.address);
         vec![
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", self.endpoint.clone()),
             ("OTEL_BSP_SCHEDULE_DELAY", "50".to_owned()),
         ]
     }
