@@ -45,4 +45,7 @@ CHROMIUM=$(find_chromium)
 export CHROMIUM
 step "browser: tests" in_directory tests/browser npm test
 
+# Last: it builds the programs once more, as they are released.
+step "containers: the image, and a cluster of it" env WHERE_POSSIBLE=1 tests/containers.sh
+
 printf '\n%s\nAll tests passed.\n' "$TIMES"
