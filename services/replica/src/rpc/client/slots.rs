@@ -20,7 +20,8 @@ pub(super) async fn slot(
     let slot = Slot(request.slot);
     let status = member.driver.status_now().await;
     let compacted_to = status.compacted_to;
-    let applied = member.signals.applied().0;
+    // Whoever was told of a message looks behind it at once, before its transaction is committed.
+    let applied = member.signals.told().0;
     // What is not decided may still be another entry tomorrow.
     if slot < Slot::FIRST || slot <= compacted_to || slot > status.decided {
         return Ok(pb::GetSlotResponse {
