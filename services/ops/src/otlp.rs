@@ -84,13 +84,7 @@ fn file(setting: Setting, var: impl Fn(&str) -> Option<String>) -> Result<Option
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn vars<'a>(set: &'a [(&str, &str)]) -> impl Fn(&str) -> Option<String> + 'a {
-        move |wanted| {
-            let found = set.iter().find(|(name, _)| *name == wanted);
-            found.map(|(_, value)| (*value).to_owned())
-        }
-    }
+    use crate::telemetry::tests::vars;
 
     /// Property: what is said for traces alone counts before what is said for everything, and an
     /// empty value says nothing.

@@ -172,10 +172,11 @@ impl Drop for Guard {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::{is_wanted, page_ppm};
 
-    fn vars<'a>(set: &'a [(&str, &str)]) -> impl Fn(&str) -> Option<String> + 'a {
+    /// An environment.
+    pub(crate) fn vars<'a>(set: &'a [(&str, &str)]) -> impl Fn(&str) -> Option<String> + 'a {
         move |wanted| {
             let found = set.iter().find(|(name, _)| *name == wanted);
             found.map(|(_, value)| (*value).to_owned())
