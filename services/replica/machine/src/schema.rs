@@ -92,10 +92,7 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, Error> {
 
 /// Opens an existing file beside its writer, for [`crate::Flusher`].
 pub(crate) fn open_flusher(path: &Path) -> Result<Connection, Error> {
-    require_sqlite_version()?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = open(path, flags)?;
-    require_format(&connection, path)?;
+    let connection = open_existing(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection
         .pragma_update(None, "wal_autocheckpoint", 0)
         .and_then(|()| connection.pragma_update(None, "journal_size_limit", limits::WAL_BYTES_KEPT))
@@ -105,13 +102,18 @@ pub(crate) fn open_flusher(path: &Path) -> Result<Connection, Error> {
 
 /// Opens an existing file for reading.
 pub(crate) fn open_reader(path: &Path) -> Result<Connection, Error> {
-    require_sqlite_version()?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = open(path, flags)?;
-    require_format(&connection, path)?;
+    let connection = open_existing(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection
         .pragma_update(None, "cell_size_check", true)
         .map_err(|source| Error::sqlite("prepare", path, source))?;
+    Ok(connection)
+}
+
+/// A further connection to a file that is ours.
+fn open_existing(path: &Path, access: OpenFlags) -> Result<Connection, Error> {
+    require_sqlite_version()?;
+    let connection = open(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    require_format(&connection, path)?;
     Ok(connection)
 }
 

@@ -10,7 +10,7 @@ use machine::limits::{CHECKPOINT_PAGES, SQLITE_PAGE_BYTES};
 use machine::{Machine, Reader};
 use support::{Fixture, post};
 
-/// Bytes of the WAL that a crash would read: from its start to the last commit.
+/// Pages of the WAL, from its start to the last commit.
 fn wal_pages(path: &Path) -> u64 {
     let counts = rusqlite::Connection::open(path).unwrap();
     let pages: i64 = counts
